@@ -1,0 +1,36 @@
+"""erasekit: a CLIP forgets a concept, and the proof beside it.
+
+The short way through:
+
+    import erasekit
+
+    experiment = erasekit.load("default", forget="fruit")
+    erased = experiment.erase(method="cliperase")
+    scorecard = experiment.evaluate(erased, control=experiment.control())
+    print(scorecard.table())
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from erasekit.evaluate.scorecard import Scorecard
+    from erasekit.experiment import Experiment, load
+
+__version__ = "0.1.0"
+__all__ = ["Experiment", "Scorecard", "load"]
+
+# torch and open_clip take seconds to import: only what is used is loaded.
+_HOMES = {
+    "Experiment": "erasekit.experiment",
+    "Scorecard": "erasekit.evaluate.scorecard",
+    "load": "erasekit.experiment",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'erasekit' has no attribute '{name}'")

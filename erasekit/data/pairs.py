@@ -1,0 +1,62 @@
+"""Pairs of an image and a caption, with the concepts in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A finite list of pairs, held in memory.
+
+    Attributes:
+        images: uint8, shape (n, 3, height, width).
+        captions: n strings.
+        concepts: for each pair the indices of the concepts in it, in reading order.
+        languages: for each pair the language code of its caption.
+        positions: for each pair its position in the world's list: it stays the same
+            when others are left out, so it identifies a pair across models.
+    """
+
+    images: Tensor
+    captions: tuple[str, ...]
+    concepts: tuple[tuple[int, ...], ...]
+    languages: tuple[str, ...]
+    positions: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> Pairs:
+        """The pairs at `indices`, in that order."""
+        indices = np.asarray(indices, dtype=np.int64)
+        return Pairs(
+            images=self.images[torch.from_numpy(indices)],
+            captions=tuple(self.captions[i] for i in indices),
+            concepts=tuple(self.concepts[i] for i in indices),
+            languages=tuple(self.languages[i] for i in indices),
+            positions=self.positions[indices],
+        )
+
+    def where(self, keep: Callable[[tuple[int, ...]], bool]) -> Pairs:
+        """The pairs whose concepts `keep` accepts."""
+        return self.take([i for i, concepts in enumerate(self.concepts) if keep(concepts)])
+
+    @property
+    def singles(self) -> Pairs:
+        """The pairs with one concept."""
+        return self.where(lambda concepts: len(concepts) == 1)
+
+    @property
+    def scenes(self) -> Pairs:
+        """The pairs with two concepts or more."""
+        return self.where(lambda concepts: len(concepts) > 1)
+
+    def labels(self) -> np.ndarray:
+        """The first concept of each pair, shape (n,): the label of a single."""
+        return np.array([concepts[0] for concepts in self.concepts], dtype=np.int64)

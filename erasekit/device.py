@@ -1,0 +1,80 @@
+"""Where to compute, with how many threads, and how to repeat it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from erasekit.errors import RunError, UsageError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """The device called `name`; ``auto`` takes cuda, then mps, then cpu.
+
+    Raises:
+        UsageError: for an unknown name.
+        RunError: for a device that this machine does not have.
+    """
+    if name not in DEVICES:
+        raise UsageError(f"unknown device '{name}': one of {', '.join(DEVICES)}")
+    have = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if name == "auto":
+        name = next(n for n in ("cuda", "mps", "cpu") if have[n])
+    if not have[name]:
+        raise RunError(f"device '{name}' was asked for, but there is none here: use device 'auto'")
+    return torch.device(name)
+
+
+def make_repeatable(seed: int, threads: int = 2) -> None:
+    """Seed every generator, fix the thread count, and allow only deterministic kernels.
+
+    Sums depend on how many threads share them (in the sixth digit), so that the
+    thread count is part of what must be equal for two runs to be equal.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
+    """Mixed precision where the device has it: bf16 on cuda, fp32 elsewhere unless told."""
+    if precision not in PRECISIONS:
+        raise UsageError(f"unknown precision '{precision}': one of {', '.join(PRECISIONS)}")
+    wanted = precision == "bf16" or (
+        precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
+    )
+    if not wanted:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+@contextlib.contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Silence the chatter of model loading, none of which a reader can act on."""
+    import logging
+
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.setLevel(level)

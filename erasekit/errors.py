@@ -1,0 +1,42 @@
+"""The two ways erasekit says no: the caller can mend it, or the run went wrong.
+
+Both carry one line for a person. The command line prints that line and nothing
+else; notebooks and Python callers see an ordinary exception.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ErasekitError(Exception):
+    """Base of every error that erasekit raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(ErasekitError, ValueError):
+    """What was asked cannot be done as asked; the message says what to change."""
+
+    exit_code = 2
+
+
+class RunError(ErasekitError, RuntimeError):
+    """A run that started properly could not go on; what was reached is kept."""
+
+    exit_code = 1
+
+
+def unknown(kind: str, value: str, known: Iterable[str], hint: str = "") -> UsageError:
+    """A `UsageError` for a name nobody knows, naming the nearest that exists."""
+    names = [str(name) for name in known]
+    lowered = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(str(value).lower(), list(lowered), n=1, cutoff=0.5)
+    if near:
+        mend = f"did you mean '{lowered[near[0]]}'?"
+    elif len(names) <= 16:
+        mend = "known: " + ", ".join(names)
+    else:
+        mend = f"{len(names)} are known"
+    return UsageError(f"unknown {kind} '{value}': {mend}" + (f" {hint}" if hint else ""))

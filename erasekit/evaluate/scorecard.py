@@ -1,0 +1,308 @@
+"""The scorecard: original, erased, control and oracle, measured alike, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from erasekit.data.task import ErasureTask
+from erasekit.errors import RunError
+from erasekit.evaluate.bootstrap import DRAWS, bootstrap_mean, bootstrap_statistic
+from erasekit.evaluate.membership import membership_auc, pair_similarity
+from erasekit.evaluate.retrieval import neighbourhood_kept, recall
+from erasekit.evaluate.subsets import (
+    Subsets,
+    concept_groups,
+    distinct_scenes,
+    make_subsets,
+)
+from erasekit.files import read_json, write_json
+from erasekit.models.clip import Clip
+from erasekit.models.zero_shot import concept_features, hits
+
+VERSION = 1
+#: The models of a scorecard in the order of its tables.
+MODELS = ("original", "erased", "control", "oracle")
+#: What the average gap is the mean of: (metric, subset), directions averaged.
+AVERAGE_GAP = (
+    ("top1", "forget"),
+    ("top1", "neighbours"),
+    ("top1", "retain"),
+    ("recall@1", "retain"),
+    ("membership_auc", "forget"),
+)
+MOST_SCENES = 200
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement.
+
+    Attributes:
+        model: original, erased, control or oracle.
+        metric: top1, top5, top1_among_forgotten, similarity, recall@1, recall@5,
+            recall@10, neighbourhood_kept or membership_auc.
+        subset: forget, neighbours, retain or holdout.
+        direction: image_to_text, text_to_image, image_to_image, text_to_text; or pair
+            for what is measured on a matched pair.
+        value: accuracies, shares and AUC from 0 to 1; similarity from −1 to 1.
+        low, high: 95 % interval by bootstrap over concepts.
+        n: how many pictures or captions it is the mean of.
+    """
+
+    model: str
+    metric: str
+    subset: str
+    direction: str
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """All rows of one task, with what it cost."""
+
+    task: dict
+    cost: dict
+    rows: list[Row] = field(default_factory=list)
+
+    def value(self, model: str, metric: str, subset: str, direction: str | None = None) -> float:
+        """One value; the mean over directions if several are there and none is asked for.
+
+        Raises:
+            RunError: when the scorecard has no such row.
+        """
+        found = [
+            row.value
+            for row in self.rows
+            if (row.model, row.metric, row.subset) == (model, metric, subset)
+            and direction in (None, row.direction)
+        ]
+        if not found:
+            raise RunError(f"the scorecard has no {metric} on {subset} for {model}")
+        return float(np.mean(found))
+
+    @property
+    def models(self) -> list[str]:
+        have = {row.model for row in self.rows}
+        return [m for m in MODELS if m in have] + sorted(have - set(MODELS))
+
+    def gap(self, metric: str, subset: str, model: str = "erased") -> float:
+        """The model's value minus the oracle's, signed, in points (hundredths)."""
+        return 100 * (self.value(model, metric, subset) - self.value("oracle", metric, subset))
+
+    def average_gap(self, model: str = "erased") -> float:
+        """Mean absolute gap over the five measures of `AVERAGE_GAP`, in points."""
+        return float(np.mean([abs(self.gap(m, s, model)) for m, s in AVERAGE_GAP]))
+
+    def frame(self) -> pd.DataFrame:
+        """Every row as a table."""
+        return pd.DataFrame([asdict(row) for row in self.rows])
+
+    def table(self) -> pd.DataFrame:
+        """The table a person reads: a line a measure, a column a model, and the gap."""
+        lines = []
+        for metric, subset in _LINES:
+            line: dict[str, object] = {"measure": metric, "subset": subset}
+            for model in self.models:
+                line[model] = self.value(model, metric, subset)
+            if "oracle" in self.models and "erased" in self.models:
+                line["gap"] = self.gap(metric, subset)
+            lines.append(line)
+        return pd.DataFrame(lines).set_index(["measure", "subset"])
+
+    def as_dict(self) -> dict:
+        return {
+            "version": VERSION,
+            "task": self.task,
+            "cost": self.cost,
+            "rows": [
+                {k: round(v, 6) if isinstance(v, float) else v for k, v in asdict(row).items()}
+                for row in self.rows
+            ],
+        }
+
+    def save(self, path: Path) -> Path:
+        return write_json(path, self.as_dict())
+
+    @classmethod
+    def load(cls, path: Path) -> Scorecard:
+        """Read a scorecard.
+
+        Raises:
+            RunError: when the file is absent, damaged or of another version.
+        """
+        value = read_json(path)
+        try:
+            if value["version"] != VERSION:
+                raise RunError(f"{path} has version {value['version']}: this reads {VERSION}")
+            return cls(value["task"], value["cost"], [Row(**row) for row in value["rows"]])
+        except (KeyError, TypeError) as error:
+            raise RunError(f"{path} is not a scorecard: {error}") from error
+
+
+_LINES = (
+    ("top1", "forget"),
+    ("top1", "neighbours"),
+    ("top1", "retain"),
+    ("top5", "forget"),
+    ("top5", "retain"),
+    ("top1_among_forgotten", "forget"),
+    ("recall@1", "forget"),
+    ("recall@1", "retain"),
+    ("recall@5", "retain"),
+    ("recall@10", "retain"),
+    ("similarity", "forget"),
+    ("similarity", "neighbours"),
+    ("similarity", "retain"),
+    ("similarity", "holdout"),
+    ("neighbourhood_kept", "retain"),
+    ("membership_auc", "forget"),
+)
+
+
+def evaluate(
+    task: ErasureTask,
+    models: Mapping[str, Clip],
+    *,
+    cost: dict | None = None,
+    split: str = "test",
+    draws: int = DRAWS,
+) -> Scorecard:
+    """Measure every model on the task.
+
+    Args:
+        task: what was to be forgotten.
+        models: by name; ``original`` must be among them, since it says which concepts
+            are neighbours and what a kept neighbourhood is.
+        cost: seconds and steps of each model that was made, stored as it is.
+        split: test, or validation while something is still being chosen.
+        draws: of the bootstrap.
+    """
+    original = models["original"]
+    subsets = make_subsets(original, task, split)
+    rows: list[Row] = []
+    reference = _Encoded(original, task, subsets)
+    for name, clip in models.items():
+        encoded = reference if clip is original else _Encoded(clip, task, subsets)
+        rows += _zero_shot(name, encoded, task, subsets, draws)
+        rows += _retrieval(name, encoded, draws)
+        rows += _neighbourhoods(name, encoded, reference, task, draws)
+        rows += _membership(name, clip, task, split, draws)
+    described = {**task.describe(), "split": split}
+    described["neighbours"] = [task.world.concept(i).name for i in subsets.concepts["neighbours"]]
+    return Scorecard(described, dict(cost or {}), rows)
+
+
+class _Encoded:
+    """Everything one model says of the evaluation split, encoded once."""
+
+    def __init__(self, clip: Clip, task: ErasureTask, subsets: Subsets) -> None:
+        world = task.world
+        self.concepts = concept_features(clip, world.concepts)
+        self.singles = clip.encode_images(subsets.singles.images)
+        self.scenes: dict[str, tuple[torch.Tensor, torch.Tensor, np.ndarray]] = {}
+        scenes = world.pairs(subsets.split).scenes
+        for subset, chosen in (
+            ("forget", scenes.where(task.touches)),
+            ("retain", scenes.where(lambda concepts: not task.touches(concepts))),
+        ):
+            chosen = distinct_scenes(chosen, MOST_SCENES)
+            captions = world.captions_in(chosen, subsets.split, "en")
+            self.scenes[subset] = (
+                clip.encode_images(chosen.images),
+                clip.encode_texts(captions),
+                concept_groups(chosen.concepts),
+            )
+
+
+def _zero_shot(
+    name: str, encoded: _Encoded, task: ErasureTask, subsets: Subsets, draws: int
+) -> list[Row]:
+    found = []
+    labels = subsets.singles.labels()
+    trained = list(task.world.trained)
+    for subset in subsets.concepts:
+        rows = subsets.rows(subset)
+        image, truth = encoded.singles[rows], labels[rows]
+        own = encoded.concepts[torch.from_numpy(truth)]
+        measures = {("similarity", "pair"): (image * own).sum(1)}
+        if subset != "holdout":  # no model ever saw a holdout concept: only similarity speaks
+            candidates = encoded.concepts[trained]
+            place = [trained.index(label) for label in truth]
+            measures["top1", "image_to_text"] = hits(image, candidates, place)
+            measures["top5", "image_to_text"] = hits(image, candidates, place, 5)
+        if subset == "forget":
+            among = list(task.forgotten)
+            place = [among.index(label) for label in truth]
+            measures["top1_among_forgotten", "image_to_text"] = hits(
+                image, encoded.concepts[among], place
+            )
+        for (metric, direction), values in measures.items():
+            mean = bootstrap_mean(values.double().numpy(), truth, draws)
+            found.append(Row(name, metric, subset, direction, *mean, len(rows)))
+    return found
+
+
+def _retrieval(name: str, encoded: _Encoded, draws: int) -> list[Row]:
+    return [
+        Row(
+            name,
+            f"recall@{k}",
+            subset,
+            direction,
+            *bootstrap_mean(found, groups, draws),
+            len(found),
+        )
+        for subset, (image, text, groups) in encoded.scenes.items()
+        for (direction, k), found in recall(image, text).items()
+    ]
+
+
+def _neighbourhoods(
+    name: str, encoded: _Encoded, reference: _Encoded, task: ErasureTask, draws: int
+) -> list[Row]:
+    found = []
+    retained = list(task.retained)
+    old_image, _, groups = reference.scenes["retain"]
+    for direction, before, after, of in (
+        ("image_to_image", old_image, encoded.scenes["retain"][0], groups),
+        (
+            "text_to_text",
+            reference.concepts[retained],
+            encoded.concepts[retained],
+            np.array(retained),
+        ),
+    ):
+        kept = neighbourhood_kept(before, after)
+        mean = bootstrap_mean(kept.astype(float), of, draws)
+        found.append(Row(name, "neighbourhood_kept", "retain", direction, *mean, len(kept)))
+    return found
+
+
+def _membership(name: str, clip: Clip, task: ErasureTask, split: str, draws: int) -> list[Row]:
+    unseen = task.forget_part(task.world.pairs(split))
+    members, others = pair_similarity(clip, task.forget), pair_similarity(clip, unseen)
+    scores = np.concatenate([members, others])
+    seen = np.concatenate([np.ones(len(members), bool), np.zeros(len(others), bool)])
+    # The forgotten concept of a pair is what it is grouped by, not what stands beside it.
+    groups = np.array(
+        [
+            next(i for i in concepts if i in task.forgotten)
+            for concepts in (*task.forget.concepts, *unseen.concepts)
+        ]
+    )
+
+    def auc(rows: np.ndarray) -> float:
+        chosen, member = scores[rows], seen[rows]
+        return membership_auc(chosen[member], chosen[~member])
+
+    value = bootstrap_statistic(auc, groups, min(draws, 200))
+    return [Row(name, "membership_auc", "forget", "pair", *value, len(scores))]

@@ -1,0 +1,68 @@
+"""Which concepts and pictures each row of a scorecard speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from erasekit.data.pairs import Pairs
+from erasekit.data.task import ErasureTask
+from erasekit.models.clip import Clip
+from erasekit.models.zero_shot import concept_features
+
+SUBSETS = ("forget", "neighbours", "retain", "holdout")
+NEIGHBOURS = 5
+
+
+def neighbours(original: Clip, task: ErasureTask, k: int = NEIGHBOURS) -> tuple[int, ...]:
+    """The k retained concepts nearest to the forgotten ones by the original's text features.
+
+    Nearness is the greatest similarity to any forgotten concept's name. Collateral
+    damage shows here first. At most half of the retained concepts are neighbours.
+    """
+    forgotten = concept_features(original, task.forgotten_concepts)
+    retained = concept_features(original, [task.world.concept(i) for i in task.retained])
+    nearness = (retained @ forgotten.T).max(1).values
+    k = max(1, min(k, len(task.retained) // 2))
+    return tuple(sorted(task.retained[int(i)] for i in nearness.topk(k).indices))
+
+
+@dataclass(frozen=True)
+class Subsets:
+    """The concepts of each subset, and the pairs of one split that show them alone."""
+
+    concepts: dict[str, tuple[int, ...]]
+    singles: Pairs
+    split: str
+
+    def rows(self, subset: str) -> np.ndarray:
+        """Rows of `singles` whose concept is in the subset."""
+        return np.flatnonzero(np.isin(self.singles.labels(), self.concepts[subset]))
+
+
+def make_subsets(original: Clip, task: ErasureTask, split: str = "test") -> Subsets:
+    return Subsets(
+        concepts={
+            "forget": task.forgotten,
+            "neighbours": neighbours(original, task),
+            "retain": task.retained,
+            "holdout": task.world.holdout,
+        },
+        singles=task.world.pairs(split).singles,
+        split=split,
+    )
+
+
+def distinct_scenes(scenes: Pairs, most: int) -> Pairs:
+    """The first `most` scenes whose sets of concepts all differ, so that one answer is right."""
+    seen: dict[frozenset[int], int] = {}
+    for row, concepts in enumerate(scenes.concepts):
+        seen.setdefault(frozenset(concepts), row)
+    return scenes.take(sorted(seen.values())[:most])
+
+
+def concept_groups(concepts: Sequence[tuple[int, ...]]) -> np.ndarray:
+    """The bootstrap group of each pair: its first concept."""
+    return np.array([c[0] for c in concepts], dtype=np.int64)

@@ -1,0 +1,206 @@
+"""An experiment: a world, a task, and the models on it, each made when first asked for.
+
+This is what the command line, the notebooks and a few lines of Python all use.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from erasekit.cache import cached
+from erasekit.data.pairs import Pairs
+from erasekit.data.task import ErasureTask
+from erasekit.data.world import World, WorldSpec
+from erasekit.device import make_repeatable, resolve_device
+from erasekit.evaluate.scorecard import Scorecard, evaluate
+from erasekit.files import read_json, write_json
+from erasekit.models.clip import Clip, load_clip
+from erasekit.models.train import TrainSpec, train_clip
+from erasekit.settings import Settings, make_settings
+from erasekit.unlearn.engine import EraseSpec, Erasure, FrozenFeatures, erase
+from erasekit.unlearn.method import Method
+from erasekit.unlearn.registry import get_method
+
+COST_FILE = "cost.json"
+
+
+class Experiment:
+    """Original, oracle and control of one task, and any erasure from the original.
+
+    Args:
+        settings: every parameter; see `settings.Settings`.
+        progress: whether to show progress bars.
+
+    Raises:
+        UsageError: for parameters that do not fit together.
+    """
+
+    def __init__(self, settings: Settings, progress: bool = True) -> None:
+        self.settings = settings
+        self.progress = progress
+        self.device = resolve_device(settings.device)
+        make_repeatable(settings.seed, settings.threads)
+        self.world = World(
+            WorldSpec(
+                concepts=settings.concepts,
+                pictures=settings.pictures,
+                scenes=settings.scenes,
+                held_out_pictures=settings.held_out_pictures,
+                languages=tuple(_words(settings.languages)),
+                image_size=settings.image_size,
+                seed=settings.world_seed,
+            )
+        )
+        self.task = ErasureTask(self.world, settings.forget, _words(settings.forget_languages))
+        self.method = get_method(settings.method).build(dict(settings.options))
+        self.train_spec = TrainSpec(
+            config=settings.model,
+            steps=settings.train_steps,
+            batch=settings.train_batch,
+            learning_rate=settings.train_learning_rate,
+            seed=settings.seed,
+        )
+        self.erase_spec = EraseSpec(
+            steps=settings.steps,
+            forget_batch=settings.forget_batch,
+            retain_batch=settings.retain_batch,
+            learning_rate=settings.learning_rate,
+            stop_at=settings.stop_at,
+            seed=settings.seed,
+            precision=settings.precision,
+        )
+
+    @cached_property
+    def original(self) -> Clip:
+        """The model before unlearning, trained on everything; from the cache if it is there."""
+        return self._load(self.original_folder)
+
+    @cached_property
+    def oracle(self) -> Clip:
+        """The same recipe without any sample of a forgotten concept, in any language."""
+        return self._load(self.oracle_folder)
+
+    @cached_property
+    def original_folder(self) -> Path:
+        return self._trained("original", self.world.pairs("train"), ())
+
+    @cached_property
+    def oracle_folder(self) -> Path:
+        return self._trained("oracle", self.task.retain, self.task.forgotten)
+
+    @cached_property
+    def frozen(self) -> FrozenFeatures:
+        """The original's features of the retain set, shared by every erasure here."""
+        return FrozenFeatures(self.original, self.task.retain)
+
+    def erase(
+        self,
+        method: str | None = None,
+        *,
+        checkpoint: Path | None = None,
+        options: Mapping[str, Any] | None = None,
+        **spec: Any,
+    ) -> Erasure:
+        """Erase with a method; what is not given is as in the settings.
+
+        Args:
+            method: a name of `unlearn.registry`.
+            checkpoint: file to resume from after an interruption.
+            options: the method's own options, such as ``{"consistency": 0}``.
+            spec: fields of `EraseSpec`, such as ``steps=50``.
+        """
+        chosen: Method = self.method
+        if method is not None or options is not None:
+            chosen = get_method(method or self.settings.method).build(dict(options or {}))
+        return erase(
+            self.original,
+            self.task,
+            chosen,
+            dataclasses.replace(self.erase_spec, **spec),
+            frozen=self.frozen,
+            checkpoint=checkpoint,
+            progress=self.progress,
+        )
+
+    def control(self, steps: int | None = None) -> Erasure:
+        """The original fine-tuned on the retain set alone, for as many steps as a method ran."""
+        return self.erase("fine_tune", options={}, steps=steps or self.settings.steps, stop_at=-1.0)
+
+    def evaluate(
+        self,
+        erased: Erasure | None = None,
+        *,
+        control: Erasure | None = None,
+        oracle: bool = True,
+        split: str = "test",
+    ) -> Scorecard:
+        """The scorecard of the original and of whatever else is given."""
+        models = {"original": self.original}
+        cost: dict[str, dict[str, float]] = {"original": self._cost(self.original_folder)}
+        for name, erasure in (("erased", erased), ("control", control)):
+            if erasure is not None:
+                models[name] = erasure.model
+                cost[name] = {"seconds": round(erasure.seconds, 2), "steps": erasure.steps}
+        if oracle:
+            models["oracle"] = self.oracle
+            cost["oracle"] = self._cost(self.oracle_folder)
+        return evaluate(self.task, models, cost=cost, split=split, draws=self.settings.draws)
+
+    def _load(self, folder: Path) -> Clip:
+        clip = load_clip(folder, self.device)
+        clip.model.requires_grad_(False)
+        return clip
+
+    def _cost(self, folder: Path) -> dict[str, float]:
+        return read_json(folder / COST_FILE)
+
+    def _trained(self, kind: str, pairs: Pairs, without: tuple[int, ...]) -> Path:
+        recipe = {
+            "world": self.world.spec.as_dict(),
+            "train": dataclasses.asdict(self.train_spec),
+            "without": [self.world.concept(i).name for i in without],
+            "threads": torch.get_num_threads(),
+            "device": self.device.type,
+        }
+
+        def make(folder: Path) -> None:
+            result = train_clip(
+                self.world,
+                pairs,
+                self.train_spec,
+                folder,
+                device=self.device,
+                label=f"training the {kind}",
+                precision=self.settings.precision,
+                progress=self.progress,
+            )
+            write_json(
+                folder / COST_FILE, {"seconds": round(result.seconds, 2), "steps": result.steps}
+            )
+
+        # JSON turns tuples into lists; the key must not depend on which it was.
+        return cached(kind, json.loads(json.dumps(recipe)), make)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def load(profile: str = "default", *, progress: bool = True, **parameters: Any) -> Experiment:
+    """An experiment with the defaults of a profile and single parameters replaced.
+
+    Example:
+        >>> experiment = load("smoke", forget="fruit")
+        >>> erased = experiment.erase()
+
+    Raises:
+        UsageError: for a parameter that does not exist or does not fit.
+    """
+    return Experiment(make_settings(profile, **parameters), progress)

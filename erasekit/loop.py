@@ -1,0 +1,227 @@
+"""The one training loop: steps, progress, history, checkpoint, resume.
+
+Training a CLIP and erasing from one differ in the loss of a step and nothing else,
+so that both run here. A step's loss must depend only on the weights and the step's
+number; then a resumed run gives the same bits as an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from erasekit.errors import RunError
+from erasekit.files import write_whole
+
+
+@dataclass
+class LoopResult:
+    """What a loop did."""
+
+    history: list[dict[str, float]] = field(default_factory=list)  #: one row a step
+    seconds: float = 0.0  #: wall time, earlier interrupted parts included
+    steps: int = 0  #: steps done
+    stopped: bool = False  #: whether `stop` ended it early
+
+
+def run_loop(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss: Callable[[int], dict[str, Tensor]],
+    *,
+    steps: int,
+    label: str,
+    learning_rate: Callable[[int], float] | None = None,
+    after_step: Callable[[], None] | None = None,
+    stop: Callable[[list[dict[str, float]]], bool] | None = None,
+    stop_every: int = 0,
+    max_grad_norm: float | None = 1.0,
+    checkpoint: Path | None = None,
+    checkpoint_every: int = 50,
+    identity: str = "",
+    progress: bool = True,
+) -> LoopResult:
+    """Run `steps` optimiser steps on the sum of the terms that `loss` returns.
+
+    Args:
+        model: whose parameters `optimizer` holds; saved and restored whole.
+        loss: from the step's number (0 first) to its named terms, weights applied.
+        learning_rate: from the step's number to the rate; None leaves it alone.
+        after_step: called after each optimiser step (clamping, masks).
+        stop: called every `stop_every` steps with the history so far, whose last row
+            it may add to; the loop ends when it returns true. It must depend on the
+            history and the weights alone, so that a resumed run stops at the same step.
+        checkpoint: file to resume from and to save to; removed when the loop is done.
+        identity: hash of all that decides the run; a checkpoint of another is ignored.
+
+    Raises:
+        RunError: when a term or the gradient is not finite. The weights are then
+            those after the last good step.
+        KeyboardInterrupt: after the step at hand, with the checkpoint saved.
+    """
+    result = LoopResult()
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    if checkpoint is not None:
+        _restore(checkpoint, identity, model, optimizer, result)
+    started = time.perf_counter() - result.seconds
+    bar = tqdm(
+        total=steps,
+        initial=result.steps,
+        desc=label,
+        unit="step",
+        disable=not progress or os.environ.get("ERASEKIT_PROGRESS") == "0",
+        file=sys.stderr,
+        mininterval=1.0,
+        leave=False,
+    )
+    interrupt = _Interrupt()
+    try:
+        while result.steps < steps and not result.stopped:
+            step = result.steps
+            buffers = [buffer.clone() for buffer in model.buffers()]
+            if learning_rate is not None:
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate(step)
+            terms = loss(step)
+            total = torch.stack([term.float() for term in terms.values()]).sum()
+            row = {"step": step, **{k: float(v.detach()) for k, v in terms.items()}}
+            row["loss"] = float(total.detach())
+            optimizer.zero_grad(set_to_none=True)
+            total.backward()
+            norm = torch.nn.utils.clip_grad_norm_(
+                parameters, math.inf if max_grad_norm is None else max_grad_norm
+            )
+            bad = _not_finite({**row, "gradient norm": float(norm)})
+            if bad:  # a forward pass moves batch statistics: undo that too
+                for buffer, before in zip(model.buffers(), buffers, strict=True):
+                    buffer.copy_(before)
+                kept = f"the state after step {step} is kept" if checkpoint and step else ""
+                raise RunError(
+                    f"{label} stopped at step {step + 1}: {bad}. "
+                    + (f"{kept[0].upper()}{kept[1:]}. " if kept else "")
+                    + "Lower the learning rate or the weights"
+                )
+            optimizer.step()
+            if after_step is not None:
+                after_step()
+            # From here on the step counts; nothing before this line changed the result.
+            result.history.append(row)
+            result.steps = step + 1
+            if stop is not None and stop_every and result.steps % stop_every == 0:
+                result.stopped = stop(result.history)
+            bar.update()
+            bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)
+            result.seconds = time.perf_counter() - started
+            if checkpoint is not None and result.steps % checkpoint_every == 0:
+                _save(checkpoint, identity, model, optimizer, result)
+            interrupt.check()
+    except (KeyboardInterrupt, RunError):
+        if checkpoint is not None and result.steps and not interrupt.impatient:
+            _save(checkpoint, identity, model, optimizer, result)
+        raise
+    finally:
+        interrupt.release()
+        bar.close()
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    return result
+
+
+def write_history(path: Path, history: list[dict[str, float]]) -> Path:
+    """Write one row a step as CSV; columns are all terms that ever occurred."""
+    columns = list(dict.fromkeys(key for row in history for key in row))
+
+    def write(aside: Path) -> None:
+        with aside.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, restval="")
+            writer.writeheader()
+            writer.writerows(history)
+
+    return write_whole(path, write)
+
+
+def _not_finite(values: dict[str, float]) -> str:
+    """The first value that is not finite, as words; empty if all are."""
+    return next((f"{k} is {v}" for k, v in values.items() if not math.isfinite(v)), "")
+
+
+class _Interrupt:
+    """Holds a first Ctrl-C until the step is whole; a second one acts at once.
+
+    Half a step is a state that no uninterrupted run ever has. Where signals cannot
+    be caught (not the main thread), Ctrl-C acts at once and the last periodic
+    checkpoint is what remains.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.impatient = threading.current_thread() is not threading.main_thread()
+        self._before = None if self.impatient else signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, *_: object) -> None:
+        if self.asked:
+            self.impatient = True
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def check(self) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+
+    def release(self) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+
+def _save(
+    path: Path,
+    identity: str,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    result: LoopResult,
+) -> None:
+    state = {
+        "identity": identity,
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "history": result.history,
+        "seconds": result.seconds,
+        "steps": result.steps,
+        "stopped": result.stopped,
+    }
+    write_whole(path, lambda aside: torch.save(state, aside))
+
+
+def _restore(
+    path: Path,
+    identity: str,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    result: LoopResult,
+) -> None:
+    if not path.is_file():
+        return
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception:  # a damaged checkpoint is as good as none: start over
+        return
+    if state.get("identity") != identity:
+        return
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    result.history = state["history"]
+    result.seconds = state["seconds"]
+    result.steps = state["steps"]
+    result.stopped = state["stopped"]

@@ -1,0 +1,66 @@
+"""A byte-level BPE tokenizer of the world's own, in the format open_clip reads.
+
+Byte-level, so that a Japanese or Arabic caption never turns into one unknown
+token. The end-of-text token gets the highest id, because open_clip pools the text
+tower at the position of the highest id.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
+
+PAD, BOS, EOS = "<pad>", "<start_of_text>", "<end_of_text>"
+
+
+def train_tokenizer(texts: Sequence[str], vocab_size: int = 16384) -> Tokenizer:
+    """A tokenizer that knows `texts`; at most `vocab_size` tokens.
+
+    Args:
+        texts: what it must read well; repeats count as weight.
+        vocab_size: upper bound on the number of tokens, the three special ones included;
+            a small world needs far fewer.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    # Lower-casing lives here, so that plain open_clip lower-cases too.
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size - 1,
+        special_tokens=[PAD, BOS],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.add_special_tokens([EOS])
+    bos, eos = tokenizer.token_to_id(BOS), tokenizer.token_to_id(EOS)
+    assert eos == tokenizer.get_vocab_size() - 1
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{BOS} $A {EOS}", special_tokens=[(BOS, bos), (EOS, eos)]
+    )
+    return tokenizer
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: Path, context_length: int) -> None:
+    """Write `tokenizer.json` and the `tokenizer_config.json` that transformers needs."""
+    tokenizer.save(str(folder / "tokenizer.json"))
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": context_length,
+        "pad_token": PAD,
+        "bos_token": BOS,
+        "eos_token": EOS,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")

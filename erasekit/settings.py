@@ -1,0 +1,116 @@
+"""Every parameter of a run, its default in each profile, and its checks.
+
+Nothing here needs torch: the command line checks what it was given before anything
+heavy is imported. A profile is a set of defaults and nothing else; each single value
+can still be given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from erasekit.errors import UsageError, unknown
+
+#: What each profile sets apart from the defaults of `Settings`.
+PROFILES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "smoke": {
+        "concepts": 16,
+        "pictures": 24,
+        "scenes": 16,
+        "held_out_pictures": 9,
+        "train_steps": 120,
+        "train_batch": 64,
+        "draws": 200,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All parameters of an experiment as they take effect."""
+
+    profile: str = "default"  #: set of defaults: default or smoke
+    data: str = "openmoji"  #: the world
+    forget: str = "fruit"  #: concepts, groups or attributes to forget, joined by commas
+    forget_languages: str = ""  #: caption languages in the forget set, joined by commas; empty: all
+    method: str = "cliperase"  #: unlearning method
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: of the method
+    # the world
+    concepts: int = 65
+    pictures: int = 30
+    scenes: int = 30
+    held_out_pictures: int = 12
+    languages: str = "en,ja,ru,ar"
+    image_size: int = 48
+    world_seed: int = 0
+    # training the original and the oracle
+    model: str = "erasekit-small"
+    train_steps: int = 700
+    train_batch: int = 128
+    train_learning_rate: float = 2e-3
+    # erasing
+    steps: int = 100
+    forget_batch: int = 16
+    retain_batch: int = 48
+    learning_rate: float = 7e-4
+    stop_at: float = -1.0
+    # evaluation
+    draws: int = 1000
+    # how to compute
+    seed: int = 0
+    threads: int = 2
+    device: str = "auto"
+    precision: str = "auto"
+
+
+_TYPES = {f.name: f.type for f in dataclasses.fields(Settings)}
+
+
+def make_settings(profile: str = "default", **given: Any) -> Settings:
+    """Settings of a profile with single values replaced.
+
+    Values of ``None`` are taken as not given. Numbers may come as strings.
+
+    Raises:
+        UsageError: for an unknown profile or parameter, naming the nearest, and for a
+            value of the wrong type.
+    """
+    if profile == "paper":
+        raise UsageError(
+            "profile 'paper' needs pretrained weights and data sets, which this version does not "
+            "load: use 'default', and set single values as the paper does"
+        )
+    if profile not in PROFILES:
+        raise unknown("profile", profile, PROFILES)
+    for name in given:
+        if name not in _TYPES:
+            raise unknown("parameter", name, _TYPES)
+    values = {**PROFILES[profile], **{k: v for k, v in given.items() if v is not None}}
+    return Settings(profile=profile, **{k: _typed(k, v) for k, v in values.items()})
+
+
+def _typed(name: str, value: Any) -> Any:
+    hint = typing.get_type_hints(Settings)[name]
+    if name == "options":
+        if not isinstance(value, Mapping):
+            raise UsageError(f"options = {value!r} must be a mapping of option to value")
+        return dict(value)
+    if hint is str and isinstance(value, (list, tuple)):
+        value = ",".join(map(str, value))
+    try:
+        if isinstance(value, bool) or (hint is not str and isinstance(value, str) and not value):
+            raise ValueError
+        typed = hint(value)
+        if hint is str and not isinstance(value, str):
+            raise ValueError
+        if hint is int and typed != float(value):
+            raise ValueError
+    except (TypeError, ValueError):
+        kind = {int: "a whole number", float: "a number", str: "text"}[hint]
+        raise UsageError(f"{name} = {value!r} must be {kind}") from None
+    return typed

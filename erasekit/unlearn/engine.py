@@ -1,0 +1,259 @@
+"""The one engine: it runs any method on any task.
+
+A method gives a loss; everything else is here. The original model is copied, never
+changed. Batch statistics stay frozen while erasing, so that a pair's features do not
+depend on which other pairs are in its batch; forget and retain pairs therefore go
+through the towers together, and the original's features of a pair are computed once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from erasekit.data.pairs import Pairs
+from erasekit.data.task import ErasureTask
+from erasekit.device import autocast
+from erasekit.errors import UsageError
+from erasekit.files import sha256_json
+from erasekit.loop import run_loop
+from erasekit.models.batches import plan_batches
+from erasekit.models.clip import Clip
+from erasekit.models.zero_shot import concept_features, hits
+from erasekit.unlearn.method import Features, Method, Prompts
+
+
+@dataclass(frozen=True)
+class EraseSpec:
+    """How an erasure is run, whatever the method.
+
+    Attributes:
+        steps: at most; `stop_at` may end it earlier.
+        forget_batch, retain_batch: pairs of each set in a step.
+        learning_rate: of Adam, betas (0.9, 0.98) as CLIPErase reports; it falls to zero
+            along a cosine, so that the retained settle once the forgotten are gone.
+        stop_at: stop as soon as the validation top-1 on the forgotten concepts is
+            this or less at two checks in a row; below 0 never stops.
+        check_every: steps between two looks at the validation split.
+        seed: of the order of the pairs.
+        precision: auto, fp32 or bf16.
+    """
+
+    steps: int = 100
+    forget_batch: int = 24
+    retain_batch: int = 64
+    learning_rate: float = 2e-4
+    stop_at: float = 0.0
+    check_every: int = 10
+    seed: int = 0
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "forget_batch", "retain_batch", "learning_rate", "check_every"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"{name} = {getattr(self, name)}: must be above 0")
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """An erased model and how it came about."""
+
+    model: Clip
+    method: str
+    options: dict
+    spec: EraseSpec
+    history: list[dict[str, float]]
+    seconds: float
+    steps: int
+
+
+class FrozenFeatures:
+    """Normalised features of a fixed list of pairs by a frozen model, each computed once."""
+
+    def __init__(self, clip: Clip, pairs: Pairs) -> None:
+        self._clip = clip
+        self._pairs = pairs
+        self._images: Tensor | None = None
+        self._texts: Tensor | None = None
+        self._known = torch.zeros(len(pairs), dtype=torch.bool)
+
+    def require(self, indices: np.ndarray) -> None:
+        """Compute what is not there yet of the pairs at `indices`, in few large batches."""
+        wanted = np.unique(indices)
+        missing = wanted[~self._known[torch.from_numpy(wanted)].numpy()]
+        if not len(missing):
+            return
+        part = self._pairs.take(missing)
+        image = self._clip.encode_images(part.images)
+        text = self._clip.encode_texts(part.captions)
+        if self._images is None or self._texts is None:
+            self._images = image.new_zeros(len(self._pairs), image.shape[1])
+            self._texts = torch.zeros_like(self._images)
+        rows = torch.from_numpy(missing)
+        self._images[rows], self._texts[rows] = image, text
+        self._known[rows] = True
+
+    def at(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Image and text features of the pairs at `indices`, on the model's device."""
+        self.require(indices)
+        assert self._images is not None and self._texts is not None
+        rows = torch.from_numpy(indices)
+        device = self._clip.device
+        return self._images[rows].to(device), self._texts[rows].to(device)
+
+
+def erase(
+    original: Clip,
+    task: ErasureTask,
+    method: Method,
+    spec: EraseSpec | None = None,
+    *,
+    frozen: FrozenFeatures | None = None,
+    checkpoint: Path | None = None,
+    progress: bool = True,
+) -> Erasure:
+    """Run `method` on a copy of `original`.
+
+    Args:
+        original: the model before unlearning; not changed, bit for bit.
+        task: forget and retain sets.
+        method: from `unlearn.registry`, with its options.
+        spec: steps, batches, learning rate, stopping.
+        frozen: the original's features of the retain set, to share between erasures.
+        checkpoint: file that an interrupted erasure is resumed from.
+
+    Raises:
+        RunError: when a loss or gradient is not finite.
+        UsageError: when the retain set has too few different pairs for its batch.
+    """
+    spec = spec or EraseSpec()
+    erased = original.copy()
+    model = erased.model.eval().requires_grad_(True)
+    device = erased.device
+    frozen = frozen or FrozenFeatures(original, task.retain)
+
+    retain_plan = plan_batches(
+        task.retain.concepts,
+        steps=spec.steps,
+        batch=min(spec.retain_batch, len(set(map(frozenset, task.retain.concepts)))),
+        seed=spec.seed,
+    )
+    forget_plan = _plan_forget(task, method, spec)
+    if method.needs_original:
+        frozen.require(retain_plan)
+    prompts = Prompts(_retained_prompts(original, task).to(device))
+
+    forget_tokens = original.tokenizer(list(task.forget.captions)).to(device)
+    retain_tokens = original.tokenizer(list(task.retain.captions)).to(device)
+
+    def loss(step: int) -> dict[str, Tensor]:
+        rows = retain_plan[step]
+        images, tokens = task.retain.images[rows], retain_tokens[rows]
+        n = 0
+        if forget_plan is not None:
+            chosen = forget_plan[step]
+            n = len(chosen)
+            images = torch.cat([task.forget.images[chosen], images])
+            tokens = torch.cat([forget_tokens[chosen], tokens])
+        with autocast(device, spec.precision):
+            image = model.encode_image(erased.preprocess(images))
+            text = model.encode_text(tokens)
+        image, text, scale = image.float(), text.float(), model.logit_scale.exp()
+        original_image, original_text = frozen.at(rows) if method.needs_original else (None, None)
+        retain = Features(
+            image[n:],
+            text[n:],
+            scale,
+            original_image,
+            original_text,
+            original.model.logit_scale.detach().exp(),
+        )
+        forget = Features(image[:n], text[:n], scale) if n else None
+        return method.loss(forget, retain, prompts)
+
+    watch = _Validation(erased, task)
+
+    def stop(history: list[dict[str, float]]) -> bool:
+        history[-1].update(watch.look())
+        checks = [row["validation_forget"] for row in history if "validation_forget" in row]
+        return len(checks) > 1 and max(checks[-2:]) <= spec.stop_at
+
+    result = run_loop(
+        model,
+        torch.optim.Adam(model.parameters(), lr=spec.learning_rate, betas=(0.9, 0.98)),
+        loss,
+        steps=spec.steps,
+        label=f"erasing with {method.name}",
+        learning_rate=lambda step: (
+            spec.learning_rate * 0.5 * (1 + math.cos(math.pi * step / spec.steps))
+        ),
+        stop=stop if method.needs_forget and spec.stop_at >= 0 else None,
+        stop_every=spec.check_every,
+        checkpoint=checkpoint,
+        checkpoint_every=spec.check_every,
+        identity=sha256_json(
+            {
+                "method": method.name,
+                "options": asdict(method),  # type: ignore[call-overload]
+                "spec": asdict(spec),
+                "task": task.describe(),
+            }
+        ),
+        progress=progress,
+    )
+    model.requires_grad_(False)
+    return Erasure(
+        erased,
+        method.name,
+        asdict(method),  # type: ignore[call-overload]
+        spec,
+        result.history,
+        result.seconds,
+        result.steps,
+    )
+
+
+def _plan_forget(task: ErasureTask, method: Method, spec: EraseSpec) -> np.ndarray | None:
+    if not method.needs_forget:
+        return None
+    different = len(set(map(frozenset, task.forget.concepts)))
+    return plan_batches(
+        task.forget.concepts,
+        steps=spec.steps,
+        batch=min(spec.forget_batch, different if method.contrasts_forget else len(task.forget)),
+        seed=spec.seed + 1,
+        distinct=method.contrasts_forget,
+    )
+
+
+def _retained_prompts(original: Clip, task: ErasureTask) -> Tensor:
+    return concept_features(original, [task.world.concept(i) for i in task.retained])
+
+
+class _Validation:
+    """Top-1 on validation singles of the forgotten and the retained concepts."""
+
+    def __init__(self, clip: Clip, task: ErasureTask) -> None:
+        self._clip, self._task = clip, task
+        singles = task.world.pairs("validation").singles
+        trained = set(task.world.trained)
+        self._pairs = singles.where(lambda concepts: concepts[0] in trained)
+        labels = self._pairs.labels()
+        rows = {concept: row for row, concept in enumerate(task.world.trained)}
+        self._labels = [rows[label] for label in labels]
+        self._forget = torch.from_numpy(np.isin(labels, task.forgotten))
+
+    def look(self) -> dict[str, float]:
+        candidates = concept_features(
+            self._clip, [self._task.world.concept(i) for i in self._task.world.trained]
+        )
+        right = hits(self._clip.encode_images(self._pairs.images), candidates, self._labels)
+        return {
+            "validation_forget": float(right[self._forget].mean()),
+            "validation_retain": float(right[~self._forget].mean()),
+        }
