@@ -12,12 +12,17 @@ The short way through:
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from erasekit.evaluate.scorecard import Scorecard
     from erasekit.experiment import Experiment, load
+
+# Threads that wait for each other by spinning starve every other program on a small
+# machine, and themselves. This is read once, when torch is first imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 __all__ = ["Experiment", "Scorecard", "load"]

@@ -93,4 +93,4 @@ def _is_whole(entry: Path) -> bool:
         return False
     found = sha256_folder(entry)
     found.pop(MANIFEST, None)
-    return found == manifest.get("files")
+    return isinstance(manifest, dict) and found == manifest.get("files")

@@ -11,10 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from erasekit.errors import RunError, UsageError
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("auto", "fp32", "bf16")
+from erasekit.errors import RunError
+from erasekit.settings import DEVICES, PRECISIONS, one_of
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -24,8 +22,7 @@ def resolve_device(name: str = "auto") -> torch.device:
         UsageError: for an unknown name.
         RunError: for a device that this machine does not have.
     """
-    if name not in DEVICES:
-        raise UsageError(f"unknown device '{name}': one of {', '.join(DEVICES)}")
+    one_of("device", name, DEVICES)
     have = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
@@ -54,8 +51,7 @@ def make_repeatable(seed: int, threads: int = 2) -> None:
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
     """Mixed precision where the device has it: bf16 on cuda, fp32 elsewhere unless told."""
-    if precision not in PRECISIONS:
-        raise UsageError(f"unknown precision '{precision}': one of {', '.join(PRECISIONS)}")
+    one_of("precision", precision, PRECISIONS)
     wanted = precision == "bf16" or (
         precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
     )

@@ -15,6 +15,10 @@ class ErasekitError(Exception):
 
     exit_code = 1
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: in a notebook too, one line that says what to mend."""
+        return [f"error: {self}"]
+
 
 class UsageError(ErasekitError, ValueError):
     """What was asked cannot be done as asked; the message says what to change."""
@@ -39,4 +43,5 @@ def unknown(kind: str, value: str, known: Iterable[str], hint: str = "") -> Usag
         mend = "known: " + ", ".join(names)
     else:
         mend = f"{len(names)} are known"
-    return UsageError(f"unknown {kind} '{value}': {mend}" + (f" {hint}" if hint else ""))
+    end = "" if near or not hint else "."
+    return UsageError(f"unknown {kind} '{value}': {mend}{end} {hint}".rstrip())

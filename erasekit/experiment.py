@@ -17,16 +17,19 @@ import torch
 from erasekit.cache import cached
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
-from erasekit.data.world import World, WorldSpec
+from erasekit.data.world import World
 from erasekit.device import make_repeatable, resolve_device
+from erasekit.errors import unknown
 from erasekit.evaluate.scorecard import Scorecard, evaluate
 from erasekit.files import read_json, write_json
 from erasekit.models.clip import Clip, load_clip
-from erasekit.models.train import TrainSpec, train_clip
+from erasekit.models.train import train_clip
+from erasekit.plan import make_plan
 from erasekit.settings import Settings, make_settings
-from erasekit.unlearn.engine import EraseSpec, Erasure, FrozenFeatures, erase
+from erasekit.unlearn.engine import Erasure, FrozenFeatures, erase
 from erasekit.unlearn.method import Method
 from erasekit.unlearn.registry import get_method
+from erasekit.unlearn.spec import EraseSpec
 
 COST_FILE = "cost.json"
 
@@ -45,37 +48,14 @@ class Experiment:
     def __init__(self, settings: Settings, progress: bool = True) -> None:
         self.settings = settings
         self.progress = progress
+        plan = make_plan(settings)
         self.device = resolve_device(settings.device)
         make_repeatable(settings.seed, settings.threads)
-        self.world = World(
-            WorldSpec(
-                concepts=settings.concepts,
-                pictures=settings.pictures,
-                scenes=settings.scenes,
-                held_out_pictures=settings.held_out_pictures,
-                languages=tuple(_words(settings.languages)),
-                image_size=settings.image_size,
-                seed=settings.world_seed,
-            )
-        )
-        self.task = ErasureTask(self.world, settings.forget, _words(settings.forget_languages))
-        self.method = get_method(settings.method).build(dict(settings.options))
-        self.train_spec = TrainSpec(
-            config=settings.model,
-            steps=settings.train_steps,
-            batch=settings.train_batch,
-            learning_rate=settings.train_learning_rate,
-            seed=settings.seed,
-        )
-        self.erase_spec = EraseSpec(
-            steps=settings.steps,
-            forget_batch=settings.forget_batch,
-            retain_batch=settings.retain_batch,
-            learning_rate=settings.learning_rate,
-            stop_at=settings.stop_at,
-            seed=settings.seed,
-            precision=settings.precision,
-        )
+        self.world = World(plan.world)
+        self.task = ErasureTask(self.world, settings.forget, plan.forget_languages)
+        self.method = plan.method
+        self.train_spec = plan.train
+        self.erase_spec = plan.erase
 
     @cached_property
     def original(self) -> Clip:
@@ -115,7 +95,14 @@ class Experiment:
             checkpoint: file to resume from after an interruption.
             options: the method's own options, such as ``{"consistency": 0}``.
             spec: fields of `EraseSpec`, such as ``steps=50``.
+
+        Raises:
+            UsageError: for a method, an option or a field that does not exist.
+            RunError: when a loss or gradient is not finite.
         """
+        for name in spec:
+            if name not in EraseSpec.__dataclass_fields__:
+                raise unknown("parameter", name, EraseSpec.__dataclass_fields__)
         chosen: Method = self.method
         if method is not None or options is not None:
             chosen = get_method(method or self.settings.method).build(dict(options or {}))
@@ -168,6 +155,7 @@ class Experiment:
             "without": [self.world.concept(i).name for i in without],
             "threads": torch.get_num_threads(),
             "device": self.device.type,
+            "precision": self.settings.precision,
         }
 
         def make(folder: Path) -> None:
@@ -187,10 +175,6 @@ class Experiment:
 
         # JSON turns tuples into lists; the key must not depend on which it was.
         return cached(kind, json.loads(json.dumps(recipe)), make)
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def load(profile: str = "default", *, progress: bool = True, **parameters: Any) -> Experiment:

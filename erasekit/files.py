@@ -48,6 +48,19 @@ def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write what a library made in memory.
+
+    Libraries' own writers hide a full disk behind errors of many kinds; through here
+    it is an `OSError` like any other.
+    """
+    return write_whole(path, lambda aside: _write_bytes(aside, content))
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
 def write_json(path: Path, value: Any) -> Path:
     """Write JSON that a person can read and a diff can follow."""
     return write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

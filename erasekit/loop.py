@@ -8,6 +8,7 @@ number; then a resumed run gives the same bits as an uninterrupted one.
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 import signal
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from erasekit.errors import RunError
-from erasekit.files import write_whole
+from erasekit.files import write_bytes, write_whole
 
 
 @dataclass
@@ -201,7 +202,9 @@ def _save(
         "steps": result.steps,
         "stopped": result.stopped,
     }
-    write_whole(path, lambda aside: torch.save(state, aside))
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_bytes(path, buffer.getvalue())
 
 
 def _restore(

@@ -8,12 +8,16 @@ can still be given.
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from erasekit.errors import UsageError, unknown
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "bf16")
 
 #: What each profile sets apart from the defaults of `Settings`.
 PROFILES: dict[str, dict[str, Any]] = {
@@ -23,8 +27,9 @@ PROFILES: dict[str, dict[str, Any]] = {
         "pictures": 24,
         "scenes": 16,
         "held_out_pictures": 9,
-        "train_steps": 120,
+        "train_steps": 180,
         "train_batch": 64,
+        "steps": 40,
         "draws": 200,
     },
 }
@@ -54,10 +59,10 @@ class Settings:
     train_batch: int = 128
     train_learning_rate: float = 2e-3
     # erasing
-    steps: int = 100
-    forget_batch: int = 16
-    retain_batch: int = 48
-    learning_rate: float = 7e-4
+    steps: int = 70
+    forget_batch: int = 12
+    retain_batch: int = 84
+    learning_rate: float = 1e-3
     stop_at: float = -1.0
     # evaluation
     draws: int = 1000
@@ -66,6 +71,19 @@ class Settings:
     threads: int = 2
     device: str = "auto"
     precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        one_of("device", self.device, DEVICES)
+        one_of("precision", self.precision, PRECISIONS)
+        for name, least in (("draws", 1), ("seed", 0), ("threads", 1)):
+            if getattr(self, name) < least:
+                raise UsageError(f"{name} = {getattr(self, name)}: must be at least {least}")
+
+
+def one_of(kind: str, value: str, choices: Collection[str]) -> None:
+    """Raise a `UsageError` that lists the few choices, unless `value` is one of them."""
+    if value not in choices:
+        raise UsageError(f"unknown {kind} '{value}': one of {', '.join(choices)}")
 
 
 _TYPES = {f.name: f.type for f in dataclasses.fields(Settings)}
@@ -110,7 +128,9 @@ def _typed(name: str, value: Any) -> Any:
             raise ValueError
         if hint is int and typed != float(value):
             raise ValueError
-    except (TypeError, ValueError):
+        if isinstance(typed, float) and not math.isfinite(typed):
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
         kind = {int: "a whole number", float: "a number", str: "text"}[hint]
         raise UsageError(f"{name} = {value!r} must be {kind}") from None
     return typed

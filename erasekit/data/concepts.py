@@ -27,6 +27,9 @@ LANGUAGES = tuple(emoji.LANGUAGES)
 #: Concepts a group has when a world is smaller than the curated table.
 SMALL_WORLD_GROUP = 4
 
+#: A world must keep this many concepts: fewer have no neighbours to speak of.
+FEWEST_RETAINED = 4
+
 # A drawing outside the curated table gets the Unicode block of its first character as its group.
 _BLOCKS = (
     (0x1F1E6, 0x1F1FF, "flag"),
@@ -218,6 +221,25 @@ def match_concepts(
             raise _no_match(concepts, entry, kind)
         found.update(dict.fromkeys(matched))
     return sorted(found)
+
+
+def split_concepts(
+    concepts: Iterable[Concept], forget: str | Sequence[str]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Indices of the trained concepts that `forget` names, and of those that stay.
+
+    Raises:
+        UsageError: for unknown names, and when nothing is left to forget or to retain.
+    """
+    trained = [c for c in concepts if not c.holdout]
+    forgotten = match_concepts(trained, forget)
+    retained = [c.index for c in trained if c.index not in set(forgotten)]
+    if len(retained) < FEWEST_RETAINED:
+        raise UsageError(
+            f"forget = {forget} leaves {len(retained)} of {len(trained)} concepts: "
+            f"at least {FEWEST_RETAINED} must stay"
+        )
+    return tuple(forgotten), tuple(retained)
 
 
 def _plain(text: str) -> str:

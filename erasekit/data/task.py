@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from erasekit.data.concepts import Concept, match_concepts
+from erasekit.data.concepts import Concept, split_concepts
 from erasekit.data.pairs import Pairs
 from erasekit.data.world import World
 from erasekit.errors import UsageError
-
-#: A world must keep this many concepts: fewer have no neighbours to speak of.
-FEWEST_RETAINED = 4
 
 
 class ErasureTask:
@@ -39,23 +36,8 @@ class ErasureTask:
         forget_languages: Sequence[str] | None = None,
     ) -> None:
         self.world = world
-        trained = [world.concept(i) for i in world.trained]
-        self.forgotten: tuple[int, ...] = tuple(match_concepts(trained, forget))
-        self.retained: tuple[int, ...] = tuple(
-            i for i in world.trained if i not in set(self.forgotten)
-        )
-        if len(self.retained) < FEWEST_RETAINED:
-            raise UsageError(
-                f"forget = {forget} leaves {len(self.retained)} of {len(world.trained)} concepts: "
-                f"at least {FEWEST_RETAINED} must stay"
-            )
-        self.forget_languages = tuple(forget_languages or world.spec.languages)
-        for language in self.forget_languages:
-            if language not in world.spec.languages:
-                raise UsageError(
-                    f"forget language '{language}' is not in this world: "
-                    f"choose from {', '.join(world.spec.languages)}"
-                )
+        self.forgotten, self.retained = split_concepts(world.concepts, forget)
+        self.forget_languages = world.spec.pick_languages(forget_languages)
 
     @property
     def forgotten_concepts(self) -> list[Concept]:

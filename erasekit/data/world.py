@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -20,8 +20,9 @@ from PIL import Image
 from torch import Tensor
 
 from erasekit.data.captions import caption
-from erasekit.data.concepts import LANGUAGES, Concept, drawing_path, select_concepts
+from erasekit.data.concepts import Concept, drawing_path, select_concepts
 from erasekit.data.pairs import Pairs
+from erasekit.data.spec import WorldSpec
 from erasekit.errors import UsageError
 
 SPLITS = ("train", "validation", "test")
@@ -30,54 +31,6 @@ DESCRIBED = 0.25
 _MAX_LAYERS = 3
 # Scenes shrink a drawing to a third: sampling a smaller rendering avoids aliasing.
 _SOURCE_SIZES = {"single": 64, "scene": 32}
-
-
-@dataclass(frozen=True)
-class WorldSpec:
-    """Everything that decides what a world contains.
-
-    Attributes:
-        concepts: how many concepts to train, or names of groups and concepts.
-        pictures: training pictures with one concept, for each concept.
-        scenes: training scenes, for each concept (a scene shows two or three).
-        held_out_pictures: validation and test pictures, for each concept and split
-            (validation gets a third of them).
-        languages: of the captions; English is half of them, the others share the rest.
-        image_size: side of a picture in pixels.
-        seed: of the world; another seed is another set of pictures.
-    """
-
-    concepts: int | tuple[str, ...] = 65
-    pictures: int = 30
-    scenes: int = 30
-    held_out_pictures: int = 12
-    languages: tuple[str, ...] = ("en", "ja", "ru", "ar")
-    image_size: int = 48
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.concepts, int):
-            object.__setattr__(self, "concepts", tuple(self.concepts))
-        object.__setattr__(self, "languages", tuple(self.languages))
-        for name, least in (
-            ("pictures", 1),
-            ("scenes", 0),
-            ("held_out_pictures", 3),
-            ("image_size", 16),
-            ("seed", 0),
-        ):
-            if getattr(self, name) < least:
-                raise UsageError(f"{name} = {getattr(self, name)}: must be at least {least}")
-        if "en" not in self.languages:
-            raise UsageError(f"languages = {list(self.languages)}: 'en' must be one of them")
-        for language in self.languages:
-            if language not in LANGUAGES:
-                raise UsageError(
-                    f"language '{language}' has no names: choose from {', '.join(LANGUAGES)}"
-                )
-
-    def as_dict(self) -> dict:
-        return asdict(self)
 
 
 @dataclass(frozen=True)

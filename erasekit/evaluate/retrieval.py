@@ -13,15 +13,15 @@ DIRECTIONS = ("image_to_text", "text_to_image")
 def ranks(queries: Tensor, items: Tensor) -> np.ndarray:
     """Rank of item i for query i, 0 when it comes first, shape (n,).
 
-    Ties count against the query: a collapsed model, in which all is equally near, must
-    not look good.
+    Ties count against the query, and so does what is not a number: a collapsed or broken
+    model must not look good.
 
     Args:
         queries, items: normalised features, shape (n, d), row i of each belonging together.
     """
     similarity = queries @ items.T
     own = similarity.diagonal().unsqueeze(1)
-    return ((similarity >= own).sum(1) - 1).numpy()
+    return ((~(similarity < own)).sum(1) - 1).numpy()
 
 
 def recall(image: Tensor, text: Tensor) -> dict[tuple[str, int], np.ndarray]:

@@ -7,22 +7,24 @@ loads them where erasekit is not installed.
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import open_clip
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from erasekit.device import quiet_libraries
 from erasekit.errors import RunError
-from erasekit.files import read_json, write_json, write_whole
+from erasekit.files import read_json, write_bytes, write_json
+from erasekit.models.spec import CONFIGS
 from erasekit.models.tokenizer import save_tokenizer
 
-CONFIGS = Path(__file__).parent / "configs"
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
 #: Preprocessing of the models trained here: open_clip's default.
@@ -40,7 +42,7 @@ class Clip:
         mean, std: of the preprocessing, for each colour channel.
     """
 
-    model: nn.Module
+    model: open_clip.CLIP
     tokenizer: Callable[[list[str]], Tensor]
     folder: Path
     mean: tuple[float, ...]
@@ -76,6 +78,14 @@ class Clip:
         ]
         return torch.cat(parts)[[row[text] for text in texts]] if parts else torch.empty(0)
 
+    def fingerprint(self) -> str:
+        """The sha256 of the weights: equal for models that are equal bit for bit."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()
+
     def copy(self) -> Clip:
         """A Clip with weights of its own; this one stays as it is."""
         return Clip(copy.deepcopy(self.model), self.tokenizer, self.folder, self.mean, self.std)
@@ -85,7 +95,7 @@ class Clip:
         for name in (CONFIG_FILE, "tokenizer.json", "tokenizer_config.json"):
             source = self.folder / name
             if source.is_file():
-                write_whole(folder / name, lambda aside, s=source: _copy(s, aside))
+                write_bytes(folder / name, source.read_bytes())
         _save_weights(self.model, folder / WEIGHTS_FILE)
         return folder
 
@@ -97,15 +107,11 @@ def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
     return pixels.contiguous(memory_format=torch.channels_last)
 
 
-def _copy(source: Path, target: Path) -> None:
-    target.write_bytes(source.read_bytes())
-
-
 def _save_weights(model: nn.Module, path: Path) -> None:
     weights = {
         name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
     }
-    write_whole(path, lambda aside: save_file(weights, str(aside)))
+    write_bytes(path, save(weights))
 
 
 def read_config(name: str) -> dict:
@@ -113,7 +119,7 @@ def read_config(name: str) -> dict:
     return read_json(CONFIGS / f"{name}.json")
 
 
-def build_model(config: dict, seed: int) -> nn.Module:
+def build_model(config: dict, seed: int) -> open_clip.CLIP:
     """A fresh open_clip CLIP with weights drawn from `seed`."""
     torch.manual_seed(seed)
     plain = {**config, "text_cfg": dict(config["text_cfg"])}
@@ -167,4 +173,6 @@ def load_clip(folder: Path, device: torch.device | str = "cpu") -> Clip:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RunError(f"model folder {folder} cannot be loaded: {reason}") from error
     model.eval()
-    return Clip(model.to(memory_format=torch.channels_last), tokenizer, folder, mean, std)
+    model = model.to(memory_format=torch.channels_last)
+    # open_clip's other text towers have the same interface under another class.
+    return Clip(cast("open_clip.CLIP", model), tokenizer, folder, mean, std)

@@ -7,7 +7,6 @@ tower at the position of the highest id.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +19,8 @@ from tokenizers import (
     processors,
     trainers,
 )
+
+from erasekit.files import write_json, write_text
 
 PAD, BOS, EOS = "<pad>", "<start_of_text>", "<end_of_text>"
 
@@ -55,7 +56,7 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int = 16384) -> Tokenizer:
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, context_length: int) -> None:
     """Write `tokenizer.json` and the `tokenizer_config.json` that transformers needs."""
-    tokenizer.save(str(folder / "tokenizer.json"))
+    write_text(folder / "tokenizer.json", tokenizer.to_str(pretty=True))
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": context_length,
@@ -63,4 +64,4 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, context_length: int) -> N
         "bos_token": BOS,
         "eos_token": EOS,
     }
-    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    write_json(folder / "tokenizer_config.json", config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -14,33 +14,16 @@ from erasekit.data.captions import vocabulary_texts
 from erasekit.data.pairs import Pairs
 from erasekit.data.world import SPLITS, World
 from erasekit.device import autocast
-from erasekit.errors import RunError, UsageError
+from erasekit.errors import RunError
 from erasekit.files import sha256_json
 from erasekit.loop import LoopResult, run_loop
 from erasekit.models.batches import plan_batches
 from erasekit.models.clip import MEAN, STD, build_model, normalise, read_config, save_new_model
 from erasekit.models.contrastive import info_nce
+from erasekit.models.spec import TrainSpec
 from erasekit.models.tokenizer import train_tokenizer
 
 MAX_LOGIT_SCALE = math.log(100)
-
-
-@dataclass(frozen=True)
-class TrainSpec:
-    """How a CLIP is trained. Everything counts in steps, never in seconds."""
-
-    config: str = "erasekit-small"  #: a file of `models/configs`
-    steps: int = 700
-    batch: int = 128
-    learning_rate: float = 2e-3
-    warmup: int = 50  #: steps of linear warm-up; then a cosine down to zero
-    weight_decay: float = 0.1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"{name} = {getattr(self, name)}: must be above 0")
 
 
 def tokenizer_of(world: World) -> Tokenizer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -20,7 +21,9 @@ def concept_features(clip: Clip, concepts: Sequence[Concept], language: str = "e
     return F.normalize(flat.view(len(texts), len(texts[0]), -1).mean(1), dim=1)
 
 
-def hits(image_features: Tensor, candidates: Tensor, labels: Sequence[int], k: int = 1) -> Tensor:
+def hits(
+    image_features: Tensor, candidates: Tensor, labels: Sequence[int] | np.ndarray, k: int = 1
+) -> Tensor:
     """Whether each picture's own concept is among its k nearest candidates.
 
     Args:

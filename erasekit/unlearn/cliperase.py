@@ -49,14 +49,15 @@ def retention_loss(retain: Features) -> Tensor:
 def consistency_loss(
     retain: Features,
     prompts: Prompts | None = None,
-    unimodal: Unimodal = "batch",
+    unimodal: Unimodal = "prompts",
     temperature: float = 0.1,
 ) -> Tensor:
     """L_CM = KL(p_o^img ‖ p_u^img) + KL(p_o^txt ‖ p_u^txt) over the retain pairs, a scalar.
 
     p is a distribution within one modality, of which the notes do not say what it runs
-    over. ``batch``: the similarities to the other pairs of the batch. ``prompts``: the
-    similarities to the original's class prompts. ``features``: the features themselves.
+    over. ``prompts``: the similarities to the original's prompts of the retained
+    concepts (the default: it kept most on validation). ``batch``: the similarities to
+    the other pairs of the batch. ``features``: the features themselves.
 
     Args:
         retain: features of the retain pairs, the original's included.
@@ -100,7 +101,7 @@ class CLIPErase(Method):
     consistency: float = 3.0
     product: Product = "cosine"
     scaled: bool = False
-    unimodal: Unimodal = "batch"
+    unimodal: Unimodal = "prompts"
     temperature: float = 0.1
 
     needs_original: ClassVar[bool] = True

@@ -43,6 +43,7 @@ class CLIPEraseInfoNCE(Method):
             )
         if self.consistency:
             assert retain.original_image is not None and retain.original_text is not None
+            assert retain.original_scale is not None
             before = retain.original_scale * retain.original_image @ retain.original_text.T
             now = retain.scale * retain.image_unit @ retain.text_unit.T
             terms["consistency"] = self.consistency * (

@@ -19,44 +19,13 @@ from torch import Tensor
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
 from erasekit.device import autocast
-from erasekit.errors import UsageError
 from erasekit.files import sha256_json
 from erasekit.loop import run_loop
 from erasekit.models.batches import plan_batches
 from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import concept_features, hits
 from erasekit.unlearn.method import Features, Method, Prompts
-
-
-@dataclass(frozen=True)
-class EraseSpec:
-    """How an erasure is run, whatever the method.
-
-    Attributes:
-        steps: at most; `stop_at` may end it earlier.
-        forget_batch, retain_batch: pairs of each set in a step.
-        learning_rate: of Adam, betas (0.9, 0.98) as CLIPErase reports; it falls to zero
-            along a cosine, so that the retained settle once the forgotten are gone.
-        stop_at: stop as soon as the validation top-1 on the forgotten concepts is
-            this or less at two checks in a row; below 0 never stops.
-        check_every: steps between two looks at the validation split.
-        seed: of the order of the pairs.
-        precision: auto, fp32 or bf16.
-    """
-
-    steps: int = 100
-    forget_batch: int = 24
-    retain_batch: int = 64
-    learning_rate: float = 2e-4
-    stop_at: float = 0.0
-    check_every: int = 10
-    seed: int = 0
-    precision: str = "auto"
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "forget_batch", "retain_batch", "learning_rate", "check_every"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"{name} = {getattr(self, name)}: must be above 0")
+from erasekit.unlearn.spec import EraseSpec
 
 
 @dataclass(frozen=True)
@@ -202,6 +171,7 @@ def erase(
                 "options": asdict(method),  # type: ignore[call-overload]
                 "spec": asdict(spec),
                 "task": task.describe(),
+                "original": original.fingerprint(),
             }
         ),
         progress=progress,

@@ -1,0 +1,528 @@
+"""Measure what erasing costs, as ratios of pieces timed side by side in one run.
+
+A second on one machine is not a second on another, nor on the same one an hour later.
+What is compared therefore takes turns, several times over, and what is reported is the
+median of the ratios with the least and the greatest. Nothing here is a test.
+
+    python benchmarks/bench.py            # the default profile, about half an hour on two cores
+    python benchmarks/bench.py --quick    # a small world: does the script work at all?
+
+The results go to benchmarks/RESULTS.md, with the machine they were measured on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "RESULTS.md"
+FULL = {
+    "profile": "default",
+    "repeats": 5,
+    "retrainings": 2,
+    "steps": 10,
+    "sizes": (16, 64, 256, 1024),
+}
+QUICK = {"profile": "smoke", "repeats": 2, "retrainings": 1, "steps": 2, "sizes": (16, 32)}
+MODULES = ("erasekit", "erasekit.cli", "torch", "open_clip")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    chosen = _parser().parse_args(arguments)
+    plan = QUICK if chosen.quick else FULL
+    if chosen.part:  # a part of its own process, so that its memory is its own
+        print(json.dumps(growth(int(chosen.part), plan)))
+        return 0
+    results: dict[str, Any] = {"quick": chosen.quick, "profile": plan["profile"]}
+    for name, measure in (
+        ("imports", imports),
+        ("steps", steps),
+        ("pipeline", pipeline),
+        ("growth", all_growth),
+        ("retraining", retraining),
+    ):
+        print(f"measuring: {name}", file=sys.stderr, flush=True)
+        results[name] = measure(plan)
+    results["machine"] = machine()
+    chosen.out.write_text(report(results), encoding="utf-8")
+    print(chosen.out)
+    return 0
+
+
+# --- timing ---------------------------------------------------------------------------
+
+
+def in_turns(pieces: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Wall seconds of each piece, `repeats` times, one after the other in each round."""
+    for piece in pieces.values():  # a first call pays for allocation and lazy set-up
+        piece()
+    seconds: dict[str, list[float]] = {name: [] for name in pieces}
+    for _ in range(repeats):
+        for name, piece in pieces.items():
+            started = time.perf_counter()
+            piece()
+            seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def ratio(of: list[float], to: list[float]) -> dict[str, float]:
+    """Median, least and greatest of the ratios of values measured in the same round."""
+    found = [a / b for a, b in zip(of, to, strict=True)]
+    return {"median": median(found), "low": min(found), "high": max(found)}
+
+
+# --- what is measured -----------------------------------------------------------------
+
+
+def retraining(plan: dict) -> dict:
+    """One erasure against one retraining of the oracle, wall and CPU, in turns."""
+    from erasekit.experiment import load
+    from erasekit.models.train import train_clip
+
+    experiment = load(plan["profile"])
+    _ = experiment.original, experiment.task.forget, experiment.task.retain
+    wall: dict[str, list[float]] = {"erasing": [], "retraining": []}
+    cpu: dict[str, list[float]] = {"erasing": [], "retraining": []}
+
+    def erase() -> None:
+        experiment.__dict__.pop("frozen", None)  # each erasure pays for what it asks the original
+        experiment.erase()
+
+    def retrain() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            train_clip(
+                experiment.world,
+                experiment.task.retain,
+                experiment.train_spec,
+                Path(folder),
+                device=experiment.device,
+                label="retraining",
+            )
+
+    for _ in range(plan["retrainings"]):
+        for name, piece in (("erasing", erase), ("retraining", retrain)):
+            started, used = time.perf_counter(), time.process_time()
+            piece()
+            wall[name].append(time.perf_counter() - started)
+            cpu[name].append(time.process_time() - used)
+    return {
+        "erase_steps": experiment.erase_spec.steps,
+        "train_steps": experiment.train_spec.steps,
+        "wall": wall,
+        "cpu": cpu,
+        "wall_ratio": ratio(wall["retraining"], wall["erasing"]),
+        "cpu_ratio": ratio(cpu["retraining"], cpu["erasing"]),
+    }
+
+
+def steps(plan: dict) -> dict:
+    """A step of the engine, of plain open_clip training, and of CLIPErase done naively."""
+    from erasekit.experiment import load
+
+    experiment = load(plan["profile"])
+    spec, n = experiment.erase_spec, plan["steps"]
+    experiment.frozen.require(_all(len(experiment.task.retain)))
+    kit: list[float] = []
+
+    def engine() -> None:
+        kit.append(experiment.erase(steps=n).seconds / n)  # the loop alone, set-up apart
+
+    plain_times: list[float] = []
+    naive_times: list[float] = []
+    plain, naive = plain_step(experiment), naive_step(experiment)
+    in_turns(
+        {
+            "engine": engine,
+            "plain": lambda: plain_times.append(_each(plain, n)),
+            "naive": lambda: naive_times.append(_each(naive, n)),
+        },
+        plan["repeats"],
+    )
+    return {
+        "pairs": spec.forget_batch + spec.retain_batch,
+        "engine": kit[1:],
+        "plain": plain_times[1:],
+        "naive": naive_times[1:],
+        "to_plain": ratio(kit[1:], plain_times[1:]),
+        "to_naive": ratio(kit[1:], naive_times[1:]),
+    }
+
+
+def plain_step(experiment: Any) -> Callable[[], None]:
+    """A training step of open_clip on the pairs of one erase step, with its own loss."""
+    import torch
+    from open_clip.loss import ClipLoss
+
+    clip, forget, retain = _batch(experiment)
+    model = clip.model.train().requires_grad_(True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-6)
+    criterion = ClipLoss()
+    images = torch.cat([forget.images, retain.images])
+    tokens = clip.tokenizer([*forget.captions, *retain.captions])
+
+    def step() -> None:
+        image, text, scale = model(clip.preprocess(images), tokens)
+        optimizer.zero_grad(set_to_none=True)
+        criterion(image, text, scale).backward()
+        optimizer.step()
+
+    return step
+
+
+def naive_step(experiment: Any) -> Callable[[], None]:
+    """CLIPErase as one writes it down first: towers run apart, the original asked each time."""
+    import torch
+
+    from erasekit.models.zero_shot import concept_features
+    from erasekit.unlearn.method import Features, Prompts
+
+    clip, forget, retain = _batch(experiment)
+    model = clip.model.eval().requires_grad_(True)
+    original = experiment.original
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-6, betas=(0.9, 0.98))
+    tokens = {id(p): clip.tokenizer(list(p.captions)) for p in (forget, retain)}
+    concepts = [experiment.world.concept(i) for i in experiment.task.retained]
+
+    def features(pairs: Any, before: tuple = ()) -> Features:
+        return Features(
+            model.encode_image(clip.preprocess(pairs.images)),
+            model.encode_text(tokens[id(pairs)]),
+            model.logit_scale.exp(),
+            *before,
+        )
+
+    def step() -> None:
+        with torch.no_grad():
+            before = (
+                original.model.encode_image(original.preprocess(retain.images), normalize=True),
+                original.model.encode_text(tokens[id(retain)], normalize=True),
+                original.model.logit_scale.exp(),
+            )
+        prompts = Prompts(concept_features(original, concepts))
+        terms = experiment.method.loss(features(forget), features(retain, before), prompts)
+        optimizer.zero_grad(set_to_none=True)
+        torch.stack(list(terms.values())).sum().backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    return step
+
+
+def pipeline(plan: dict) -> dict:
+    """Samples a second of the data pipeline against those of a training step."""
+    import torch
+
+    from erasekit.data.world import World
+    from erasekit.experiment import load
+
+    experiment = load(plan["profile"])
+    batch = experiment.train_spec.batch
+    world = experiment.world
+    world.render(world.samples("train")[:1])  # the drawings themselves are rendered once
+    chosen = torch.randperm(len(world.samples("train")))[:batch].tolist()
+
+    def produce() -> None:
+        fresh = World(world.spec)
+        fresh.__dict__["_drawings"] = world._drawings
+        samples = [fresh.sample("train", i) for i in chosen]
+        fresh.render(samples)
+        for sample in samples:
+            fresh.caption(sample)
+
+    step = train_step(experiment, batch)
+    seconds = in_turns({"pipeline": produce, "step": step}, 2 * plan["repeats"])
+    return {
+        "batch": batch,
+        "pipeline": [batch / s for s in seconds["pipeline"]],
+        "step": [batch / s for s in seconds["step"]],
+        "share": ratio(seconds["pipeline"], seconds["step"]),
+    }
+
+
+def train_step(experiment: Any, batch: int) -> Callable[[], None]:
+    """One training step from scratch on `batch` pairs, data ready in memory."""
+    import torch
+
+    from erasekit.models.clip import MEAN, STD, build_model, normalise
+    from erasekit.models.contrastive import info_nce
+    from erasekit.models.train import model_config, tokenize, tokenizer_of
+
+    world = experiment.world
+    tokenizer = tokenizer_of(world)
+    config = model_config(experiment.train_spec, world, tokenizer)
+    model = build_model(config, 0).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
+    pairs = world.pairs("train").take(range(batch))
+    tokens = tokenize(tokenizer, list(pairs.captions), config["text_cfg"]["context_length"])
+
+    def step() -> None:
+        image, text, scale = model(normalise(pairs.images, MEAN, STD), tokens)
+        optimizer.zero_grad(set_to_none=True)
+        info_nce(image, text, scale).backward()
+        optimizer.step()
+
+    return step
+
+
+def growth(concepts: int, plan: dict) -> dict:
+    """What a world of this size costs: pictures, a training step, an erase step, memory."""
+    from erasekit.experiment import load
+
+    experiment = load(
+        "smoke",
+        progress=False,
+        concepts=concepts,
+        pictures=4,
+        scenes=4,
+        held_out_pictures=3,
+        train_steps=1,
+        train_batch=16,
+        steps=plan["steps"],
+        forget_batch=12,
+        retain_batch=12,
+    )
+    started = time.perf_counter()
+    drawings = experiment.world._drawings
+    rendering = time.perf_counter() - started
+    started = time.perf_counter()
+    pictures = len(experiment.world.pairs("train"))
+    composing = time.perf_counter() - started
+    # The batch is the same at every size: what grows is the vocabulary and the candidates.
+    training = _each(train_step(experiment, 16), plan["steps"])
+    started = time.perf_counter()
+    erasure = experiment.erase()
+    return {
+        "concepts": concepts,
+        "drawings": len(drawings["single"]),
+        "drawings_seconds": rendering,
+        "pictures": pictures,
+        "pictures_a_second": pictures / composing,
+        "train_step": training,
+        "erase_step": erasure.seconds / erasure.steps,
+        "erase_setup": time.perf_counter() - started - erasure.seconds,
+        "peak_mib": peak_mib(),
+    }
+
+
+def all_growth(plan: dict) -> list[dict]:
+    """`growth` at every size, each in a process of its own and with an empty cache."""
+    found = []
+    for size in plan["sizes"]:
+        with tempfile.TemporaryDirectory() as cache:
+            command = [sys.executable, __file__, "--part", str(size)]
+            command += ["--quick"] if plan is QUICK else []
+            done = subprocess.run(
+                command,
+                env={**os.environ, "ERASEKIT_CACHE": cache},
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+            )
+        found.append(json.loads(done.stdout))
+    return found
+
+
+def imports(plan: dict) -> dict:
+    """Seconds to import each module in a fresh interpreter, less those of an empty one."""
+
+    def start(code: str) -> Callable[[], object]:
+        return lambda: subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+    pieces = {"nothing": start("pass")} | {m: start(f"import {m}") for m in MODULES}
+    seconds = in_turns(pieces, plan["repeats"])
+    return {
+        m: [a - b for a, b in zip(seconds[m], seconds["nothing"], strict=True)] for m in MODULES
+    }
+
+
+def peak_mib() -> float:
+    """The most memory this process ever held, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, KiB elsewhere
+
+
+def machine() -> dict:
+    """What the numbers were measured on; no names of hosts or people."""
+    from erasekit.runs.provenance import provenance
+
+    found = provenance()
+    return {k: found[k] for k in ("processor", "cores", "memory_gib", "threads", "platform")} | {
+        "python": found["python"],
+        **found["packages"],
+    }
+
+
+def _all(n: int) -> Any:
+    import numpy as np
+
+    return np.arange(n)
+
+
+def _batch(experiment: Any) -> tuple:
+    """A copy of the original, and the forget and retain pairs of one erase step."""
+    from erasekit.models.batches import plan_batches
+
+    task, spec = experiment.task, experiment.erase_spec
+    kinds = len(set(map(frozenset, task.retain.concepts)))
+    rows = plan_batches(
+        task.retain.concepts, steps=1, batch=min(spec.retain_batch, kinds), seed=spec.seed
+    )[0]
+    forget = task.forget.take(range(min(spec.forget_batch, len(task.forget))))
+    return experiment.original.copy(), forget, task.retain.take(rows)
+
+
+def _each(step: Callable[[], None], n: int) -> float:
+    """Seconds of one of `n` steps, after one that does not count."""
+    step()
+    started = time.perf_counter()
+    for _ in range(n):
+        step()
+    return (time.perf_counter() - started) / n
+
+
+# --- the report -----------------------------------------------------------------------
+
+
+def report(results: dict) -> str:
+    """The results as Markdown: a sentence and a table for each question."""
+    erase, step, data = results["retraining"], results["steps"], results["pipeline"]
+    lines = [
+        "# What erasing costs",
+        "",
+        "Written by `make bench`. Ratios are medians over rounds in which the compared pieces "
+        "took turns, with the least and the greatest in brackets.",
+        "",
+    ]
+    if results["quick"]:
+        lines += ["**A quick run on a small world: it shows that the script works, no more.**", ""]
+    lines += [
+        "## Erasing against retraining the oracle",
+        "",
+        f"{erase['erase_steps']} steps of erasing, {erase['train_steps']} of retraining; "
+        f"profile {results['profile']}, models and pictures in memory.",
+        "",
+        *table(
+            ["", "erasing", "retraining", "times cheaper"],
+            [
+                [
+                    name,
+                    f"{median(erase[key]['erasing']):.1f} s",
+                    f"{median(erase[key]['retraining']):.1f} s",
+                    spread(erase[f"{key}_ratio"]),
+                ]
+                for key, name in (("wall", "wall time"), ("cpu", "CPU time"))
+            ],
+        ),
+        "",
+        "## One erase step",
+        "",
+        f"CLIPErase on {step['pairs']} pairs. The naive step runs the towers apart for forget and "
+        "retain pairs, and asks the original anew each time. The plain one is open_clip's model "
+        "and loss, in training mode, on the same pairs.",
+        "",
+        *table(
+            ["step", "milliseconds", "erasekit's takes"],
+            [
+                ["erasekit", f"{1000 * median(step['engine']):.0f}", ""],
+                [
+                    "plain open_clip training",
+                    f"{1000 * median(step['plain']):.0f}",
+                    f"{spread(step['to_plain'])} of it",
+                ],
+                [
+                    "naive CLIPErase",
+                    f"{1000 * median(step['naive']):.0f}",
+                    f"{spread(step['to_naive'])} of it",
+                ],
+            ],
+        ),
+        "",
+        "## The data pipeline",
+        "",
+        f"Drawing, composing and captioning fresh samples, {data['batch']} at a time: "
+        f"{median(data['pipeline']):.0f} a second; a training step takes "
+        f"{median(data['step']):.0f} a second. Making a batch costs {spread(data['share'])} of a "
+        "training step, and is paid once for each picture, not each epoch.",
+        "",
+        "## Growth with the number of concepts",
+        "",
+        "The same model and batch (16 pairs to train, 24 to erase) in worlds of several sizes, "
+        "each in a process of its own. Setting up an erasure encodes the original's features "
+        "and prompts once.",
+        "",
+        *table(
+            [
+                "concepts",
+                "rendering the drawings",
+                "pictures a second",
+                "training step",
+                "erase step",
+                "setting up",
+                "peak memory",
+            ],
+            [
+                [
+                    f"{row['concepts']:,}",
+                    f"{row['drawings_seconds']:.1f} s",
+                    f"{row['pictures_a_second']:.0f}",
+                    f"{1000 * row['train_step']:.0f} ms",
+                    f"{1000 * row['erase_step']:.0f} ms",
+                    f"{row['erase_setup']:.1f} s",
+                    f"{row['peak_mib']:.0f} MiB",
+                ]
+                for row in results["growth"]
+            ],
+        ),
+        "",
+        "## Import time",
+        "",
+        *table(
+            ["module", "seconds"],
+            [
+                [f"`{name}`", f"{median(seconds):.2f}"]
+                for name, seconds in results["imports"].items()
+            ],
+        ),
+        "",
+        "## The machine",
+        "",
+        *table(["", ""], [[name, str(value)] for name, value in results["machine"].items()]),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def spread(found: dict[str, float]) -> str:
+    """A ratio with its least and greatest: ``14.2 (13.8 to 15.0)``."""
+    digits = 1 if found["median"] >= 10 else 2
+    return f"{found['median']:.{digits}f} ({found['low']:.{digits}f} to {found['high']:.{digits}f})"
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """The lines of a Markdown table."""
+    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="a small world and few repeats")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="where the results go")
+    parser.add_argument("--part", help=argparse.SUPPRESS)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

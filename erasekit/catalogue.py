@@ -1,0 +1,69 @@
+"""What there is to choose from: methods, data sets, models, concepts. Needs no torch."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from erasekit.data.concepts import count_available, curated, select_concepts
+from erasekit.data.spec import DATASETS
+from erasekit.errors import UsageError, unknown
+from erasekit.models.spec import CONFIGS, known_models
+from erasekit.unlearn.registry import METHODS
+
+
+def methods() -> list[dict[str, Any]]:
+    """Every unlearning method with its options' defaults."""
+    return [
+        {"name": m.name, "summary": m.summary, "source": m.source, "options": m.defaults()}
+        for m in METHODS.values()
+    ]
+
+
+def datasets() -> list[dict[str, Any]]:
+    """Every data set."""
+    return [{"name": name, "summary": text} for name, text in DATASETS.items()]
+
+
+def models() -> list[dict[str, Any]]:
+    """Every model configuration, in open_clip's own format."""
+    return [
+        {
+            "name": name,
+            "config": json.loads((CONFIGS / f"{name}.json").read_text(encoding="utf-8")),
+        }
+        for name in known_models()
+    ]
+
+
+def listing(what: str, everything: bool = False) -> list[dict[str, Any]]:
+    """The entries of one of `LISTINGS`.
+
+    Raises:
+        UsageError: for a listing that does not exist.
+    """
+    if what not in LISTINGS:
+        raise unknown("listing", what, LISTINGS)
+    if everything and what != "concepts":
+        raise UsageError("--all goes with concepts only")
+    return concepts(everything) if what == "concepts" else LISTINGS[what]()
+
+
+def concepts(everything: bool = False) -> list[dict[str, Any]]:
+    """The curated concepts, or with `everything` each drawing that has a name."""
+    chosen = select_concepts(count_available()) if everything else curated()
+    return [
+        {
+            "name": c.name,
+            "group": c.group,
+            "attributes": dict(c.attributes),
+            "holdout": c.holdout,
+            "emoji": c.emoji,
+            "names": dict(c.names),
+        }
+        for c in chosen
+    ]
+
+
+#: What can be listed, by the word for it.
+LISTINGS = {"methods": methods, "datasets": datasets, "models": models, "concepts": concepts}

@@ -1,0 +1,435 @@
+"""The command line: a thin face that reads arguments, calls, and says what came out.
+
+Whatever can be checked without torch is checked before it is imported. A person gets
+one line on standard error, never a traceback: exit code 2 for what was asked wrongly,
+1 for what failed, 130 for Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import erasekit
+from erasekit.errors import ErasekitError, UsageError
+from erasekit.settings import Settings, make_settings
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+DEBUG = "ERASEKIT_DEBUG"
+
+
+# Values stay text here: `make_settings` knows their types and says what is wrong with them.
+Profile = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="Set of defaults: default (minutes on a laptop) or smoke (seconds)."
+    ),
+]
+Data = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Data set; see `erasekit list datasets`.")
+]
+Forget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Concepts, groups or attributes, joined by commas: fruit | 'red apple,cat' | "
+        "colour=red. See `erasekit list concepts`. [default: fruit]",
+    ),
+]
+ForgetLanguages = Annotated[
+    str | None,
+    typer.Option(help="Caption languages in the forget set, e.g. en,ja; all by default."),
+]
+Seed = Annotated[str | None, typer.Option(metavar="N", help="Seed of training and erasing.")]
+Device = Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu, cuda or mps.")]
+Precision = Annotated[str | None, typer.Option(metavar="NAME", help="auto, fp32 or bf16.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="Any other parameter, e.g. concepts=128; repeatable."
+    ),
+]
+Oracle = Annotated[
+    bool, typer.Option(help="Measure against the oracle; trained once, then cached.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def erasekit_command(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
+) -> None:
+    """A CLIP forgets a concept, and the proof beside it.
+
+    \b
+    First steps:
+      erasekit list concepts                       what can be forgotten
+      erasekit erase --forget fruit --out runs/a   erase, judge, write a report
+      erasekit compare runs/a runs/b               several runs side by side
+      erasekit tutorial                            every notebook, in order
+
+    The first run trains a small CLIP and its oracle (about three minutes each on two
+    CPU cores); both are cached, and every later run starts at once.
+    """
+    if debug:
+        os.environ[DEBUG] = "1"
+    if version:
+        typer.echo(f"erasekit {erasekit.__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def erase(
+    out: Annotated[Path, typer.Option(help="Folder of the run, e.g. runs/fruit.")],
+    profile: Profile = "default",
+    data: Data = None,
+    forget: Forget = None,
+    forget_languages: ForgetLanguages = None,
+    method: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="See `erasekit list methods`. [default: cliperase]"),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Option of the method; repeatable."),
+    ] = None,
+    steps: Annotated[str | None, typer.Option(metavar="N", help="Erasing steps, at most.")] = None,
+    learning_rate: Annotated[str | None, typer.Option(metavar="X", help="Of erasing.")] = None,
+    seed: Seed = None,
+    device: Device = None,
+    precision: Precision = None,
+    set_: Set = None,
+    oracle: Oracle = True,
+    control: Annotated[
+        bool, typer.Option(help="Also fine-tune the control on the retain set.")
+    ] = True,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the run that is in --out.")
+    ] = False,
+) -> None:
+    """Make a CLIP forget, measure it against its oracle, and write the run folder.
+
+    \b
+    Examples:
+      erasekit erase --forget fruit --out runs/fruit
+      erasekit erase --forget "red apple,lemon" --option consistency=0 --out runs/ablation
+      erasekit erase --profile smoke --forget vehicle --steps 50 --out runs/quick
+
+    \b
+    The folder then holds:
+      report.html                    what a person reads
+      scorecard.json, history.csv    every number
+      model/                         the erased model, which plain open_clip loads
+      params.json, provenance.json   what was run, and on what
+      figures/                       the pictures
+
+    Ctrl-C is safe: the same command goes on where it stopped.
+    """
+    settings = _settings(
+        profile,
+        set_,
+        data=data,
+        forget=forget,
+        forget_languages=forget_languages,
+        method=method,
+        options=_pairs("--option", option) or None,
+        steps=steps,
+        learning_rate=learning_rate,
+        seed=seed,
+        device=device,
+        precision=precision,
+    )
+    from erasekit.runs.folder import run_erase
+
+    folder = run_erase(settings, out, oracle=oracle, control=control, overwrite=overwrite)
+    from erasekit.runs.tables import summary
+
+    typer.echo(summary(folder))
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path | None, typer.Argument(help="Folder of a run.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Instead of a run: any open_clip model folder.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="With --model: file for the scorecard, as JSON.")
+    ] = None,
+    profile: Profile = "default",
+    data: Data = None,
+    forget: Forget = None,
+    forget_languages: ForgetLanguages = None,
+    seed: Seed = None,
+    device: Device = None,
+    precision: Precision = None,
+    set_: Set = None,
+    oracle: Oracle = True,
+) -> None:
+    """Measure again: a run folder's saved model, or any open_clip model folder.
+
+    A run folder brings its own parameters; its scorecard, pictures and report are
+    written anew. With --model the world and what was to be forgotten are given here.
+
+    \b
+    Examples:
+      erasekit evaluate runs/fruit
+      erasekit evaluate --model runs/fruit/model --forget vehicle --out vehicle.json
+    """
+    given = {
+        "data": data,
+        "forget": forget,
+        "forget_languages": forget_languages,
+        "seed": seed,
+        "device": device,
+        "precision": precision,
+    }
+    if (run is None) == (model is None):
+        raise UsageError("give the folder of a run, or --model FOLDER, and not both")
+    if run is not None:
+        others = [name for name, value in given.items() if value] + ["set"] * bool(set_)
+        if out is not None or others:
+            raise UsageError(
+                f"--{(others or ['out'])[0].replace('_', '-')} goes with --model only: "
+                "a run folder brings its own parameters"
+            )
+        from erasekit.runs.folder import run_evaluate
+
+        folder = run_evaluate(run)
+        from erasekit.runs.tables import summary
+
+        typer.echo(summary(folder))
+        return
+    assert model is not None
+    settings = _settings(profile, set_, **given)
+    from erasekit.runs.folder import evaluate_model
+
+    scorecard = evaluate_model(model, settings, oracle=oracle)
+    from erasekit.runs.tables import headline
+
+    typer.echo(headline(scorecard).to_string())
+    if out is not None:
+        typer.echo(f"scorecard: {scorecard.save(out)}")
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of two or more runs.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for compare.html, compare.csv and compare.png.")
+    ] = None,
+) -> None:
+    """Lay runs side by side: a table here, and with --out a page, a picture and a CSV.
+
+    \b
+    Example (folders that hold no whole run are passed over):
+      erasekit compare runs/* --out compared
+    """
+    from erasekit.runs.folder import open_runs
+
+    folders = open_runs(runs)
+    from erasekit.runs.tables import comparison_text, write_comparison
+
+    cards = {name: folder.scorecard for name, folder in folders.items()}
+    typer.echo(comparison_text(cards))
+    if out is not None:
+        typer.echo(f"page: {write_comparison(cards, out)}")
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
+    """Make report.html again from the files of a run folder."""
+    from erasekit.runs.folder import RunFolder
+
+    typer.echo(f"report: {RunFolder.open(run).write_report()}")
+
+
+@app.command()
+def tutorial(
+    profile: Profile = "default",
+    out: Annotated[Path, typer.Option(help="Folder for the executed notebooks.")] = Path(
+        "runs/tutorial"
+    ),
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NN", help="One notebook by its number, e.g. 03; repeatable."),
+    ] = None,
+    write_reference: Annotated[
+        bool,
+        typer.Option(
+            "--write-reference",
+            help="Make what comes out the committed reference of this profile.",
+        ),
+    ] = False,
+) -> None:
+    """Run every notebook in order and write a page that shows them all.
+
+    \b
+    Examples:
+      erasekit tutorial                    at most 20 minutes on two CPU cores
+      erasekit tutorial --profile smoke    at most 4 minutes, with a smaller world
+      erasekit tutorial --only 03          one notebook
+
+    At its end it holds what came out against the committed reference, and says so.
+    """
+    make_settings(profile)
+    if only and write_reference:
+        raise UsageError("--write-reference takes every notebook: leave --only out")
+    from erasekit.runs.notebooks import run_tutorial
+
+    # Given parameters mean that there is nothing to hold the results against, which is
+    # what is wanted when they are to become the reference themselves.
+    parameters = {"profile": profile} if write_reference else None
+    code = run_tutorial(profile=profile, out=out, only=only, parameters=parameters)
+    if write_reference and code == 0:
+        from erasekit.runs import reference
+
+        typer.echo(f"reference: {reference.write_reference(profile, out)}")
+    raise typer.Exit(code)
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(help="methods, datasets, models or concepts.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Of concepts: every drawing that has a name.")
+    ] = False,
+) -> None:
+    """List methods, data sets, models or concepts.
+
+    \b
+    Examples:
+      erasekit list methods           with every option and its default
+      erasekit list concepts --json   names in every language
+    """
+    from erasekit.catalogue import listing
+
+    entries = listing(what, everything)
+    if as_json:
+        typer.echo(json.dumps(entries, indent=2, ensure_ascii=False))
+    else:
+        for entry in entries:
+            typer.echo(_line(what, entry))
+
+
+def _line(what: str, entry: dict[str, Any]) -> str:
+    if what == "methods":
+        options = ", ".join(f"{k}={v}" for k, v in entry["options"].items())
+        return (
+            f"{entry['name']}: {entry['summary']}\n    source: {entry['source']}"
+            f"\n    options: {options or 'none'}"
+        )
+    if what == "models":
+        vision, text = entry["config"]["vision_cfg"], entry["config"]["text_cfg"]
+        return (
+            f"{entry['name']}: pictures of {vision['image_size']} px, vision layers "
+            f"{vision['layers']}, text layers {text['layers']} of width {text['width']}"
+        )
+    if what == "datasets":
+        return f"{entry['name']}: {entry['summary']}"
+    attributes = ", ".join(f"{k}={v}" for k, v in entry["attributes"].items() if v)
+    holdout = "holdout, never trained" if entry["holdout"] else ""
+    return f"{entry['group']:<24} {entry['name']:<24} {holdout or attributes}".rstrip()
+
+
+def _pairs(flag: str, given: list[str] | None) -> dict[str, str]:
+    """NAME=VALUE arguments as a dict."""
+    pairs: dict[str, str] = {}
+    for text in given or []:
+        name, sign, value = text.partition("=")
+        if not sign or not name.strip():
+            raise UsageError(f"{flag} {text}: write NAME=VALUE")
+        if name.strip() in pairs:
+            raise UsageError(f"{flag} {name.strip()} is given twice")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _settings(profile: str, more: list[str] | None, **given: Any) -> Settings:
+    """Settings from options and `--set`, checked as far as they can be without torch."""
+    extra = _pairs("--set", more)
+    for name in extra:
+        if name in ("profile", "options"):
+            raise UsageError(f"--set {name}: use --{name.rstrip('s')} for it")
+        if given.get(name) is not None:
+            raise UsageError(f"{name} is given twice, by an option and by --set")
+    from erasekit.plan import make_plan
+
+    settings = make_settings(profile, **{**given, **extra})
+    make_plan(settings)
+    return settings
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code."""
+    warnings.showwarning = _show_warning
+    try:
+        code = app(args=arguments, prog_name="erasekit", standalone_mode=False)
+        sys.stdout.flush()
+        if code == 130:  # how some versions of typer hand on a Ctrl-C
+            raise KeyboardInterrupt
+        return code if isinstance(code, int) else 0
+    except (KeyboardInterrupt, typer.Abort):
+        _say("interrupted: the same command, given again, goes on where this one stopped")
+        return 130
+    except BrokenPipeError:  # `erasekit list concepts | head`: the reader has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get(DEBUG) == "1":
+            traceback.print_exc()
+        if isinstance(error, ErasekitError):
+            _say(f"error: {error}")
+            return error.exit_code
+        # The argument parser's own errors, which live where typer's version puts them.
+        if hasattr(error, "format_message"):
+            _say(f"error: {error.format_message()} See `erasekit --help`.")  # type: ignore[attr-defined]
+            return 2
+        _say(f"error: unexpected {type(error).__name__}: {error}. Details: {_log()}")
+        return 1
+
+
+def _say(text: str) -> None:
+    """One line on standard error, whatever the text."""
+    typer.echo(" ".join(text.split()), err=True)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    _say(f"warning: {message}")
+
+
+def _log() -> str:
+    """Write the traceback at hand to a file of its own; the file's path."""
+    try:
+        handle, name = tempfile.mkstemp(prefix="erasekit-", suffix=".log")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            traceback.print_exc(file=file)
+    except OSError:
+        return f"set {DEBUG}=1 and run again"
+    return name
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""What decides a world, written down and checked before a single pixel exists.
+
+Nothing here needs torch, so the command line can refuse what no world can be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from erasekit.data.concepts import LANGUAGES
+from erasekit.errors import UsageError, unknown
+
+#: The data sets there are, each in a sentence.
+DATASETS = {
+    "openmoji": "OpenMoji drawings composed into captioned scenes; embedded, needs no network",
+}
+
+
+def check_dataset(name: str) -> str:
+    """`name`, if there is such a data set.
+
+    Raises:
+        UsageError: if there is not, with those that there are.
+    """
+    if name not in DATASETS:
+        raise unknown("data set", name, DATASETS)
+    return name
+
+
+@dataclass(frozen=True)
+class WorldSpec:
+    """Everything that decides what a world contains.
+
+    Attributes:
+        concepts: how many concepts to train, or names of groups and concepts.
+        pictures: training pictures with one concept, for each concept.
+        scenes: training scenes, for each concept (a scene shows two or three).
+        held_out_pictures: validation and test pictures, for each concept and split
+            (validation gets a third of them).
+        languages: of the captions; English is half of them, the others share the rest.
+        image_size: side of a picture in pixels.
+        seed: of the world; another seed is another set of pictures.
+    """
+
+    concepts: int | tuple[str, ...] = 65
+    pictures: int = 30
+    scenes: int = 30
+    held_out_pictures: int = 12
+    languages: tuple[str, ...] = ("en", "ja", "ru", "ar")
+    image_size: int = 48
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.concepts, int):
+            object.__setattr__(self, "concepts", tuple(self.concepts))
+        object.__setattr__(self, "languages", tuple(self.languages))
+        for name, least in (
+            ("pictures", 1),
+            ("scenes", 0),
+            ("held_out_pictures", 3),
+            ("image_size", 16),
+            ("seed", 0),
+        ):
+            if getattr(self, name) < least:
+                raise UsageError(f"{name} = {getattr(self, name)}: must be at least {least}")
+        if "en" not in self.languages:
+            raise UsageError(f"languages = {list(self.languages)}: 'en' must be one of them")
+        for language in self.languages:
+            if language not in LANGUAGES:
+                raise UsageError(
+                    f"language '{language}' has no names: choose from {', '.join(LANGUAGES)}"
+                )
+
+    def pick_languages(self, wanted: Sequence[str] | None) -> tuple[str, ...]:
+        """The languages whose captions are in the forget set: those wanted, or all.
+
+        Raises:
+            UsageError: for a language that this world does not speak.
+        """
+        for language in wanted or ():
+            if language not in self.languages:
+                raise UsageError(
+                    f"forget language '{language}' is not in this world: "
+                    f"choose from {', '.join(self.languages)}"
+                )
+        return tuple(wanted or self.languages)
+
+    def as_dict(self) -> dict:
+        return asdict(self)

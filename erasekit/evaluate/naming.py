@@ -1,0 +1,72 @@
+"""What a model calls a picture: zero-shot answers as a person would read them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from erasekit.data.pairs import Pairs
+from erasekit.data.world import World
+from erasekit.models.clip import Clip
+from erasekit.models.zero_shot import concept_features, hits
+
+
+def trained_singles(world: World, split: str = "test") -> Pairs:
+    """The pictures of one trained concept in a split: those that have a right answer."""
+    trained = set(world.trained)
+    return world.pairs(split).singles.where(lambda concepts: concepts[0] in trained)
+
+
+def best_names(clip: Clip, world: World, pairs: Pairs, k: int = 3) -> list[list[tuple[str, float]]]:
+    """The k names nearest to each picture, with their similarities, best first.
+
+    Every trained concept is a candidate, forgotten ones included.
+    """
+    candidates = concept_features(clip, [world.concept(i) for i in world.trained])
+    similarity = clip.encode_images(pairs.images) @ candidates.T
+    best = similarity.topk(min(k, len(candidates)), dim=1)
+    return [
+        [(world.concept(world.trained[int(i)]).name, float(v)) for i, v in zip(*row, strict=True)]
+        for row in zip(best.indices, best.values, strict=True)
+    ]
+
+
+def naming_table(
+    clip: Clip, world: World, concepts: Sequence[int], split: str = "test"
+) -> pd.DataFrame:
+    """What a model calls the pictures of some concepts, one line a concept.
+
+    Returns:
+        columns ``pictures``, ``called most often`` and ``share``, by the concept's name.
+    """
+    wanted = set(concepts)
+    pairs = trained_singles(world, split).where(lambda shown: shown[0] in wanted)
+    said = [names[0][0] for names in best_names(clip, world, pairs, 1)]
+    lines = []
+    for index in concepts:
+        answers = Counter(
+            name for name, label in zip(said, pairs.labels(), strict=True) if label == index
+        )
+        (name, count), total = answers.most_common(1)[0], answers.total()
+        lines.append((world.concept(index).name, total, name, count / total))
+    columns = ["concept", "pictures", "called most often", "share"]
+    return pd.DataFrame(lines, columns=columns).set_index("concept")
+
+
+def top1_by_language(clip: Clip, world: World, split: str = "test") -> pd.Series:
+    """Share of pictures named right when the candidates are named in each language."""
+    pairs = trained_singles(world, split)
+    images = clip.encode_images(pairs.images)
+    row = {concept: i for i, concept in enumerate(world.trained)}
+    labels = np.array([row[label] for label in pairs.labels()])
+    concepts = [world.concept(i) for i in world.trained]
+    return pd.Series(
+        {
+            language: float(hits(images, concept_features(clip, concepts, language), labels).mean())
+            for language in world.spec.languages
+        },
+        name="top1",
+    )

@@ -1,0 +1,26 @@
+"""Pictures: each function takes data first and returns a matplotlib figure.
+
+The numbers in a picture come from a function of the same name with ``_data`` at its
+end, in the same file.
+"""
+
+from erasekit.plots.curves import loss_terms
+from erasekit.plots.embedding import embedding_shift
+from erasekit.plots.gallery import retrieval_gallery
+from erasekit.plots.scores import compare, scorecard_bars
+from erasekit.plots.sheets import concept_sheet, contact_sheet
+from erasekit.plots.similarity import similarity_distributions, similarity_matrix
+from erasekit.plots.tradeoff import forget_retain
+
+__all__ = [
+    "compare",
+    "concept_sheet",
+    "contact_sheet",
+    "embedding_shift",
+    "forget_retain",
+    "loss_terms",
+    "retrieval_gallery",
+    "scorecard_bars",
+    "similarity_distributions",
+    "similarity_matrix",
+]

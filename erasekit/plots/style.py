@@ -1,0 +1,159 @@
+"""The one look of all pictures: colours, markers, sizes, fonts.
+
+Colours are Okabe and Ito's, which colour-blind readers tell apart, and no picture
+relies on them alone: a model also has its marker and its hatch, a loss term its dash.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ParamSpec
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from erasekit.plots.fonts import font_families
+
+#: Width of every picture in inches: a notebook cell, or a column of the report.
+WIDTH = 8.5
+#: Ink for text and lines, for what stands back, and for frames.
+INK, FAINT, LINE = "#1F2933", "#6B7280", "#C5CBD3"
+#: What must be forgotten is marked in this colour in every picture.
+FORGOTTEN = "#E69F00"
+#: What is right, and what a neighbour is marked in.
+RIGHT, NEIGHBOUR = "#009E73", "#56B4E9"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How one model, or one loss term, looks."""
+
+    colour: str
+    marker: str = "o"
+    hatch: str = ""
+    dash: str | tuple = "-"
+
+
+#: The models of a scorecard look the same in every picture.
+MODELS = {
+    "original": Mark("#0072B2", "o", ""),
+    "erased": Mark("#D55E00", "s", "///"),
+    "control": Mark("#8A8F98", "D", "..."),
+    "oracle": Mark("#009E73", "*", "xx"),
+}
+_OTHERS = (
+    Mark("#CC79A7", "^", "\\\\\\"),
+    Mark("#56B4E9", "v", "++"),
+    Mark("#E69F00", "P", "oo"),
+    Mark("#000000", "X", "--"),
+)
+TERMS = {
+    "forgetting": Mark("#E69F00", "o", dash="-"),
+    "retention": Mark("#0072B2", "s", dash=(0, (6, 2))),
+    "consistency": Mark("#CC79A7", "^", dash=(0, (6, 2, 1.5, 2))),
+    "loss": Mark("#1F2933", "D", dash=(0, (1.5, 1.5))),
+}
+
+
+def model_mark(name: str, names: Sequence[str] = ()) -> Mark:
+    """The look of a model; names that no scorecard has take the free looks in turn.
+
+    Args:
+        name: of the model.
+        names: of all models in the picture, so that no two look alike.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    others = [n for n in names if n not in MODELS]
+    return _OTHERS[others.index(name) % len(_OTHERS) if name in others else 0]
+
+
+def term_mark(name: str, names: Sequence[str] = ()) -> Mark:
+    """The look of a loss term."""
+    if name in TERMS:
+        return TERMS[name]
+    others = [n for n in names if n not in TERMS]
+    dashes = ("-", (0, (3, 1)), (0, (8, 2)))
+    place = others.index(name) if name in others else 0
+    return Mark(_OTHERS[(place + 1) % len(_OTHERS)].colour, dash=dashes[place % len(dashes)])
+
+
+_P = ParamSpec("_P")
+
+
+def styled(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
+    """Let a function draw in the kit's look and leave the reader's own settings alone."""
+
+    @functools.wraps(draw)
+    def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> Figure:
+        with plt.rc_context(_settings()):
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+def _settings() -> dict:
+    return {
+        **sns.axes_style("whitegrid"),
+        "font.family": font_families(),
+        "font.size": 12,
+        "axes.titlesize": 13,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.titlepad": 10,
+        "axes.labelsize": 12,
+        "axes.edgecolor": LINE,
+        "axes.labelcolor": INK,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "text.color": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "xtick.labelsize": 11,
+        "ytick.labelsize": 11,
+        "legend.fontsize": 11,
+        "legend.frameon": False,
+        "grid.color": "#E7EAEE",
+        "hatch.linewidth": 0.6,
+        "lines.linewidth": 2,
+        "figure.dpi": 100,
+        "figure.facecolor": "white",
+        "savefig.facecolor": "white",
+        "figure.constrained_layout.use": True,
+        "axes.unicode_minus": True,
+    }
+
+
+def drawing_pixels(character: str, size: int = 64) -> np.ndarray:
+    """An emoji's drawing as RGBA for `imshow`, float 0 to 1, shape (size, size, 4)."""
+    from erasekit.data.world import drawing
+
+    rgba = drawing(character, size).permute(1, 2, 0).numpy()
+    alpha = rgba[..., 3:]
+    straight = np.divide(rgba[..., :3], alpha, out=np.zeros_like(rgba[..., :3]), where=alpha > 0)
+    return np.clip(np.concatenate([straight, alpha], axis=2), 0, 1)
+
+
+def show_picture(axes: Axes, pixels: np.ndarray) -> None:
+    """A picture without ticks, in a thin frame."""
+    axes.imshow(pixels, interpolation="bilinear")
+    axes.set(xticks=[], yticks=[])
+    frame(axes, LINE, 1)
+
+
+def frame(axes: Axes, colour: str, width: float, dash: str = "-") -> None:
+    for spine in axes.spines.values():
+        spine.set(visible=True, edgecolor=colour, linewidth=width, linestyle=dash)
+
+
+def legend_above(figure: Figure, handles: Sequence, labels: Sequence[str], columns: int) -> None:
+    """One legend for the whole picture, above it, where it covers nothing."""
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=columns, handlelength=2.2, borderpad=0.2
+    )

@@ -1,0 +1,119 @@
+"""Forgetting against retaining: each model a point, the oracle the one to meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from erasekit.evaluate.scorecard import Scorecard
+from erasekit.plots.records import records
+from erasekit.plots.style import FAINT, WIDTH, model_mark, styled
+
+Points = Mapping[str, tuple[float, float]]
+
+
+def forget_retain_data(scores: Scorecard | Points) -> pd.DataFrame:
+    """Top-1 on forget and on retain of each model.
+
+    Args:
+        scores: a scorecard, or (forget, retain) by the model's name, from 0 to 1.
+
+    Returns:
+        indexed by model; columns forget, retain, and forget_low, forget_high,
+        retain_low, retain_high, which are missing values where no interval is known.
+    """
+    if not isinstance(scores, Scorecard):
+        frame = pd.DataFrame.from_dict(dict(scores), orient="index", columns=["forget", "retain"])
+        for name in ("forget", "retain"):
+            frame[f"{name}_low"] = frame[f"{name}_high"] = float("nan")
+        return frame.rename_axis("model")
+    lines: dict[str, dict[str, float]] = {model: {} for model in scores.models}
+    for row in scores.rows:
+        if row.metric == "top1" and row.subset in ("forget", "retain"):
+            lines[row.model] |= {
+                row.subset: row.value,
+                f"{row.subset}_low": row.low,
+                f"{row.subset}_high": row.high,
+            }
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("model")
+
+
+@styled
+def forget_retain(scores: Scorecard | Points) -> Figure:
+    """Forget top-1 (across) against retain top-1 (up), with intervals over concepts.
+
+    The thin cross goes through the oracle: an erased model right on it did what
+    retraining would have done.
+
+    Args:
+        scores: a scorecard, or (forget, retain) by the model's name, from 0 to 1.
+    """
+    data = forget_retain_data(scores)
+    figure, axes = plt.subplots(figsize=(WIDTH, 5.4))
+    names = [str(name) for name in data.index]
+    if "oracle" in data.index:
+        axes.axvline(data.loc["oracle", "forget"], color=FAINT, linewidth=0.9, linestyle=":")
+        axes.axhline(data.loc["oracle", "retain"], color=FAINT, linewidth=0.9, linestyle=":")
+    for line in records(data.reset_index()):
+        mark = model_mark(str(line.model), names)
+        axes.errorbar(
+            line.forget,
+            line.retain,
+            xerr=_reach(line.forget, line.forget_low, line.forget_high),
+            yerr=_reach(line.retain, line.retain_low, line.retain_high),
+            fmt=mark.marker,
+            color=mark.colour,
+            markersize=17 if mark.marker == "*" else 11,
+            markeredgecolor="white",
+            elinewidth=1.4,
+            capsize=3,
+            zorder=3,
+        )
+    for name, (x, y, side) in _label_places(data).items():
+        axes.annotate(
+            name,
+            (x, y),
+            xytext=(13 * side, 0),
+            textcoords="offset points",
+            ha="left" if side > 0 else "right",
+            va="center",
+            fontweight="bold",
+            color=model_mark(name, names).colour,
+        )
+    axes.set(xlim=(-0.06, 1.06), ylim=(-0.06, 1.06))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axis.set_ticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    axes.set_xlabel("top-1 on forgotten concepts   (further left: more forgotten)")
+    axes.set_ylabel("top-1 on retained concepts   (higher: more kept)")
+    return figure
+
+
+def _label_places(data: pd.DataFrame) -> dict[str, tuple[float, float, int]]:
+    """Where each model's name goes, and on which side: clear of other points and names."""
+    points = records(data.reset_index().sort_values("retain", ascending=False))
+    places: dict[str, tuple[float, float, int]] = {}
+    for point in points:
+        side = -1 if point.forget > 0.8 else 1  # on the right a name would leave the picture
+        near = [
+            other.forget
+            for other in points
+            if abs(other.retain - point.retain) < 0.06
+            and 0 <= side * (other.forget - point.forget)
+            and abs(other.forget - point.forget) < 0.2
+        ]
+        x, y = (max if side > 0 else min)(near), point.retain + 0.028
+        while any(abs(x - a) < 0.2 and abs(y - b) < 0.045 for a, b, _ in places.values()):
+            y -= 0.01
+        places[str(point.model)] = (x, y, side)
+    return places
+
+
+def _reach(value: float, low: float, high: float) -> list[list[float]] | None:
+    if pd.isna(low):
+        return None
+    return [[max(0.0, value - low)], [max(0.0, high - value)]]

@@ -1,0 +1,61 @@
+"""Parameters of a notebook, refused before anything runs if they cannot be meant.
+
+papermill only warns of a name it does not know, takes the word ``false`` for a text,
+and reads a YAML file's ``1e-4`` as a text too. Each would run for minutes and answer
+another question than the one asked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from erasekit.errors import UsageError, unknown
+
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
+_NUMBER = re.compile(r"([+-]?\d+)(\.\d*)?([eE][+-]?\d+)?")
+
+
+def check_parameters(declared: Mapping[str, str], given: Mapping[str, Any], notebook: str) -> None:
+    """Hold what was given against what the notebook declares.
+
+    Args:
+        declared: type of each parameter by its name: int, float, bool or str.
+        given: value of each parameter by its name.
+        notebook: its name, for the message.
+
+    Raises:
+        UsageError: for an unknown name, naming the nearest, and for a wrong type.
+    """
+    for name, value in given.items():
+        if name not in declared:
+            raise unknown(f"parameter of {notebook}", name, declared)
+        kind = declared[name]
+        if kind in _KINDS and not _fits(value, kind):
+            raise UsageError(
+                f"{notebook}: {name} = {value!r} must be {_KINDS[kind]}{_mend(value, kind)}"
+            )
+
+
+def _fits(value: Any, kind: str) -> bool:
+    if kind == "bool":
+        return isinstance(value, bool)
+    if kind == "str":
+        return isinstance(value, str)
+    numbers = int if kind == "int" else (int, float)
+    return isinstance(value, numbers) and not isinstance(value, bool)
+
+
+def _mend(value: Any, kind: str) -> str:
+    if kind == "bool" and isinstance(value, str) and value.lower() in ("true", "false"):
+        return f": write {value.capitalize()} on the command line, {value.lower()} in YAML"
+    if kind in ("int", "float") and isinstance(value, str) and _NUMBER.fullmatch(value):
+        # YAML takes an exponent for part of a number only after a point.
+        return f": write {_NUMBER.sub(_with_point, value)} without quotes"
+    return ""
+
+
+def _with_point(number: re.Match[str]) -> str:
+    whole, fraction, exponent = number.groups(default="")
+    return whole + (fraction or ".0" if exponent else fraction) + exponent

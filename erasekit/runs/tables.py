@@ -1,0 +1,107 @@
+"""Scorecards as short tables: one run for the terminal, several side by side.
+
+Shares are in per cent, similarities from −1 to 1, and the gap in points.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from erasekit import plots
+from erasekit.evaluate.scorecard import Scorecard
+from erasekit.files import write_text
+from erasekit.runs.figures import save_figure
+from erasekit.runs.folder import RunFolder
+from erasekit.runs.report import write_comparison_page
+
+#: What the first look at a run needs: what went, what stayed, and how far it was pushed.
+HEADLINES = (
+    ("top1", "forget"),
+    ("top1", "neighbours"),
+    ("top1", "retain"),
+    ("recall@1", "retain"),
+    ("similarity", "forget"),
+    ("similarity", "holdout"),
+)
+
+
+def headline(scorecard: Scorecard) -> pd.DataFrame:
+    """A line a measure, a column a model, the gap last; cells are text."""
+    has_gap = {"erased", "oracle"} <= set(scorecard.models)
+    lines = {}
+    for metric, subset in HEADLINES:
+        line = {m: _cell(metric, scorecard.value(m, metric, subset)) for m in scorecard.models}
+        if has_gap:
+            line["gap"] = f"{scorecard.gap(metric, subset):+.1f}"
+        lines[f"{metric} {subset}"] = line
+    return pd.DataFrame.from_dict(lines, orient="index")
+
+
+def _cell(metric: str, value: float) -> str:
+    return f"{value:+.3f}" if metric == "similarity" else f"{100 * value:.1f} %"
+
+
+def summary(folder: RunFolder) -> str:
+    """What a person wants to see when a run has ended."""
+    scorecard = folder.scorecard
+    lines = [f"forgotten: {', '.join(scorecard.task['forget'])}", ""]
+    lines += [headline(scorecard).to_string(), ""]
+    if {"erased", "oracle"} <= set(scorecard.models):
+        lines.append(f"average gap to the oracle: {scorecard.average_gap():.1f} points")
+    for name in ("erased", "oracle"):
+        if cost := scorecard.cost.get(name):
+            what = "erasing" if name == "erased" else "training the oracle"
+            lines.append(f"{what}: {cost['seconds']:.1f} s, {cost['steps']} steps")
+    lines.append(f"report: {folder.report}")
+    return "\n".join(lines)
+
+
+def comparison(cards: Mapping[str, Scorecard]) -> pd.DataFrame:
+    """A line a run: what it was to forget, the erased model's headlines, its average gap.
+
+    Shares stay from 0 to 1 and the gap in points; a run without an oracle has no gap.
+    """
+    lines = {}
+    for name, card in cards.items():
+        line: dict[str, object] = {"forget": ", ".join(card.task["forget"])}
+        for metric, subset in HEADLINES:
+            line[f"{metric} {subset}"] = round(card.value("erased", metric, subset), 4)
+        has_oracle = "oracle" in card.models
+        line["average gap"] = round(card.average_gap(), 2) if has_oracle else math.nan
+        line["seconds"] = card.cost.get("erased", {}).get("seconds", math.nan)
+        lines[name] = line
+    return pd.DataFrame.from_dict(lines, orient="index")
+
+
+def comparison_cells(cards: Mapping[str, Scorecard]) -> pd.DataFrame:
+    """The comparison in words: a line a run, cells are text."""
+    table = comparison(cards)
+    shown = pd.DataFrame({"forget": table["forget"]})
+    for metric, subset in HEADLINES:
+        column = f"{metric} {subset}"
+        shown[column] = [_cell(metric, value) for value in table[column]]
+    for column in ("average gap", "seconds"):
+        shown[column] = [f"{value:.1f}" if value == value else "–" for value in table[column]]
+    return shown
+
+
+def comparison_text(cards: Mapping[str, Scorecard]) -> str:
+    """The comparison for a terminal: runs as columns, since measures are few and names long."""
+    table = comparison_cells(cards)
+    table["forget"] = [f"{len(card.task['forget'])} concepts" for card in cards.values()]
+    return table.T.to_string()
+
+
+def write_comparison(cards: Mapping[str, Scorecard], out: Path) -> Path:
+    """Write `compare.csv`, `compare.png` and `compare.html` to `out`; returns the last.
+
+    Raises:
+        RunError: when the folder cannot be written.
+    """
+    write_text(out / "compare.csv", comparison(cards).to_csv(index_label="run"))
+    figure = save_figure(plots.compare(dict(cards)), out / "compare.png")
+    return write_comparison_page(comparison_cells(cards), figure, out / "compare.html")

@@ -1,0 +1,121 @@
+"""Fixtures that all tests share: one cache, one tiny experiment, one smoke experiment.
+
+Tests never read or fill the user's model cache. Set ERASEKIT_TEST_CACHE to a folder to
+keep the trained models between test sessions; entries are named by the hash of the
+code that made them, so that a kept one is never stale.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+#: The least that still trains, erases and is measured: a second or two in all.
+TINY: dict[str, Any] = {
+    "concepts": 8,
+    "pictures": 4,
+    "scenes": 4,
+    "held_out_pictures": 3,
+    "train_steps": 4,
+    "train_batch": 8,
+    "forget_batch": 4,
+    "retain_batch": 6,
+    "steps": 3,
+    "draws": 20,
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def test_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The model cache of this test session."""
+    kept = os.environ.get("ERASEKIT_TEST_CACHE")
+    folder = Path(kept) if kept else tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ERASEKIT_CACHE", str(folder))
+        patch.setenv("ERASEKIT_PROGRESS", "0")
+        yield folder
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty model cache for one test."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("ERASEKIT_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny() -> dict[str, Any]:
+    """Parameters for `erasekit.load("smoke", **tiny)`: the models learn nothing in it."""
+    return dict(TINY)
+
+
+@pytest.fixture(scope="session")
+def tiny_experiment():
+    import erasekit
+
+    return erasekit.load("smoke", progress=False, **TINY)
+
+
+@pytest.fixture(scope="session")
+def tiny_erasure(tiny_experiment):
+    return tiny_experiment.erase()
+
+
+@pytest.fixture(scope="session")
+def tiny_scorecard(tiny_experiment, tiny_erasure):
+    control = tiny_experiment.control(tiny_erasure.steps)
+    return tiny_experiment.evaluate(tiny_erasure, control=control)
+
+
+@pytest.fixture(scope="session")
+def smoke_experiment():
+    """The smoke profile: its two models really learn, in half a minute a model."""
+    import erasekit
+
+    return erasekit.load("smoke", progress=False)
+
+
+@pytest.fixture(scope="session")
+def smoke_erasure(smoke_experiment):
+    return smoke_experiment.erase()
+
+
+@pytest.fixture(scope="session")
+def smoke_control(smoke_experiment, smoke_erasure):
+    return smoke_experiment.control(smoke_erasure.steps)
+
+
+@pytest.fixture(scope="session")
+def smoke_scorecard(smoke_experiment, smoke_erasure, smoke_control):
+    return smoke_experiment.evaluate(smoke_erasure, control=smoke_control)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "default: needs the default profile's models; ERASEKIT_TEST_DEFAULT=1 runs it"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the default profile train for minutes: they run only when asked for."""
+    if os.environ.get("ERASEKIT_TEST_DEFAULT") == "1":
+        return
+    skip = pytest.mark.skip(reason="default profile: set ERASEKIT_TEST_DEFAULT=1 to run it")
+    for item in items:
+        if "default" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete run folder of the tiny world. Read it, or copy it to change it."""
+    from erasekit.runs.folder import run_erase
+    from erasekit.settings import make_settings
+
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    return run_erase(make_settings("smoke", **TINY), out, progress=False).path

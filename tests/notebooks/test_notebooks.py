@@ -1,0 +1,117 @@
+"""Every notebook runs, and what it says in words is true of what it recorded.
+
+With ERASEKIT_TEST_NOTEBOOKS set to a folder the executed notebooks stay there, where
+nbval then runs them a second time and compares.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support_notebooks import PATHS, read
+
+from erasekit.files import read_json
+from erasekit.runs.notebooks import cells_not_run, declared_parameters, run_notebook
+
+Values = dict[str, float]
+
+
+def quickstart(v: Values) -> None:
+    assert v["top1_forget_original"] >= 0.6
+    assert v["top1_forget_erased"] <= 0.1
+    assert v["top1_forget_oracle"] <= 0.05
+    assert v["top1_retain_erased"] >= v["top1_retain_original"] - 0.15
+    assert v["similarity_forget_gap"] < -20, "it goes further than never having learned"
+
+
+def data(v: Values) -> None:
+    assert v["forget"] + v["retain"] == v["train"]
+    assert min(v["forget"], v["retain"]) > 0
+    assert v["leaks"] == v["others"] == v["holdout_seen"] == 0
+
+
+def base_model(v: Values) -> None:
+    for subset in ("forget", "retain"):
+        assert v[f"top1_{subset}_original"] >= max(0.5, 5 * v["chance"])
+    assert v["english"] >= 0.5
+    assert v["membership_auc_forget_original"] > 0.6, "there is something to forget"
+
+
+def forgetting(v: Values) -> None:
+    assert v["top1_forget_erased"] <= 0.05
+    assert v["top1_retain_erased"] < v["top1_retain_original"] / 2, "it forgets everything"
+    assert v["top1_retain_oracle"] >= v["top1_retain_original"] - 0.1
+    for subset in ("forget", "retain", "holdout"):
+        assert v[f"similarity_{subset}_erased"] < -0.5, "all of it moved together"
+
+
+def retention(v: Values) -> None:
+    assert v["top1_forget_erased"] <= 0.05
+    assert v["top1_retain_erased"] >= v["alone_retain"] + 0.3
+    assert v["similarity_forget_gap"] < -20, (
+        "the opposite of its name, to the oracle nothing special"
+    )
+
+
+def consistency(v: Values) -> None:
+    assert v["top1_forget_F+R+C"] <= 0.05
+    assert v["top1_retain_F+R+C"] >= v["top1_retain_original"] - 0.1
+    assert v["top1_retain_F"] < v["top1_retain_original"] / 2, "F loses everything"
+    assert v["top1_forget_control"] >= v["top1_forget_F+R+C"] + 0.2, "it is the method that forgets"
+    assert v["top1_retain_F+R"] >= v["top1_retain_F"] + 0.3, "most of the retained come back"
+    kept = [v[f"neighbourhood_kept_retain_{m}"] for m in ("F", "F+R", "F+R+C")]
+    assert kept == sorted(kept), "this is what consistency is for"
+    assert v["neighbourhood_kept_retain_oracle"] < 1
+
+
+def evaluation(v: Values) -> None:
+    assert v["top1_forget_erased"] <= 0.05
+    assert v["top1_forget_oracle"] <= 0.05
+    assert v["top1_retain_erased"] >= v["top1_retain_original"] - 0.1
+    assert v["similarity_forget_gap"] < -20, "too much"
+    assert v["membership_auc_forget_erased"] < 0.5 < v["membership_auc_forget_original"]
+    assert v["erased"] < v["original"], "nearer to the oracle than before"
+    assert v["erase_steps"] < v["train_steps"]
+
+
+def embedding_shift(v: Values) -> None:
+    assert v["name_forgotten"] < v["name_retained"] - 0.2, (
+        "the forgotten names move, the others hardly"
+    )
+
+
+CLAIMS: dict[str, Callable[[Values], None]] = {
+    "00_quickstart": quickstart,
+    "01_data": data,
+    "02_base_model": base_model,
+    "03_forgetting": forgetting,
+    "04_retention": retention,
+    "05_consistency": consistency,
+    "06_evaluation": evaluation,
+    "07_embedding_shift": embedding_shift,
+}
+
+
+def test_every_notebook_has_its_claims():
+    assert list(CLAIMS) == [path.stem for path in PATHS]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    kept = os.environ.get("ERASEKIT_TEST_NOTEBOOKS")
+    return Path(kept) if kept else tmp_path_factory.mktemp("notebooks")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PATHS, ids=[path.stem for path in PATHS])
+def test_notebook(path: Path, folder: Path):
+    wanted = {"profile": "smoke", "solve": True}
+    declared = declared_parameters(path)
+    executed = run_notebook(path, folder, {k: v for k, v in wanted.items() if k in declared})
+    assert not cells_not_run(read(executed))
+    recorded = read_json(folder / f"{path.stem}.json")["values"]
+    assert recorded["exercise"] == "right"
+    CLAIMS[path.stem](recorded)

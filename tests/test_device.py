@@ -1,0 +1,76 @@
+"""Devices, seeds and precision."""
+
+from __future__ import annotations
+
+import logging
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from erasekit.device import autocast, make_repeatable, quiet_libraries, resolve_device
+from erasekit.errors import RunError, UsageError
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [(False, False, "cpu"), (True, True, "cuda"), (False, True, "mps"), (True, False, "cuda")],
+)
+def test_auto_takes_the_best_there_is(
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, expected: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert resolve_device("auto").type == expected
+    assert resolve_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize("name", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(RunError, match=f"device '{name}' was asked for, but there is none here"):
+        resolve_device(name)
+
+
+def test_an_unknown_device_or_precision_is_refused() -> None:
+    with pytest.raises(UsageError, match="unknown device 'gpu': one of auto, cpu, cuda, mps"):
+        resolve_device("gpu")
+    with pytest.raises(UsageError, match="unknown precision 'fp8': one of auto, fp32, bf16"):
+        autocast(CPU, "fp8")
+
+
+def test_precision_is_mixed_where_asked_for() -> None:
+    a = torch.ones(4, 4)
+    for precision, dtype in (
+        ("auto", torch.float32),
+        ("fp32", torch.float32),
+        ("bf16", torch.bfloat16),
+    ):
+        with autocast(CPU, precision):
+            assert (a @ a).dtype is dtype
+
+
+def test_everything_is_seeded() -> None:
+    drawn = []
+    threads = torch.get_num_threads()
+    for seed in (5, 5, 6):
+        make_repeatable(seed, threads)
+        drawn.append((random.random(), np.random.random(), float(torch.rand(1))))
+    assert drawn[0] == drawn[1]
+    assert all(a != b for a, b in zip(drawn[0], drawn[2], strict=True))
+    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.get_num_threads() == threads
+
+
+def test_libraries_are_quiet_for_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    level = logging.getLogger().level
+    with quiet_libraries():
+        logging.warning("chatter")
+    assert logging.getLogger().level == level
+    logging.warning("news")
+    assert "chatter" not in caplog.text
+    assert "news" in caplog.text

@@ -1,0 +1,84 @@
+"""Settings: profiles, overrides, and refusals that name the mend."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from erasekit.errors import UsageError
+from erasekit.settings import PROFILES, Settings, make_settings
+
+
+def test_a_profile_is_a_set_of_defaults() -> None:
+    assert make_settings() == Settings()
+    smoke = dataclasses.asdict(make_settings("smoke"))
+    plain = dataclasses.asdict(Settings())
+    changed = {k: v for k, v in smoke.items() if v != plain[k]}
+    assert changed == {"profile": "smoke", **PROFILES["smoke"]}
+
+
+def test_every_single_value_can_be_given() -> None:
+    found = make_settings("smoke", steps=7, forget="bird", draws=None)
+    assert (found.steps, found.forget) == (7, "bird")
+    assert found.draws == PROFILES["smoke"]["draws"]  # None is: not given
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "value"),
+    [
+        ("steps", "12", 12),
+        ("steps", 12.0, 12),
+        ("learning_rate", "1e-4", 1e-4),
+        ("learning_rate", 1, 1.0),
+        ("forget", ["red apple", "banana"], "red apple,banana"),
+        ("languages", ("en", "ja"), "en,ja"),
+        ("options", {"scaled": True}, {"scaled": True}),
+        ("stop_at", "-1", -1.0),
+    ],
+)
+def test_values_come_in_any_dress(name: str, given: object, value: object) -> None:
+    found = getattr(make_settings(**{name: given}), name)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"stpes": 5}, "unknown parameter 'stpes': did you mean 'steps'"),
+        ({"steps": 5.5}, "steps = 5.5 must be a whole number"),
+        ({"steps": "many"}, "steps = 'many' must be a whole number"),
+        ({"steps": True}, "steps = True must be a whole number"),
+        ({"steps": ""}, "steps = '' must be a whole number"),
+        ({"steps": float("inf")}, "steps = inf must be a whole number"),
+        ({"steps": [3]}, r"steps = \[3\] must be a whole number"),
+        ({"learning_rate": "fast"}, "learning_rate = 'fast' must be a number"),
+        ({"learning_rate": "nan"}, "learning_rate = 'nan' must be a number"),
+        ({"forget": 3}, "forget = 3 must be text"),
+        ({"options": "forgetting"}, "options = 'forgetting' must be a mapping"),
+        ({"profile": "smok"}, "unknown profile 'smok': did you mean 'smoke'"),
+        ({"profile": "paper"}, "profile 'paper' needs pretrained weights"),
+        ({"threads": 0}, "threads = 0: must be at least 1"),
+        ({"draws": 0}, "draws = 0: must be at least 1"),
+        ({"seed": -1}, "seed = -1: must be at least 0"),
+    ],
+)
+def test_what_does_not_fit_is_refused(given: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as error:
+        make_settings(**given)
+    assert "\n" not in str(error.value)
+
+
+def test_checking_needs_nothing_heavy() -> None:
+    code = (
+        "import sys;"
+        "from erasekit.settings import make_settings; make_settings('smoke', steps='3');"
+        "from erasekit.unlearn.registry import get_method; get_method('cliperase').build({});"
+        "from erasekit.data.concepts import select_concepts; select_concepts(12);"
+        "heavy = {'torch', 'open_clip', 'pandas', 'sklearn', 'matplotlib'} & set(sys.modules);"
+        "raise SystemExit(f'imported {heavy}' if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,216 @@
+"""Each loss against a computation of its own, written in numpy from the equations."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import unit
+
+from erasekit.unlearn.cliperase import (
+    CLIPErase,
+    consistency_loss,
+    forgetting_loss,
+    retention_loss,
+)
+from erasekit.unlearn.cliperase_infonce import CLIPEraseInfoNCE
+from erasekit.unlearn.fine_tune import FineTune
+from erasekit.unlearn.losses import kl_divergence
+from erasekit.unlearn.method import Features, Prompts
+
+SHAPES = {"n": st.integers(2, 8), "d": st.integers(2, 6), "seed": st.integers(0, 99)}
+
+
+def features(n: int, d: int, seed: int, moved: bool = True) -> Features:
+    """Features of n pairs, of towers whose output is not normalised."""
+    image, text = unit(n, d, seed), unit(n, d, seed + 1)
+    lengths = torch.linspace(0.5, 3, n, dtype=torch.float64).unsqueeze(1)
+    before = (unit(n, d, seed + 2), unit(n, d, seed + 3)) if moved else (image, text)
+    return Features(
+        image=(image * lengths).requires_grad_(),
+        text=(text * lengths.flip(0)).requires_grad_(),
+        scale=torch.tensor(7.0, dtype=torch.float64),
+        original_image=before[0],
+        original_text=before[1],
+        original_scale=torch.tensor(5.0, dtype=torch.float64),
+    )
+
+
+def array(tensor: torch.Tensor | None) -> np.ndarray:
+    assert tensor is not None
+    return tensor.detach().numpy()
+
+
+def rows_unit(tensor: torch.Tensor) -> np.ndarray:
+    values = array(tensor)
+    return values / np.sqrt((values**2).sum(1, keepdims=True))
+
+
+def softmax(values: list[float]) -> list[float]:
+    weights = [math.exp(v) for v in values]
+    return [w / sum(weights) for w in weights]
+
+
+def kl(before: list[list[float]], now: list[list[float]]) -> float:
+    """Mean over rows of Σ p log(p / q), one number at a time."""
+    total = 0.0
+    for one, other in zip(before, now, strict=True):
+        p, q = softmax(one), softmax(other)
+        total += sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
+    return total / len(before)
+
+
+def contrastive(image: np.ndarray, text: np.ndarray, scale: float) -> float:
+    total = 0.0
+    for a, b in ((image, text), (text, image)):
+        for i in range(len(a)):
+            total -= math.log(softmax([scale * float(a[i] @ row) for row in b])[i])
+    return total / (2 * len(image))
+
+
+@settings(max_examples=30, deadline=None)
+@given(**SHAPES)
+def test_forgetting_is_the_mean_similarity_of_matched_pairs(n: int, d: int, seed: int) -> None:
+    f = features(n, d, seed)
+    cosine = np.mean([a @ b for a, b in zip(rows_unit(f.image), rows_unit(f.text), strict=True)])
+    dot = np.mean([a @ b for a, b in zip(array(f.image), array(f.text), strict=True)])
+    assert float(forgetting_loss(f).detach()) == pytest.approx(cosine)
+    assert float(forgetting_loss(f, "dot").detach()) == pytest.approx(dot)
+    assert float(forgetting_loss(f, "cosine", True).detach()) == pytest.approx(7 * cosine)
+    assert float(forgetting_loss(f, "dot", True).detach()) == pytest.approx(7 * dot)
+
+
+@settings(max_examples=30, deadline=None)
+@given(**SHAPES)
+def test_retention_is_the_contrastive_loss(n: int, d: int, seed: int) -> None:
+    f = features(n, d, seed)
+    expected = contrastive(rows_unit(f.image), rows_unit(f.text), 7.0)
+    assert float(retention_loss(f).detach()) == pytest.approx(expected)
+
+
+def within(vectors: np.ndarray, temperature: float) -> list[list[float]]:
+    """Similarities of each row to the others, itself left out."""
+    n = len(vectors)
+    return [
+        [float(vectors[i] @ vectors[j]) / temperature for j in range(n) if j != i] for i in range(n)
+    ]
+
+
+@settings(max_examples=30, deadline=None)
+@given(**SHAPES, temperature=st.floats(0.05, 2))
+def test_consistency_holds_each_modality(n: int, d: int, seed: int, temperature: float) -> None:
+    f = features(n, d, seed)
+    prompts = Prompts(unit(5, d, 77))
+    sides = [
+        (array(f.original_image), rows_unit(f.image)),
+        (array(f.original_text), rows_unit(f.text)),
+    ]
+    classes = array(prompts.text)
+    expected = {
+        "batch": sum(kl(within(a, temperature), within(b, temperature)) for a, b in sides),
+        "prompts": sum(
+            kl((a @ classes.T / temperature).tolist(), (b @ classes.T / temperature).tolist())
+            for a, b in sides
+        ),
+        "features": sum(
+            kl((a / temperature).tolist(), (b / temperature).tolist()) for a, b in sides
+        ),
+    }
+    for unimodal, value in expected.items():
+        found = consistency_loss(f, prompts, unimodal, temperature)  # type: ignore[arg-type]
+        assert float(found.detach()) == pytest.approx(value, abs=1e-9)
+        assert float(found.detach()) >= -1e-12
+
+
+@pytest.mark.parametrize("unimodal", ["batch", "prompts", "features"])
+def test_consistency_is_zero_when_nothing_moved(unimodal: str) -> None:
+    still = features(6, 4, 0, moved=False)
+    loss = consistency_loss(still, Prompts(unit(5, 4, 9)), unimodal)  # type: ignore[arg-type]
+    assert float(loss.detach()) == pytest.approx(0, abs=1e-12)
+    moved = consistency_loss(features(6, 4, 0), Prompts(unit(5, 4, 9)), unimodal)  # type: ignore[arg-type]
+    assert float(moved.detach()) > 1e-3
+
+
+@pytest.mark.parametrize("unimodal", ["batch", "prompts", "features"])
+def test_consistency_moves_the_current_model_alone(unimodal: str) -> None:
+    f = features(6, 4, 0)
+    assert f.original_image is not None and f.original_text is not None
+    prompts = Prompts(unit(5, 4, 9))
+    consistency_loss(f, prompts, unimodal).backward()  # type: ignore[arg-type]
+    assert f.image.grad is not None and float(f.image.grad.abs().max()) > 0
+    assert f.text.grad is not None and float(f.text.grad.abs().max()) > 0
+    assert f.original_image.grad is None and f.original_text.grad is None
+    assert prompts.text.grad is None
+
+
+def test_the_kl_of_known_distributions() -> None:
+    p, q = torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.25, 0.75]]).log()
+    assert float(kl_divergence(p, q)) == pytest.approx(
+        0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
+    )
+    assert float(kl_divergence(q, p)) != pytest.approx(float(kl_divergence(p, q)))
+    assert float(kl_divergence(p + 3, p)) == pytest.approx(0, abs=1e-6)  # shifts do not matter
+
+
+def test_cliperase_weighs_its_modules_as_the_paper_does() -> None:
+    forget, retain = features(4, 5, 3), features(6, 5, 8)
+    terms = CLIPErase().loss(forget, retain, None)
+    assert float(terms["retention"].detach()) == pytest.approx(
+        float(retention_loss(retain).detach())
+    )
+    assert float(terms["forgetting"].detach()) == pytest.approx(
+        3 * float(forgetting_loss(forget).detach())
+    )
+    assert float(terms["consistency"].detach()) == pytest.approx(
+        3 * float(consistency_loss(retain).detach())
+    )
+    assert set(terms) == {"retention", "forgetting", "consistency"}
+
+
+@pytest.mark.parametrize("module", ["forgetting", "retention", "consistency"])
+def test_a_module_of_weight_zero_is_left_out(module: str) -> None:
+    method = dataclasses.replace(CLIPErase(), **{module: 0.0})
+    terms = method.loss(features(4, 5, 3), features(6, 5, 8), None)
+    assert set(terms) == {"forgetting", "retention", "consistency"} - {module}
+
+
+def test_switches_reach_the_losses() -> None:
+    forget, retain, prompts = features(4, 5, 3), features(6, 5, 8), Prompts(unit(5, 5, 1))
+    method = CLIPErase(product="dot", scaled=True, unimodal="prompts", temperature=0.7)
+    terms = method.loss(forget, retain, prompts)
+    assert float(terms["forgetting"].detach()) == pytest.approx(
+        3 * float(forgetting_loss(forget, "dot", True).detach())
+    )
+    assert float(terms["consistency"].detach()) == pytest.approx(
+        3 * float(consistency_loss(retain, prompts, "prompts", 0.7).detach())
+    )
+
+
+@settings(max_examples=20, deadline=None)
+@given(**SHAPES)
+def test_the_infonce_variant_climbs_and_holds(n: int, d: int, seed: int) -> None:
+    forget, retain = features(n, d, seed), features(n + 1, d, seed + 50)
+    terms = CLIPEraseInfoNCE(forgetting=2, consistency=5).loss(forget, retain, None)
+    climbed = contrastive(rows_unit(forget.image), rows_unit(forget.text), 7.0)
+    assert float(terms["forgetting"].detach()) == pytest.approx(-2 * climbed)
+    before = 5 * array(retain.original_image) @ array(retain.original_text).T
+    now = 7 * rows_unit(retain.image) @ rows_unit(retain.text).T
+    held = kl(before.tolist(), now.tolist()) + kl(before.T.tolist(), now.T.tolist())
+    assert float(terms["consistency"].detach()) == pytest.approx(5 * held, rel=1e-6, abs=1e-9)
+    for name in ("forgetting", "consistency"):
+        left = CLIPEraseInfoNCE(**{name: 0.0}).loss(forget, retain, None)
+        assert name not in left and len(left) == 1
+
+
+def test_fine_tuning_is_retention_and_nothing_else() -> None:
+    retain = features(6, 5, 8)
+    terms = FineTune().loss(None, retain, None)
+    assert list(terms) == ["retention"]
+    assert float(terms["retention"].detach()) == pytest.approx(
+        float(retention_loss(retain).detach())
+    )

@@ -1,0 +1,59 @@
+"""Methods: one interface, options checked at the door."""
+
+from __future__ import annotations
+
+import pytest
+
+from erasekit.errors import UsageError
+from erasekit.unlearn.method import Method
+from erasekit.unlearn.registry import METHODS, get_method
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_says_what_it_is(name: str) -> None:
+    method = get_method(name)
+    assert method.name == name
+    assert method.summary and method.source
+    assert set(method.option_types()) == set(method.defaults())
+    assert method.build({}) == method.build(method.defaults())
+
+
+def test_the_papers_weights_are_the_defaults() -> None:
+    defaults = get_method("cliperase").defaults()
+    assert (defaults["retention"], defaults["forgetting"], defaults["consistency"]) == (1, 3, 3)
+
+
+def test_options_come_as_text_too() -> None:
+    method = get_method("cliperase").build({"forgetting": "2.5", "scaled": "True"})
+    assert method == get_method("cliperase").build({"forgetting": 2.5, "scaled": True})
+    assert get_method("cliperase").build({"scaled": "false"}) == get_method("cliperase").build({})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"forgeting": 1}, "unknown option of cliperase 'forgeting': did you mean 'forgetting'"),
+        ({"forgetting": -1}, "forgetting = -1 must be 0 or more"),
+        ({"forgetting": float("nan")}, "forgetting = nan must be a number"),
+        ({"forgetting": float("inf")}, "forgetting = inf must be 0 or more, and finite"),
+        ({"forgetting": "much"}, "forgetting = 'much' must be a number"),
+        ({"forgetting": True}, "forgetting = True must be a number"),
+        ({"forgetting": None}, "forgetting = None must be a number"),
+        ({"scaled": 1}, "scaled = 1 must be true or false"),
+        ({"scaled": "perhaps"}, "scaled = 'perhaps' must be true or false"),
+        ({"product": "euclid"}, "product = 'euclid' is not one of cosine, dot"),
+    ],
+)
+def test_an_option_that_does_not_fit_is_refused(options: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        get_method("cliperase").build(options)
+
+
+def test_an_unknown_method_gets_the_nearest() -> None:
+    with pytest.raises(UsageError, match="unknown method 'clip_erase': did you mean 'cliperase'"):
+        get_method("clip_erase")
+
+
+def test_the_base_has_no_loss_of_its_own() -> None:
+    with pytest.raises(NotImplementedError):
+        Method().loss(None, None, None)  # type: ignore[arg-type]
