@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_the_report_says_what_was_measured(bench: Any, results: dict) -> None:
 
 def test_every_table_is_whole(bench: Any, results: dict) -> None:
     lines = bench.report(results).splitlines()
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in itertools.pairwise(lines):
         if before.startswith("|") and line.startswith("|"):
             assert before.count("|") == line.count("|")
 

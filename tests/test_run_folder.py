@@ -294,7 +294,7 @@ def test_evaluate_again_gives_the_same_rows_and_keeps_the_cost_of_erasing(
     assert folder == copied / "figures"
     assert set(models) == {"original", "erased", "control", "oracle"}
     assert history == RunFolder.open(copied).history
-    assert card.as_dict() == after.as_dict()
+    assert card.as_dict()["rows"] == after.as_dict()["rows"]
 
 
 def test_runs_of_one_name_are_told_apart(whole_run: Path, tmp_path: Path) -> None:
