@@ -131,7 +131,7 @@ def steps(plan: dict) -> dict:
     from erasekit.experiment import load
 
     experiment = load(plan["profile"])
-    spec, n = experiment.erase_spec, plan["steps"]
+    n = plan["steps"]
     experiment.frozen.require(_all(len(experiment.task.retain)))
     kit: list[float] = []
 
@@ -150,7 +150,7 @@ def steps(plan: dict) -> dict:
         plan["repeats"],
     )
     return {
-        "pairs": spec.forget_batch + spec.retain_batch,
+        "pairs": sum(map(len, _batch(experiment)[1:])),
         "engine": kit[1:],
         "plain": plain_times[1:],
         "naive": naive_times[1:],

@@ -179,7 +179,7 @@ class RunFolder:
         clip = load_clip(self.path / MODEL, experiment.device)
         clip.model.requires_grad_(False)
         made = read_json(self.path / PROVENANCE).get("models", {}).get("erased")
-        if False:
+        if clip.fingerprint() != made:
             raise RunError(
                 f"{self.path / MODEL} is not the model that this run made (its weights differ "
                 "from provenance.json): to judge it all the same, use evaluate --model"

@@ -38,12 +38,11 @@ def test_every_pair_is_used_equally_often(n: int, batch: int, seed: int) -> None
     assert used.tolist() == [3 * batch] * n
 
 
-def test_a_pair_that_had_to_wait_comes_in_the_next_batch() -> None:
+def test_a_pair_that_had_to_wait_is_not_forgotten() -> None:
     concepts = [(i // 2,) for i in range(20)]  # each concept twice
-    plan = plan_batches(concepts, steps=40, batch=6, seed=0)
+    plan = plan_batches(concepts, steps=100, batch=6, seed=0)
     used = np.bincount(plan.ravel(), minlength=20)
-    assert used.min() >= 10
-    assert used.max() <= 14
+    assert used.max() - used.min() <= 2  # thirty times each, give or take who waits at the end
 
 
 def test_order_within_a_scene_does_not_make_it_another() -> None:
