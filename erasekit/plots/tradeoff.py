@@ -103,7 +103,7 @@ def _label_places(data: pd.DataFrame) -> dict[str, tuple[float, float, int]]:
             other.forget
             for other in points
             if abs(other.retain - point.retain) < 0.06
-            and 0 <= side * (other.forget - point.forget)
+            and side * (other.forget - point.forget) >= 0
             and abs(other.forget - point.forget) < 0.2
         ]
         x, y = (max if side > 0 else min)(near), point.retain + 0.028

@@ -69,7 +69,8 @@ def compare_with_reference(profile: str, folder: Path) -> tuple[bool, list[str]]
         return True, ["this task is not the reference's: nothing to compare with"]
     lines = compare_scorecards(found, expected, reference["tolerance"])
     if lines:
-        return False, [f"{len(lines)} of {len(expected.rows)} values differ from the reference:", *lines]
+        summary = f"{len(lines)} of {len(expected.rows)} values differ from the reference:"
+        return False, [summary, *lines]
     return True, [f"all {len(expected.rows)} values agree with the committed reference"]
 
 

@@ -217,6 +217,15 @@ def test_validation_stops_a_run_after_two_looks(tiny_experiment) -> None:
     assert all(0 <= stopped.history[i]["validation_retain"] <= 1 for i in looked)
 
 
+def test_both_of_the_last_two_looks_must_be_good_enough(
+    tiny_experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = iter([0.0, 0.06, 0.0, 0.06, 0.05, 0.04, 0.0])
+    monkeypatch.setattr(engine._Validation, "look", lambda self: {"validation_forget": next(seen)})
+    spec = dataclasses.replace(SPEC, steps=9, stop_at=0.05, check_every=1)
+    assert run(tiny_experiment, spec=spec).steps == 6
+
+
 def test_the_control_never_stops_early(tiny_experiment) -> None:
     spec = dataclasses.replace(SPEC, stop_at=1.0, check_every=1)
     control = run(tiny_experiment, get_method("fine_tune").build({}), spec)
