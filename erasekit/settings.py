@@ -27,9 +27,10 @@ PROFILES: dict[str, dict[str, Any]] = {
         "pictures": 24,
         "scenes": 16,
         "held_out_pictures": 9,
-        "train_steps": 180,
+        "train_steps": 140,
         "train_batch": 64,
         "steps": 40,
+        "retain_batch": 36,
         "draws": 200,
     },
 }
