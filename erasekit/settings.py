@@ -27,11 +27,11 @@ PROFILES: dict[str, dict[str, Any]] = {
         "pictures": 24,
         "scenes": 16,
         "held_out_pictures": 9,
-        "train_steps": 140,
+        "train_steps": 120,
         "train_batch": 64,
         "steps": 40,
         "retain_batch": 36,
-        "draws": 200,
+        "draws": 100,
     },
 }
 

@@ -88,9 +88,10 @@ def test_every_picture_is_a_figure(tiny_experiment, tiny_erasure, tiny_scorecard
 
 
 def test_drawing_leaves_the_readers_settings_alone(tiny_scorecard):
-    before = dict(matplotlib.rcParams)
-    plots.scorecard_bars(tiny_scorecard)
-    changed = [name for name, value in before.items() if matplotlib.rcParams[name] != value]
+    with matplotlib.rc_context({"font.size": 7.5, "axes.grid": False, "figure.dpi": 61}):
+        before = dict(matplotlib.rcParams)
+        plots.scorecard_bars(tiny_scorecard)
+        changed = [name for name, value in before.items() if matplotlib.rcParams[name] != value]
     assert not changed
 
 

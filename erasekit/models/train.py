@@ -140,4 +140,4 @@ def _optimizer(model: nn.Module, spec: TrainSpec) -> torch.optim.Optimizer:
         {"params": decayed, "weight_decay": spec.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=spec.learning_rate, betas=(0.9, 0.98), eps=1e-6)
+    return torch.optim.AdamW(groups, lr=spec.learning_rate, betas=(0.9, 0.98), eps=1e-6, fused=True)

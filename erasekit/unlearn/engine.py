@@ -154,7 +154,7 @@ def erase(
 
     result = run_loop(
         model,
-        torch.optim.Adam(model.parameters(), lr=spec.learning_rate, betas=(0.9, 0.98)),
+        torch.optim.Adam(model.parameters(), lr=spec.learning_rate, betas=(0.9, 0.98), fused=True),
         loss,
         steps=spec.steps,
         label=f"erasing with {method.name}",
