@@ -4,7 +4,7 @@ A second on one machine is not a second on another, nor on the same one an hour 
 What is compared therefore takes turns, several times over, and what is reported is the
 median of the ratios with the least and the greatest. Nothing here is a test.
 
-    python benchmarks/bench.py            # the default profile, about half an hour on two cores
+    python benchmarks/bench.py            # the default profile, about ten minutes on two cores
     python benchmarks/bench.py --quick    # a small world: does the script work at all?
 
 The results go to benchmarks/RESULTS.md, with the machine they were measured on.
@@ -29,9 +29,9 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 FULL = {
     "profile": "default",
-    "repeats": 5,
-    "retrainings": 2,
-    "steps": 10,
+    "repeats": 3,
+    "retrainings": 1,
+    "steps": 6,
     "sizes": (16, 64, 256, 1024),
 }
 QUICK = {"profile": "smoke", "repeats": 2, "retrainings": 1, "steps": 2, "sizes": (16, 32)}

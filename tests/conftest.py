@@ -107,7 +107,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     skip = pytest.mark.skip(reason="default profile: set ERASEKIT_TEST_DEFAULT=1 to run it")
     for item in items:
-        if "default" in item.keywords:
+        if item.get_closest_marker("default"):
             item.add_marker(skip)
 
 

@@ -59,7 +59,7 @@ class WorldSpec:
             ("pictures", 1),
             ("scenes", 0),
             ("held_out_pictures", 3),
-            ("image_size", 16),
+            ("image_size", 32),
             ("seed", 0),
         ):
             if getattr(self, name) < least:

@@ -15,6 +15,7 @@ from support_notebooks import PATHS, read
 
 from erasekit.files import read_json
 from erasekit.runs.notebooks import cells_not_run, declared_parameters, run_notebook
+from erasekit.runs.reference import compare_with_reference
 
 Values = dict[str, float]
 
@@ -115,3 +116,12 @@ def test_notebook(path: Path, folder: Path):
     recorded = read_json(folder / f"{path.stem}.json")["values"]
     assert recorded["exercise"] == "right"
     CLAIMS[path.stem](recorded)
+
+
+@pytest.mark.slow
+def test_the_smoke_scorecard_is_as_the_committed_reference(folder: Path):
+    assert (folder / "scorecard.json").is_file(), "run this together with test_notebook"
+    right, lines = compare_with_reference("smoke", folder)
+    assert right, "\n".join(lines)
+    assert lines == [lines[0]]
+    assert "agree" in lines[0], "another task than the reference's would be no comparison"

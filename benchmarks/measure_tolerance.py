@@ -1,0 +1,53 @@
+"""How far the scorecard of a profile moves with nothing but the seed, as its tolerance.
+
+Another processor sums in another order, and training turns that into another model of
+the same quality: much as another seed does. The tolerance of a metric is the largest
+difference that any of its rows shows between the reference and the other seeds, and
+at least 0.03.
+
+    python benchmarks/measure_tolerance.py --profile smoke --seeds 1 2 3    # 1 minute a seed
+    python benchmarks/measure_tolerance.py --profile default --seeds 1      # 6 minutes a seed
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections import defaultdict
+
+import erasekit
+from erasekit.files import read_json, write_json
+from erasekit.runs.reference import reference_path
+
+LEAST = 0.03
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--profile", default="smoke")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    given = parser.parse_args()
+    path = reference_path(given.profile)
+    reference = read_json(path)
+    widest: dict[str, float] = defaultdict(lambda: LEAST)
+    for seed in given.seeds:
+        experiment = erasekit.load(given.profile, seed=seed)
+        erased = experiment.erase()
+        card = experiment.evaluate(erased, control=experiment.control(erased.steps))
+        for row in reference["scorecard"]["rows"]:
+            found = card.value(row["model"], row["metric"], row["subset"], row["direction"])
+            widest[row["metric"]] = max(widest[row["metric"]], abs(found - row["value"]))
+    reference["tolerance"] = {k: math.ceil(100 * v) / 100 for k, v in sorted(widest.items())}
+    reference["how_tolerance_was_set"] = (
+        f"the largest difference to seeds {', '.join(map(str, given.seeds))}, at least {LEAST}: "
+        f"python benchmarks/measure_tolerance.py --profile {given.profile} "
+        f"--seeds {' '.join(map(str, given.seeds))}"
+    )
+    write_json(path, reference)
+    print(f"{path}: {reference['tolerance']}")
+
+
+if __name__ == "__main__":
+    main()
