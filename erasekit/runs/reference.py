@@ -1,8 +1,8 @@
 """Reference results: what the kit gave when it was last found good.
 
 For each profile a scorecard is committed in `references/`, with a tolerance for each
-metric. Another processor sums in another order, which training turns into another
-model of the same quality; the tolerances are as wide as that and no wider. How they
+model, metric and subset. Another processor sums in another order, which training turns
+into another model of the same quality; the tolerances are as wide as that. How they
 were measured stands in each file.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from erasekit.errors import RunError
-from erasekit.evaluate.scorecard import Scorecard
+from erasekit.evaluate.scorecard import Row, Scorecard
 from erasekit.files import read_json, write_json
 from erasekit.settings import Settings, make_settings
 
@@ -25,15 +25,20 @@ def reference_path(profile: str) -> Path:
     return FOLDER / f"{profile}.json"
 
 
+def tolerance_key(row: Row) -> str:
+    """What rows share a tolerance: those of a model, metric and subset."""
+    return f"{row.model} {row.metric} {row.subset}"
+
+
 def compare_scorecards(
     found: Scorecard, expected: Scorecard, tolerance: dict[str, float]
 ) -> list[str]:
-    """One line for each row that is missing or off by more than its metric's tolerance.
+    """One line for each row that is missing or off by more than its tolerance.
 
     Args:
         found: the scorecard to judge.
         expected: the reference.
-        tolerance: by metric, in the metric's own unit.
+        tolerance: by `tolerance_key`, in the metric's own unit.
     """
     have = {(r.model, r.metric, r.subset, r.direction): r.value for r in found.rows}
     lines = []
@@ -42,10 +47,10 @@ def compare_scorecards(
         words = f"{row.model}: {row.metric} on {row.subset} ({row.direction})"
         if key not in have:
             lines.append(f"{words} is missing")
-        elif abs(have[key] - row.value) > tolerance[row.metric]:
+        elif abs(have[key] - row.value) > tolerance[tolerance_key(row)]:
             lines.append(
                 f"{words} is {have[key]:.3f}, the reference {row.value:.3f} "
-                f"± {tolerance[row.metric]:.2f}"
+                f"± {tolerance[tolerance_key(row)]:.2f}"
             )
     return lines
 
@@ -97,6 +102,4 @@ def expected_settings(settings: Settings) -> dict:
 
 
 def _scorecard(value: dict) -> Scorecard:
-    from erasekit.evaluate.scorecard import Row
-
     return Scorecard(value["task"], value["cost"], [Row(**row) for row in value["rows"]])
