@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from erasekit import plots
     from erasekit.evaluate.scorecard import Scorecard
     from erasekit.experiment import Experiment, load
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
-__all__ = ["Experiment", "Scorecard", "load"]
+__all__ = ["Experiment", "Scorecard", "load", "plots"]
 
 # torch and open_clip take seconds to import: only what is used is loaded.
 _HOMES = {
@@ -36,6 +37,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plots":
+        return import_module("erasekit.plots")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'erasekit' has no attribute '{name}'")

@@ -84,3 +84,10 @@ def test_what_checks_arguments_does_not_load_heavy_packages(name: str) -> None:
     code = f"import sys, erasekit.{name}; print(*{HEAVY!r} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_everything_that_is_promised_is_there() -> None:
+    import erasekit
+
+    for name in erasekit.__all__:
+        assert getattr(erasekit, name) is not None

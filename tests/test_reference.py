@@ -77,6 +77,7 @@ def test_the_committed_reference_is_of_the_profile_as_it_is(profile: str):
     )
     rows = [Row(**row) for row in committed["scorecard"]["rows"]]
     assert set(committed["tolerance"]) == {reference.tolerance_key(row) for row in rows}
-    for measure in ("erased top1 forget", "oracle top1 forget", "erased top1 retain"):
-        assert committed["tolerance"][measure] <= 0.3, "a tolerance this wide finds nothing"
+    # What is kept moves much with the seed in the small world; what is forgotten does not.
+    for measure in ("erased top1 forget", "oracle top1 forget", "erased similarity forget"):
+        assert committed["tolerance"][measure] <= 0.1, "a tolerance this wide finds nothing"
     assert committed["how_tolerance_was_set"]
