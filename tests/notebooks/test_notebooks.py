@@ -73,7 +73,11 @@ def evaluation(v: Values) -> None:
     assert v["top1_forget_oracle"] <= 0.05
     assert v["top1_retain_erased"] >= v["top1_retain_original"] - 0.1
     assert v["similarity_forget_gap"] < -20, "too much"
-    assert v["membership_auc_forget_erased"] < 0.5 < v["membership_auc_forget_original"]
+    oracle = v["membership_auc_forget_oracle"]
+    assert abs(v["membership_auc_forget_erased"] - oracle) < 0.15, (
+        "near the oracle's, of either side"
+    )
+    assert v["membership_auc_forget_original"] > oracle + 0.15
     assert v["erased"] < v["original"], "nearer to the oracle than before"
     assert v["erase_steps"] < v["train_steps"]
 
