@@ -67,7 +67,7 @@ def test_the_seed_and_the_method_make_a_difference(tiny_experiment, whole) -> No
             whole,
             run(tiny_experiment, spec=dataclasses.replace(SPEC, seed=1)),
             run(tiny_experiment, CLIPErase(consistency=0)),
-            run(tiny_experiment, CLIPErase(unimodal="prompts")),
+            run(tiny_experiment, CLIPErase(unimodal="batch")),
         )
     ]
     assert all(a != b for i, a in enumerate(prints) for b in prints[:i])

@@ -158,8 +158,8 @@ def test_the_kl_of_known_distributions() -> None:
 
 
 def test_cliperase_weighs_its_modules_as_the_paper_does() -> None:
-    forget, retain = features(4, 5, 3), features(6, 5, 8)
-    terms = CLIPErase().loss(forget, retain, None)
+    forget, retain, prompts = features(4, 5, 3), features(6, 5, 8), Prompts(unit(5, 5, 1))
+    terms = CLIPErase().loss(forget, retain, prompts)
     assert float(terms["retention"].detach()) == pytest.approx(
         float(retention_loss(retain).detach())
     )
@@ -167,7 +167,7 @@ def test_cliperase_weighs_its_modules_as_the_paper_does() -> None:
         3 * float(forgetting_loss(forget).detach())
     )
     assert float(terms["consistency"].detach()) == pytest.approx(
-        3 * float(consistency_loss(retain).detach())
+        3 * float(consistency_loss(retain, prompts).detach())
     )
     assert set(terms) == {"retention", "forgetting", "consistency"}
 
@@ -175,7 +175,7 @@ def test_cliperase_weighs_its_modules_as_the_paper_does() -> None:
 @pytest.mark.parametrize("module", ["forgetting", "retention", "consistency"])
 def test_a_module_of_weight_zero_is_left_out(module: str) -> None:
     method = dataclasses.replace(CLIPErase(), **{module: 0.0})
-    terms = method.loss(features(4, 5, 3), features(6, 5, 8), None)
+    terms = method.loss(features(4, 5, 3), features(6, 5, 8), Prompts(unit(5, 5, 1)))
     assert set(terms) == {"forgetting", "retention", "consistency"} - {module}
 
 
