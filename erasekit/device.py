@@ -48,7 +48,7 @@ def make_repeatable(seed: int, threads: int = 2) -> None:
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     # Only code that reads memory it never wrote could tell, and it costs a tenth of a step.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:

@@ -82,3 +82,10 @@ def test_checking_needs_nothing_heavy() -> None:
         "raise SystemExit(f'imported {heavy}' if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_defaults_are_those_of_the_specs() -> None:
+    from erasekit.plan import make_plan
+    from erasekit.unlearn.spec import EraseSpec
+
+    assert make_plan(make_settings()).erase == EraseSpec()
