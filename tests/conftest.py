@@ -102,7 +102,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the default profile train for minutes: they run only when asked for."""
+    """The notebooks come first: they take longest, and the other files fill the time.
+
+    Tests of the default profile train for minutes: they run only when asked for.
+    """
+    items.sort(key=lambda item: item.path.name != "test_notebooks.py")
     if os.environ.get("ERASEKIT_TEST_DEFAULT") == "1":
         return
     skip = pytest.mark.skip(reason="default profile: set ERASEKIT_TEST_DEFAULT=1 to run it")

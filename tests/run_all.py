@@ -6,7 +6,9 @@
    "equals stored" means computed anew and found equal.
 3. Coverage of the package is held against its floor.
 
-Run it with the interpreter that erasekit is installed for: python tests/run_all.py
+Two processes share the work, a file of tests to each: starting kernels, importing and
+drawing keep one core busy, not two. Run it with the interpreter that erasekit is
+installed for: python tests/run_all.py
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ def main() -> int:
         "ERASEKIT_TEST_NOTEBOOKS": str(NOTEBOOKS),
         "COVERAGE_FILE": str(BUILD / ".coverage"),
     }
-    pytest = [sys.executable, "-m", "pytest"]
+    pytest = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     steps: list[tuple[str, list[str], dict[str, str]]] = [
         (
             "unit tests, and every notebook by papermill",

@@ -1,7 +1,9 @@
 """Intervals by bootstrap over concepts.
 
 Pictures of one concept are alike, so that a thousand pictures of ten concepts say
-little more than ten numbers would. Concepts are therefore what is drawn again.
+little more than ten numbers would. Concepts are therefore what is drawn again. The
+same seed and the same concepts give the same draws, so that replicates of two models
+belong together pairwise.
 """
 
 from __future__ import annotations
@@ -26,13 +28,7 @@ def bootstrap_mean(
     Returns:
         mean, low, high.
     """
-    names, codes = np.unique(groups, return_inverse=True)
-    sums = np.bincount(codes, weights=values, minlength=len(names))
-    counts = np.bincount(codes, minlength=len(names))
-    drawn = np.random.default_rng(seed).integers(0, len(names), size=(draws, len(names)))
-    means = sums[drawn].sum(1) / counts[drawn].sum(1)
-    low, high = _interval(means)
-    return float(values.mean()), low, high
+    return float(values.mean()), *interval(replicate_mean(values, groups, draws, seed))
 
 
 def bootstrap_statistic(
@@ -42,20 +38,41 @@ def bootstrap_statistic(
     seed: int = 0,
 ) -> tuple[float, float, float]:
     """Any statistic of rows with its interval; `statistic` takes the drawn rows' indices."""
+    replicates = replicate_statistic(statistic, groups, draws, seed)
+    return float(statistic(np.arange(len(groups)))), *interval(replicates)
+
+
+def replicate_mean(
+    values: np.ndarray, groups: np.ndarray, draws: int = DRAWS, seed: int = 0
+) -> np.ndarray:
+    """The mean of `values` in each bootstrap draw of groups, shape (draws,)."""
+    names, codes = np.unique(groups, return_inverse=True)
+    sums = np.bincount(codes, weights=values, minlength=len(names))
+    counts = np.bincount(codes, minlength=len(names))
+    drawn = np.random.default_rng(seed).integers(0, len(names), size=(draws, len(names)))
+    return sums[drawn].sum(1) / counts[drawn].sum(1)
+
+
+def replicate_statistic(
+    statistic: Callable[[np.ndarray], float],
+    groups: np.ndarray,
+    draws: int = 200,
+    seed: int = 0,
+) -> np.ndarray:
+    """`statistic` of the rows in each bootstrap draw of groups, shape (draws,)."""
     names = np.unique(groups)
     rows = [np.flatnonzero(groups == name) for name in names]
     rng = np.random.default_rng(seed)
-    values = np.array(
+    return np.array(
         [
             statistic(np.concatenate([rows[i] for i in rng.integers(0, len(names), len(names))]))
             for _ in range(draws)
         ]
     )
-    low, high = _interval(values)
-    return float(statistic(np.arange(len(groups)))), low, high
 
 
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
+def interval(replicates: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """The percentile interval of bootstrap replicates: low, high."""
+    tail = (1 - level) / 2
+    low, high = np.quantile(replicates, [tail, 1 - tail])
     return float(low), float(high)
