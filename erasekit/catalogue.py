@@ -1,4 +1,4 @@
-"""What there is to choose from: methods, data sets, models, concepts. Needs no torch."""
+"""What there is to choose from. All but the audit tests are told without torch."""
 
 from __future__ import annotations
 
@@ -18,6 +18,23 @@ def methods() -> list[dict[str, Any]]:
         {"name": m.name, "summary": m.summary, "source": m.source, "options": m.defaults()}
         for m in METHODS.values()
     ]
+
+
+def tests() -> list[dict[str, Any]]:
+    """Every audit test: what it asks, and where the question comes from."""
+    from erasekit.audit.registry import TESTS  # these import torch
+
+    return [
+        {"name": t.name, "question": t.question, "source": t.source, "opt_in": t.opt_in}
+        for t in TESTS.values()
+    ]
+
+
+def policies() -> list[dict[str, Any]]:
+    """Every policy that comes with the package."""
+    from erasekit.certificate.policy import policies as shipped
+
+    return shipped()
 
 
 def datasets() -> list[dict[str, Any]]:
@@ -66,4 +83,11 @@ def concepts(everything: bool = False) -> list[dict[str, Any]]:
 
 
 #: What can be listed, by the word for it.
-LISTINGS = {"methods": methods, "datasets": datasets, "models": models, "concepts": concepts}
+LISTINGS = {
+    "methods": methods,
+    "tests": tests,
+    "policies": policies,
+    "datasets": datasets,
+    "models": models,
+    "concepts": concepts,
+}

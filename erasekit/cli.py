@@ -80,6 +80,8 @@ def erasekit_command(
     First steps:
       erasekit list concepts                       what can be forgotten
       erasekit erase --forget fruit --out runs/a   erase, judge, write a report
+      erasekit audit runs/a                        attack it: is it really gone?
+      erasekit certify runs/a --policy example     hold it against stated bounds
       erasekit compare runs/a runs/b               several runs side by side
       erasekit tutorial                            every notebook, in order
 
@@ -253,11 +255,205 @@ def compare(
 
 
 @app.command()
+def audit(
+    run: Annotated[Path | None, typer.Argument(help="Folder of a run.")] = None,
+    tests: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Only these tests, joined by commas; see `list tests`."),
+    ] = None,
+    lira: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Also attack single pairs with N shadow models: N more trainings, cached.",
+        ),
+    ] = 0,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Instead of a run: a model folder, or any name that open_clip knows.",
+        ),
+    ] = None,
+    original: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="With --model: what it was before erasing, if erasekit did not train that.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="With --model: file for the audit, as JSON.")
+    ] = None,
+    profile: Profile = "default",
+    forget: Forget = None,
+    forget_languages: ForgetLanguages = None,
+    seed: Seed = None,
+    device: Device = None,
+    set_: Set = None,
+    oracle: Annotated[
+        bool, typer.Option(help="Hold against three oracles; each is trained once, then cached.")
+    ] = True,
+    known_answers: Annotated[
+        bool,
+        typer.Option(
+            "--known-answers",
+            help="Audit models whose verdict is known beforehand: is the audit itself right?",
+        ),
+    ] = False,
+) -> None:
+    """Is it really gone? Attack an erased model, beside the original and three oracles.
+
+    \b
+    Examples:
+      erasekit audit runs/fruit                      audit.json, pictures, a part of report.html
+      erasekit audit runs/fruit --tests relearning,probes
+      erasekit audit --model runs/fruit/model --forget fruit --out audit.json
+      erasekit audit --known-answers --profile smoke
+
+    Each test ends in words: as the oracle, less forgotten, over-forgetting, or cannot tell.
+    """
+    from erasekit.audit.names import check_names
+
+    names = check_names([n.strip() for n in tests.split(",") if n.strip()]) if tests else None
+    given = {
+        "forget": forget,
+        "forget_languages": forget_languages,
+        "seed": seed,
+        "device": device,
+    }
+    if [run is not None, model is not None, known_answers].count(True) != 1:
+        raise UsageError("give the folder of a run, or --model MODEL, or --known-answers")
+    if run is not None:
+        others = [
+            name for name, value in {**given, "out": out, "original": original}.items() if value
+        ]
+        others += ["set"] * bool(set_)
+        if others:
+            raise UsageError(
+                f"--{others[0].replace('_', '-')} goes with --model only: "
+                "a run folder brings its own parameters"
+            )
+        from erasekit.runs.audits import run_audit
+
+        folder = run_audit(run, tests=names, shadows=lira, oracles=None if oracle else 0)
+        from erasekit.audit.audit import Audit
+        from erasekit.runs.folder import AUDIT
+
+        typer.echo(_audited(Audit.load(folder.path / AUDIT)))
+        typer.echo(f"report: {folder.report}")
+        return
+    settings = _settings(profile, set_, **given)
+    if known_answers:
+        from erasekit.runs.audits import audit_known_answers
+
+        answers = audit_known_answers(settings, names)
+        typer.echo(answers.text())
+        raise typer.Exit(0 if answers.right else 1)
+    assert model is not None
+    from erasekit.runs.audits import ORACLES, audit_model
+
+    result = audit_model(
+        model,
+        settings,
+        original=original,
+        tests=names,
+        shadows=lira,
+        oracles=ORACLES if oracle else 0,
+    )
+    typer.echo(_audited(result))
+    if out is not None:
+        typer.echo(f"audit: {result.save(out)}")
+
+
+def _audited(found: Any) -> str:
+    width = max(len(report.title) for report in found.tests)
+    lines = [f"{r.title:<{width}}  {r.verdict} ({r.reason})" for r in found.tests]
+    return "\n".join([*lines, f"In all: {found.verdict}."])
+
+
+@app.command()
 def report(run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
     """Make report.html again from the files of a run folder."""
     from erasekit.runs.folder import RunFolder
 
     typer.echo(f"report: {RunFolder.open(run).write_report()}")
+
+
+@app.command()
+def certify(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    policy: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE", help="A policy as YAML, or a shipped one; see `list policies`."
+        ),
+    ],
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="Sign with this Ed25519 private key; unsigned without."),
+    ] = None,
+) -> None:
+    """Hold a run against a policy, and write certificate.json and certificate.html.
+
+    \b
+    Examples:
+      erasekit certify runs/fruit --policy example
+      erasekit certify runs/fruit --policy mine.yaml --key private.pem
+
+    \b
+    A pair of keys, made once; the private one stays with you:
+      openssl genpkey -algorithm ed25519 -out private.pem
+      openssl pkey -in private.pem -pubout -out public.pem
+
+    The exit code is 0 when every criterion is met, and 1 when one is not, or was not tested.
+    """
+    from erasekit.certificate.policy import load_policy
+    from erasekit.runs.folder import CERTIFICATE_PAGE
+
+    asked = load_policy(policy)  # a slip in it is said before anything else
+    from erasekit.certificate.certificate import certify as make
+    from erasekit.certificate.page import line_of_text, verdict
+
+    made = make(run, asked, key)
+    for criterion in made["criteria"]:
+        if criterion["result"] != "met":
+            typer.echo(line_of_text(criterion))
+    typer.echo(verdict(made))
+    typer.echo(f"certificate: {run / CERTIFICATE_PAGE}")
+    raise typer.Exit(0 if made["result"] == "met" else 1)
+
+
+@app.command()
+def verify(
+    run: Annotated[Path, typer.Argument(help="Folder of a certified run.")],
+    public_key: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="The Ed25519 public key whose owner must have signed."),
+    ] = None,
+) -> None:
+    """Find every file of a certified run that has changed since, and check the signature.
+
+    \b
+    Examples:
+      erasekit verify runs/fruit
+      erasekit verify runs/fruit --public-key public.pem
+
+    The results are judged again by the policy in the certificate. The exit code is 0 when
+    everything agrees, whatever the certificate says of the criteria, and 1 otherwise.
+    """
+    from erasekit.certificate.page import verdict
+    from erasekit.certificate.verification import verify as check
+
+    found = check(run, public_key)
+    for line in (*found.problems, *found.notes):
+        typer.echo(line)
+    if found.problems:
+        typer.echo(f"{run} does not agree with its certificate.")
+        raise typer.Exit(1)
+    files = len(found.certificate["files"])
+    typer.echo(f"{run} agrees with its certificate: {files} files. {verdict(found.certificate)}")
 
 
 @app.command()
@@ -306,17 +502,20 @@ def tutorial(
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(help="methods, datasets, models or concepts.")],
+    what: Annotated[
+        str, typer.Argument(help="methods, tests, policies, datasets, models or concepts.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Of concepts: every drawing that has a name.")
     ] = False,
 ) -> None:
-    """List methods, data sets, models or concepts.
+    """List methods, audit tests, policies, data sets, models or concepts.
 
     \b
     Examples:
       erasekit list methods           with every option and its default
+      erasekit list tests             what an audit asks, and where it comes from
       erasekit list concepts --json   names in every language
     """
     from erasekit.catalogue import listing
@@ -342,6 +541,11 @@ def _line(what: str, entry: dict[str, Any]) -> str:
             f"{entry['name']}: pictures of {vision['image_size']} px, vision layers "
             f"{vision['layers']}, text layers {text['layers']} of width {text['width']}"
         )
+    if what == "tests":
+        when = ", only when asked for" if entry["opt_in"] else ""
+        return f"{entry['name']}{when}: {entry['question']}\n    source: {entry['source']}"
+    if what == "policies":
+        return f"{entry['name']}: {entry['title']}\n    {entry['purpose']}"
     if what == "datasets":
         return f"{entry['name']}: {entry['summary']}"
     attributes = ", ".join(f"{k}={v}" for k, v in entry["attributes"].items() if v)

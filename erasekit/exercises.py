@@ -108,6 +108,12 @@ def _farthest(before: Clip, after: Clip, world: World) -> str:
     return concepts[int(kept.argmin())].name
 
 
+def _a_leak() -> str:
+    from erasekit.audit.verdict import LESS
+
+    return LESS
+
+
 EXERCISES: dict[str, Exercise] = {
     "00_quickstart": Exercise(
         hint="`len(e.world.trained)` concepts are on offer, and a guess is right once in as many.",
@@ -171,5 +177,13 @@ EXERCISES: dict[str, Exercise] = {
         truth=_farthest,
         because="A projection to two dimensions loses most of the way: measure in the full space "
         "before you believe an arrow.",
+    ),
+    "08_is_it_gone": Exercise(
+        hint="erase with `e.erase(steps=1)`, and audit its `.model` with `e.audit(model, "
+        'tests=["prompt_leaks"])`: what stands in its `.verdicts["prompt_leaks"]`?',
+        solution='e.audit(e.erase(steps=1).model, tests=["prompt_leaks"]).verdicts["prompt_leaks"]',
+        truth=_a_leak,
+        because="An audit that cannot fail would be worth nothing. This one found what a single "
+        "step leaves behind.",
     ),
 }

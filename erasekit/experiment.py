@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from erasekit.audit.audit import Audit, audit
+from erasekit.audit.names import AUDITED, ORACLE, ORIGINAL
+from erasekit.audit.registry import TESTS
 from erasekit.cache import cached
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
@@ -23,6 +26,7 @@ from erasekit.errors import unknown
 from erasekit.evaluate.scorecard import Scorecard, evaluate
 from erasekit.files import read_json, write_json
 from erasekit.models.clip import Clip, load_clip
+from erasekit.models.spec import TrainSpec
 from erasekit.models.train import train_clip
 from erasekit.plan import make_plan
 from erasekit.settings import Settings, make_settings
@@ -55,6 +59,7 @@ class Experiment:
         self.task = ErasureTask(self.world, settings.forget, plan.forget_languages)
         self.method = plan.method
         self.train_spec = plan.train
+        self._oracles: list[Clip] = []
         self.erase_spec = plan.erase
 
     @cached_property
@@ -65,7 +70,7 @@ class Experiment:
     @cached_property
     def oracle(self) -> Clip:
         """The same recipe without any sample of a forgotten concept, in any language."""
-        return self._load(self.oracle_folder)
+        return self.oracles(1)[0]
 
     @cached_property
     def original_folder(self) -> Path:
@@ -74,6 +79,20 @@ class Experiment:
     @cached_property
     def oracle_folder(self) -> Path:
         return self._trained("oracle", self.task.retain, self.task.forgotten)
+
+    def oracles(self, seeds: int) -> list[Clip]:
+        """The oracle and those of the next seeds: what they differ in, no claim may rest on.
+
+        Args:
+            seeds: how many oracles; each that is not in the cache is trained.
+        """
+        while len(self._oracles) < seeds:
+            spec = dataclasses.replace(
+                self.train_spec, seed=self.train_spec.seed + len(self._oracles)
+            )
+            folder = self._trained("oracle", self.task.retain, self.task.forgotten, spec)
+            self._oracles.append(self._load(folder))
+        return self._oracles[:seeds]
 
     @cached_property
     def frozen(self) -> FrozenFeatures:
@@ -140,6 +159,48 @@ class Experiment:
             cost["oracle"] = self._cost(self.oracle_folder)
         return evaluate(self.task, models, cost=cost, split=split, draws=self.settings.draws)
 
+    def audit(
+        self,
+        erased: Clip,
+        *,
+        tests: Sequence[str] | None = None,
+        oracles: int = 3,
+        shadows: int = 0,
+        original: Clip | None = None,
+        split: str = "test",
+    ) -> Audit:
+        """Ask every audit test whether `erased` really forgot, beside original and oracles.
+
+        Args:
+            erased: any CLIP; `Erasure.model` of an erasure.
+            tests: names of `audit.registry`; all but the costly ones by default.
+            oracles: how many seeds; three show how far oracles differ. 0 for none.
+            shadows: how many models LiRA trains; it is left out with 0.
+            original: what `erased` was before, if it did not come from here. Nothing was
+                retrained for it, so that it has no oracles.
+        """
+        names = list(tests or [name for name, test in TESTS.items() if not test.opt_in])
+        options = {}
+        if shadows:
+            names += [name for name in ("lira",) if name not in names]
+            options["lira"] = {"shadows": shadows, "train": self.train_spec}
+        models = {ORIGINAL: original or self.original, AUDITED: erased}
+        oracles = 0 if original else oracles
+        for i, oracle in enumerate(self.oracles(oracles)):
+            models[f"{ORACLE}-{i}" if i else ORACLE] = oracle
+        return audit(
+            models,
+            self.task,
+            tests=names,
+            options=options,
+            smoke=self.settings.profile == "smoke",
+            split=split,
+            draws=self.settings.draws,
+            seed=self.settings.seed,
+            oracle_seeds=[self.train_spec.seed + i for i in range(oracles)],
+            progress=self.progress,
+        )
+
     def _load(self, folder: Path) -> Clip:
         clip = load_clip(folder, self.device)
         clip.model.requires_grad_(False)
@@ -148,10 +209,17 @@ class Experiment:
     def _cost(self, folder: Path) -> dict[str, float]:
         return read_json(folder / COST_FILE)
 
-    def _trained(self, kind: str, pairs: Pairs, without: tuple[int, ...]) -> Path:
+    def _trained(
+        self,
+        kind: str,
+        pairs: Pairs,
+        without: tuple[int, ...],
+        spec: TrainSpec | None = None,
+    ) -> Path:
+        spec = spec or self.train_spec
         recipe = {
             "world": self.world.spec.as_dict(),
-            "train": dataclasses.asdict(self.train_spec),
+            "train": dataclasses.asdict(spec),
             "without": [self.world.concept(i).name for i in without],
             "threads": torch.get_num_threads(),
             "device": self.device.type,
@@ -162,7 +230,7 @@ class Experiment:
             result = train_clip(
                 self.world,
                 pairs,
-                self.train_spec,
+                spec,
                 folder,
                 device=self.device,
                 label=f"training the {kind}",

@@ -8,6 +8,7 @@ tests hold the notebook's words against them.
 from __future__ import annotations
 
 import ast
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from erasekit.files import write_json, write_whole
 from erasekit.runs.parameters import check_parameters
 
 if TYPE_CHECKING:
+    from erasekit.audit.audit import Audit
     from erasekit.evaluate.scorecard import Scorecard
 
 #: First line of the cell in which papermill puts the parameters it was given.
@@ -125,6 +127,18 @@ class Notebook:
             self.record(**{f"{key}_{m}": card.value(m, metric, subset) for m in card.models})
             if {"erased", "oracle"} <= set(card.models):
                 self.record(**{f"{key}_gap": card.gap(metric, subset)})
+
+    def note_audit(self, audit: Audit) -> None:
+        """Record the verdict of each test as ``verdict_test``, and the gravest gap as ``gap_test``.
+
+        Gaps are in points; a test without an oracle has none.
+        """
+        from erasekit.plots.audit import audit_verdicts_data
+
+        for line in audit_verdicts_data(audit).to_dict("records"):
+            self.record(**{f"verdict_{line['test']}": line["verdict"]})
+            if not math.isnan(line["gap"]):
+                self.record(**{f"gap_{line['test']}": line["gap"]})
 
     def keep(self, file: str, save: Callable[[Path], Any]) -> None:
         """Let `save` write `file` into the run's folder, if there is one."""

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+import erasekit  # before torch: it sets how threads wait, without which two processes crawl
+
 #: The least that still trains, erases and is measured: a second or two in all.
 TINY: dict[str, Any] = {
     "concepts": 8,
@@ -56,8 +58,6 @@ def tiny() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def tiny_experiment():
-    import erasekit
-
     return erasekit.load("smoke", progress=False, **TINY)
 
 
@@ -75,8 +75,6 @@ def tiny_scorecard(tiny_experiment, tiny_erasure):
 @pytest.fixture(scope="session")
 def smoke_experiment():
     """The smoke profile: its two models really learn, in half a minute a model."""
-    import erasekit
-
     return erasekit.load("smoke", progress=False)
 
 

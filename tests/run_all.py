@@ -36,7 +36,16 @@ def main() -> int:
         "ERASEKIT_TEST_NOTEBOOKS": str(NOTEBOOKS),
         "COVERAGE_FILE": str(BUILD / ".coverage"),
     }
-    pytest = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    pytest = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-n",
+        "2",
+        "--dist",
+        "loadfile",
+        "--no-loadscope-reorder",
+    ]
     steps: list[tuple[str, list[str], dict[str, str]]] = [
         (
             "unit tests, and every notebook by papermill",

@@ -367,20 +367,6 @@ def test_a_damaged_run_folder_is_named_with_what_is_wrong(
     assert str(copied) in line
 
 
-def test_a_model_of_another_picture_size_is_refused(
-    copied: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = copied / "model" / "open_clip_config.json"
-    text = config.read_text(encoding="utf-8")
-    assert '"image_size": 48' in text
-    sets = [word for word in arguments if word not in ("--no-control", "--no-oracle")]
-    model = ["evaluate", "--model", str(copied / "model"), "--no-oracle", *sets]
-    assert cli.run(model) == 0
-    capsys.readouterr()
-    assert cli.run([*model, "--set", "image_size=64"]) == 1
-    assert "reads pictures of size" in said(capsys)
-
-
 def test_a_folder_that_holds_no_model(
     tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

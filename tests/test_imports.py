@@ -22,19 +22,33 @@ RANK = {
     "unlearn": 2,
     "evaluate": 3,
     "plan": 4,
-    "catalogue": 4,
+    "audit": 4,
+    "catalogue": 9,
     "experiment": 5,
     "plots": 6,
     "runs": 7,
     "exercises": 7,
+    "certificate": 8,
     "notebook": 8,
-    "cli": 9,
+    "cli": 10,
 }
 #: What every room may use; it uses nothing but itself.
 GROUND = {"errors", "files", "device", "loop", "cache", "settings"}
 HEAVY = {"torch", "open_clip", "pandas", "matplotlib", "sklearn", "transformers", "papermill"}
 #: All that the command line loads before it lets heavy things in.
-LIGHT = ("errors", "files", "settings", "plan", "catalogue", "cli", "cache", "runs.folder")
+LIGHT = (
+    "errors",
+    "files",
+    "settings",
+    "plan",
+    "catalogue",
+    "cli",
+    "cache",
+    "runs.folder",
+    "audit.names",
+    "certificate.policy",
+    "certificate.verification",
+)
 
 
 def imports(path: Path) -> set[str]:

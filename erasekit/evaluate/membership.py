@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from erasekit.data.pairs import Pairs
 from erasekit.models.clip import Clip
@@ -26,5 +25,8 @@ def membership_auc(members: np.ndarray, others: np.ndarray) -> float:
 
     Source: Yeom et al. 2018, the threshold attack, with the pair's similarity for the loss.
     """
-    truth = np.concatenate([np.ones(len(members)), np.zeros(len(others))])
-    return float(roc_auc_score(truth, np.concatenate([members, others])))
+    # The share of couples that are ranked right, ties counting half: what roc_auc_score
+    # gives, many times faster, which matters in a bootstrap.
+    order = np.sort(others)
+    below, up_to = (np.searchsorted(order, members, side) for side in ("left", "right"))
+    return float((below + up_to).mean() / (2 * len(others)))

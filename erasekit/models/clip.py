@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -18,9 +18,11 @@ import torch
 from safetensors.torch import save
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import resize
 
 from erasekit.device import quiet_libraries
-from erasekit.errors import RunError
+from erasekit.errors import RunError, unknown
 from erasekit.files import read_json, write_bytes, write_json
 from erasekit.models.spec import CONFIGS
 from erasekit.models.tokenizer import save_tokenizer
@@ -38,13 +40,13 @@ class Clip:
     Attributes:
         model: an open_clip model, in eval mode.
         tokenizer: from a list of texts to token ids, shape (n, context_length).
-        folder: where it was loaded from.
+        folder: where it was loaded from; None for one that open_clip knows by name.
         mean, std: of the preprocessing, for each colour channel.
     """
 
     model: open_clip.CLIP
     tokenizer: Callable[[list[str]], Tensor]
-    folder: Path
+    folder: Path | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
@@ -53,8 +55,16 @@ class Clip:
         return next(self.model.parameters()).device
 
     def preprocess(self, images: Tensor) -> Tensor:
-        """Normalise uint8 pictures (n, 3, h, w) to floats on the model's device."""
-        return normalise(images.to(self.device), self.mean, self.std)
+        """Normalise uint8 pictures (n, 3, h, w) to floats on the model's device.
+
+        Pictures of another size than the model reads are resized to it.
+        """
+        images = images.to(self.device)
+        size = getattr(self.model.visual, "image_size", None)
+        side = (size, size) if isinstance(size, int) else size
+        if side is not None and tuple(side) != tuple(images.shape[-2:]):
+            images = resize(images, list(side), InterpolationMode.BICUBIC, antialias=True)
+        return normalise(images, self.mean, self.std)
 
     @torch.no_grad()
     def encode_images(self, images: Tensor, batch: int = 256) -> Tensor:
@@ -91,7 +101,13 @@ class Clip:
         return Clip(copy.deepcopy(self.model), self.tokenizer, self.folder, self.mean, self.std)
 
     def save(self, folder: Path) -> Path:
-        """Write an open_clip `local-dir:` folder: this model's weights, its source's texts."""
+        """Write an open_clip `local-dir:` folder: this model's weights, its source's texts.
+
+        Raises:
+            RunError: for a model that did not come from such a folder.
+        """
+        if self.folder is None:
+            raise RunError("a model that open_clip knows by name has no folder to take texts from")
         for name in (CONFIG_FILE, "tokenizer.json", "tokenizer_config.json"):
             source = self.folder / name
             if source.is_file():
@@ -147,31 +163,65 @@ def save_new_model(model: nn.Module, config: dict, tokenizer: Tokenizer, folder:
     return folder
 
 
-def load_clip(folder: Path, device: torch.device | str = "cpu") -> Clip:
-    """Load an open_clip `local-dir:` folder, in eval mode.
+def with_random_weights(clip: Clip, seed: int) -> Clip:
+    """The same architecture before any training, with the same tokenizer.
 
     Raises:
-        RunError: when the folder is missing, damaged, or not such a folder.
+        RunError: for a model that did not come from a folder.
     """
-    folder = Path(folder)
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
-        if not (folder / name).is_file():
+    if clip.folder is None:
+        raise RunError("a model that open_clip knows by name brings no configuration")
+    fresh = build_model(read_json(clip.folder / CONFIG_FILE)["model_cfg"], seed)
+    fresh = fresh.to(clip.device).eval().requires_grad_(False)
+    return replace(clip, model=fresh)
+
+
+def load_clip(source: Path | str, device: torch.device | str = "cpu") -> Clip:
+    """Load any CLIP that open_clip can load, in eval mode.
+
+    Args:
+        source: an open_clip `local-dir:` folder; or, with a network, ``NAME:TAG`` of
+            ``open_clip.list_pretrained()`` or ``hf-hub:...``.
+
+    Raises:
+        UsageError: for a tag that open_clip does not know.
+        RunError: when it is missing, damaged, or cannot be fetched.
+    """
+    name = str(source)
+    if name.startswith("hf-hub:"):
+        return _load(name, None, name, None, device)
+    architecture, sign, tag = name.partition(":")
+    if sign and architecture in open_clip.list_models():
+        tags = open_clip.list_pretrained_tags_by_model(architecture)
+        if tag not in tags:
+            raise unknown(f"pretrained tag of {architecture}", tag, tags)
+        return _load(architecture, tag, architecture, None, device)
+    folder = Path(name.removeprefix("local-dir:"))
+    for needed in (CONFIG_FILE, WEIGHTS_FILE):
+        if not (folder / needed).is_file():
             raise RunError(
-                f"{folder} is not an open_clip model folder: {name} is missing. "
+                f"{folder} is not an open_clip model folder: {needed} is missing. "
                 "Expected what `model/` in a run folder holds"
             )
-    config = read_json(folder / CONFIG_FILE)
+    read_json(folder / CONFIG_FILE)
+    return _load(f"local-dir:{folder}", None, f"local-dir:{folder}", folder, device)
+
+
+def _load(
+    name: str, tag: str | None, texts: str, folder: Path | None, device: torch.device | str
+) -> Clip:
     try:
         with quiet_libraries():
             model = open_clip.create_model(
-                f"local-dir:{folder}", require_pretrained=True, device=device
+                name, pretrained=tag, require_pretrained=True, device=device
             )
-            tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
-        pre = config["preprocess_cfg"]
-        mean, std = tuple(pre["mean"]), tuple(pre["std"])
+            tokenizer = open_clip.get_tokenizer(texts)
+        config = open_clip.get_model_preprocess_cfg(model)
+        mean, std = tuple(config["mean"]), tuple(config["std"])
     except Exception as error:  # open_clip raises many kinds for damaged input
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RunError(f"model folder {folder} cannot be loaded: {reason}") from error
+        what = f"model folder {folder}" if folder else f"model {name}"
+        raise RunError(f"{what} cannot be loaded: {reason}") from error
     model.eval()
     model = model.to(memory_format=torch.channels_last)
     # open_clip's other text towers have the same interface under another class.

@@ -4,6 +4,14 @@ The numbers in a picture come from a function of the same name with ``_data`` at
 end, in the same file.
 """
 
+from erasekit.plots.audit import (
+    audit_values,
+    audit_verdicts,
+    collateral,
+    language_map,
+    readable_layers,
+    relearning_curves,
+)
 from erasekit.plots.curves import loss_terms
 from erasekit.plots.embedding import embedding_shift
 from erasekit.plots.gallery import retrieval_gallery
@@ -13,12 +21,18 @@ from erasekit.plots.similarity import similarity_distributions, similarity_matri
 from erasekit.plots.tradeoff import forget_retain
 
 __all__ = [
+    "audit_values",
+    "audit_verdicts",
+    "collateral",
     "compare",
     "concept_sheet",
     "contact_sheet",
     "embedding_shift",
     "forget_retain",
+    "language_map",
     "loss_terms",
+    "readable_layers",
+    "relearning_curves",
     "retrieval_gallery",
     "scorecard_bars",
     "similarity_distributions",

@@ -35,6 +35,12 @@ SCORECARD = "scorecard.json"
 MODEL = "model"
 FIGURES = "figures"
 REPORT = "report.html"
+#: What is made of a run later: its audit, and its certificate with the page that shows it.
+AUDIT = "audit.json"
+CERTIFICATE = "certificate.json"
+CERTIFICATE_PAGE = "certificate.html"
+SIGNATURE = "certificate.sig"
+_OF_THE_RUN = (REPORT, AUDIT, CERTIFICATE, CERTIFICATE_PAGE, SIGNATURE)
 CHECKPOINT = "checkpoint.pt"
 LOCK = ".lock"
 #: What a run writes, in the order in which a finished one is put in another's place.
@@ -284,7 +290,7 @@ class RunFolder:
         """Remove a run and nothing else; its mark of being whole goes first."""
         try:
             (self.path / SCORECARD).unlink(missing_ok=True)
-            for name in (*_DATA, REPORT, CHECKPOINT):
+            for name in (*_DATA, *_OF_THE_RUN, CHECKPOINT):
                 entry = self.path / name
                 if entry.is_dir():
                     shutil.rmtree(entry)
@@ -433,12 +439,6 @@ def evaluate_model(
 
     experiment = Experiment(settings, progress)
     clip = load_clip(model, experiment.device)
-    size = getattr(clip.model.visual, "image_size", None)
-    if size not in (settings.image_size, (settings.image_size, settings.image_size)):
-        raise RunError(
-            f"the model in {model} reads pictures of size {size}, "
-            f"the world has {settings.image_size}: set image_size"
-        )
     models = {"original": experiment.original, "erased": clip}
     if oracle:
         models["oracle"] = experiment.oracle

@@ -20,9 +20,12 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from erasekit import __version__
+from erasekit.audit.audit import Audit, AuditRow
+from erasekit.audit.verdict import AS_THE_ORACLE, LESS, MORE
 from erasekit.errors import RunError
 from erasekit.evaluate.scorecard import Scorecard
 from erasekit.files import read_json, write_text
+from erasekit.runs.folder import AUDIT
 
 REPORT_FILE = "report.html"
 #: Top-1 on the forgotten up to which they count as forgotten, and the drop on the
@@ -56,6 +59,15 @@ _CAPTIONS = {
     "loss_terms": "Each term of the loss over the steps, weights included; below, top-1 on "
     "the validation split.",
     "compare": "Several runs side by side.",
+    "audit_verdicts": "Of each audit test the value that decides its verdict. Zero is the "
+    "mean of the oracles, the grey band how far oracles differ among themselves.",
+    "audit_relearning_curves": "How fast each model relearns the forgotten from a few pairs. The "
+    "oracle, which never knew them, sets the pace.",
+    "audit_readable_layers": "How well a linear probe reads the forgotten concepts off each layer.",
+    "audit_language_map": "Top-1 on each forgotten concept, named in each language; a dash where "
+    "the original does not know it by that name.",
+    "audit_collateral": "The retained concepts that lost most, chosen on validation and measured "
+    "on test.",
 }
 # The tutorial's notebooks call some of them by a shorter name.
 _CAPTIONS |= {
@@ -74,6 +86,16 @@ _CAPTIONS |= {
     "scenes": "Scenes of two and three concepts, with their captions.",
     "forget_set": "Pairs of the forget set.",
 }
+#: Pictures of an audit begin with this; those named here are shown, the others are folded.
+_OF_AUDIT = "audit_"
+_AUDIT_MAIN = (
+    "audit_verdicts",
+    "audit_relearning_curves",
+    "audit_readable_layers",
+    "audit_language_map",
+    "audit_collateral",
+)
+_MOODS = {AS_THE_ORACLE: "good", LESS: "bad", MORE: "bad"}
 _MAIN = ("forget_retain", "scorecard", "similarity", "tsne", "matrix", "gallery")
 
 
@@ -157,6 +179,43 @@ def _average(card: Scorecard) -> Sentence:
     return Sentence("Average gap:", text, "plain")
 
 
+def _audited(audit: Audit, pictures: Sequence[Path]) -> dict[str, Any]:
+    """The audit as a reader meets it: the verdicts, the pictures, then every value."""
+    drawn = {path.stem: path for path in pictures if path.stem.startswith(_OF_AUDIT)}
+    main = [drawn[name] for name in _AUDIT_MAIN if name in drawn]
+    tests = []
+    for found in audit.tests:
+        own = drawn.get(f"{_OF_AUDIT}values_{found.name}")
+        rows = [row for row in audit.rows if row.test == found.name]
+        tests.append(
+            {
+                "report": found,
+                "mood": _MOODS.get(found.verdict, "plain"),
+                "figures": _figures([own] if own else []),
+                "lines": [_audit_line(row) for row in rows],
+            }
+        )
+    return {
+        "verdict": audit.verdict,
+        "oracles": len(audit.oracles),
+        "tests": tests,
+        "figures": _figures(main),
+    }
+
+
+def _audit_line(row: AuditRow) -> dict[str, str]:
+    number = _signed if "similarity" in row.metric else lambda v: f"{v:.2f}"
+    return {
+        "what": " ".join(filter(None, [row.metric.replace("_", " "), row.condition])),
+        "model": row.model,
+        "value": number(row.value),
+        "interval": f"{number(row.low)} to {number(row.high)}",
+        "gap": "" if row.gap is None else _points(100 * row.gap),
+        "margin": "" if row.margin is None else f"{100 * row.margin:.1f}",
+        "verdict": row.verdict or "",
+    }
+
+
 def _row(card: Scorecard, model: str, metric: str, subset: str) -> Any:
     for row in card.rows:
         if (row.model, row.metric, row.subset) == (model, metric, subset):
@@ -227,6 +286,8 @@ def write_report(folder: Path) -> Path:
     provenance = read_json(folder / "provenance.json")
     scorecard = Scorecard.load(folder / "scorecard.json")
     task = scorecard.task
+    audited = Audit.load(folder / AUDIT) if (folder / AUDIT).is_file() else None
+    pictures = sorted((folder / "figures").glob("*.png"), key=_figure_order)
     html = _render(
         "report.html",
         name=folder.resolve().name,
@@ -236,7 +297,8 @@ def write_report(folder: Path) -> Path:
         table=score_table(scorecard),
         costs=_costs(scorecard),
         ratio=_ratio(scorecard),
-        figures=_figures(sorted((folder / "figures").glob("*.png"), key=_figure_order)),
+        figures=_figures([path for path in pictures if not path.stem.startswith(_OF_AUDIT)]),
+        audit=_audited(audited, pictures) if audited else None,
         parameters=_flat(params),
         provenance=_flat(provenance),
     )

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from support import fingerprint
 
-from erasekit.errors import RunError
+from erasekit.errors import RunError, UsageError
 from erasekit.models.clip import (
     CONFIG_FILE,
     MEAN,
@@ -23,6 +23,7 @@ from erasekit.models.clip import (
     load_clip,
     normalise,
     read_config,
+    with_random_weights,
 )
 
 #: Run where erasekit cannot be imported, with nothing but open_clip.
@@ -179,3 +180,38 @@ def test_the_saved_configuration_is_open_clips_own(folder: Path) -> None:
     shutil.rmtree(folder)
     with pytest.raises(RunError):
         load_clip(folder)
+
+
+def test_pictures_of_another_size_are_resized_to_what_the_model_reads(tiny_experiment) -> None:
+    clip = tiny_experiment.original
+    pictures = tiny_experiment.world.pairs("test").images[:3]
+    larger = torch.nn.functional.interpolate(pictures.float(), size=96, mode="bilinear")
+    read = clip.preprocess(larger.round().to(torch.uint8))
+    assert read.shape == (3, 3, 48, 48)
+    # Twice the size and back again is nearly the picture itself.
+    assert (read - clip.preprocess(pictures)).abs().mean() < 0.15
+    assert torch.equal(clip.preprocess(pictures), normalise(pictures, clip.mean, clip.std))
+
+
+def test_random_weights_are_of_the_same_shape_and_other_values(tiny_experiment) -> None:
+    clip = tiny_experiment.original
+    fresh = with_random_weights(clip, seed=3)
+    shapes = {k: v.shape for k, v in clip.model.state_dict().items()}
+    assert {k: v.shape for k, v in fresh.model.state_dict().items()} == shapes
+    assert fresh.fingerprint() != clip.fingerprint()
+    assert fresh.fingerprint() == with_random_weights(clip, seed=3).fingerprint()
+    assert not fresh.model.training
+
+
+def test_a_pretrained_tag_that_open_clip_does_not_know_is_refused() -> None:
+    with pytest.raises(UsageError, match="did you mean 'openai'"):
+        load_clip("ViT-B-32:openia")
+
+
+def test_a_pretrained_model_that_cannot_be_fetched_is_one_line(monkeypatch) -> None:
+    def offline(*_args, **_kwargs):
+        raise OSError("no network\nand much more text")
+
+    monkeypatch.setattr("open_clip.create_model", offline)
+    with pytest.raises(RunError, match=r"^model ViT-B-32 cannot be loaded: no network$"):
+        load_clip("ViT-B-32:openai")

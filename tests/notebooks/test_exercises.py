@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from erasekit import notebook
+from erasekit.audit.verdict import LESS
 from erasekit.errors import UsageError
 from erasekit.exercises import EXERCISES, Exercise
 
@@ -42,6 +43,16 @@ def facts(name: str, e, erasure, card) -> tuple[dict, dict]:
                 "before": before,
                 "after": concept_features(erasure.model, concepts),
                 "concepts": concepts,
+            },
+        ),
+        # The tiny world learns nothing that could leak; the notebook itself runs the real one.
+        "08_is_it_gone": (
+            {},
+            {
+                "e": SimpleNamespace(
+                    erase=lambda steps: SimpleNamespace(model=steps),
+                    audit=lambda model, tests: SimpleNamespace(verdicts={tests[0]: LESS}),
+                )
             },
         ),
     }[name]

@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support_notebooks import PATHS, read
 
+from erasekit.audit.verdict import LESS, MORE
 from erasekit.files import read_json
 from erasekit.runs.notebooks import cells_not_run, declared_parameters, run_notebook
 from erasekit.runs.reference import compare_with_reference
 
-Values = dict[str, float]
+Values = dict[str, Any]
 
 
 def quickstart(v: Values) -> None:
@@ -88,6 +90,15 @@ def embedding_shift(v: Values) -> None:
     )
 
 
+def is_it_gone(v: Values) -> None:
+    tests = [key.removeprefix("verdict_") for key in v if key.startswith("verdict_")]
+    assert len(tests) == 10
+    assert v["verdict_over_forgetting"] == MORE
+    assert v["gap_over_forgetting"] < -20, "more was taken than by retraining"
+    for test in ("prompt_leaks", "language_leaks", "domain_shift"):
+        assert v[f"verdict_{test}"] != LESS, "the names are gone, whatever else is"
+
+
 CLAIMS: dict[str, Callable[[Values], None]] = {
     "00_quickstart": quickstart,
     "01_data": data,
@@ -97,6 +108,7 @@ CLAIMS: dict[str, Callable[[Values], None]] = {
     "05_consistency": consistency,
     "06_evaluation": evaluation,
     "07_embedding_shift": embedding_shift,
+    "08_is_it_gone": is_it_gone,
 }
 
 

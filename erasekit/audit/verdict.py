@@ -1,0 +1,163 @@
+"""From measures to words: as the oracle, less, more, or cannot tell.
+
+The rule, in full:
+
+- The *gap* is a model's value minus the mean of the oracles'. Its interval (90 %) comes
+  from drawing concepts again, the same ones for all models.
+- The *margin* is how far an oracle of yet another seed may stray: the deviation of the
+  oracles' seeds, times what puts such an oracle's whole interval inside in 98 of 100
+  cases. It is at least 2 points, and at least three pictures.
+- **As the oracle**: the whole interval lies within the margin. A test with few pictures
+  has a wide interval, so that low power never passes. And the margin must be at most half
+  of the original's own gap: a test that would hardly tell the original from an oracle
+  cannot acquit anyone.
+- **Less forgotten** (or, below, **over-forgetting**): the gap is beyond the margin and its
+  interval excludes zero. A value that guessing would reach is never "less forgotten".
+- For what was to be kept, only a loss counts, and the margin must be at most 25 points.
+- Everything else: **cannot tell**.
+
+A test is what its gravest value is; it is as the oracle if its metrics are, each by the
+mean over its conditions.
+
+An equivalence test at 5 % in the manner of two one-sided tests (Schuirmann 1987); the
+margin is not chosen by hand but is the oracles' own spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import NormalDist
+
+import numpy as np
+
+from erasekit.audit.base import Estimate, Sense
+from erasekit.evaluate.bootstrap import interval
+
+AS_THE_ORACLE = "as the oracle"
+LESS = "less forgotten than the oracle"
+MORE = "more than the oracle: over-forgetting"
+CANNOT_TELL = "cannot tell"
+VERDICTS = (AS_THE_ORACLE, LESS, MORE, CANNOT_TELL)
+
+ORIGINAL_DOES_NOT_KNOW = "the original does no better than guessing here"
+
+#: The interval of an equivalence test at 5 % on each side.
+LEVEL = 0.90
+#: Half the interval of another oracle's gap, and how far its middle strays 98 times of 100.
+_REACH = NormalDist().inv_cdf(0.95) + NormalDist().inv_cdf(0.99)
+LEAST_MARGIN, LEAST_PICTURES = 0.02, 3
+#: Of what was to be kept; elsewhere the original's own gap sets the limit.
+MOST_MARGIN = 0.25
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How one value compares.
+
+    Attributes:
+        word: one of `VERDICTS`.
+        reason: why, in one sentence.
+        gap, low, high: value minus the mean of the oracles', with its 90 % interval.
+        margin: the oracles' spread; None where there are fewer than two oracles.
+    """
+
+    word: str
+    reason: str
+    gap: float
+    low: float
+    high: float
+    margin: float | None
+
+
+def margin_of(oracles: Sequence[Estimate]) -> float | None:
+    """How far another oracle's gap may stray, interval included; None below two oracles.
+
+    The deviation between seeds is estimated twice, from the values and from how their
+    differences vary over concepts, and the larger is taken: two or three values alone
+    would too often look closer than they are.
+    """
+    if len(oracles) < 2:
+        return None
+    between = float(np.var([oracle.value for oracle in oracles], ddof=1))
+    over_concepts = np.mean(
+        [np.var(a.replicates - b.replicates) / 2 for a, b in combinations(oracles, 2)]
+    )
+    deviation = np.sqrt(max(between, float(over_concepts)) * (1 + 1 / len(oracles)))
+    return max(LEAST_MARGIN, LEAST_PICTURES / oracles[0].n, float(_REACH * deviation))
+
+
+def judge(
+    own: Estimate,
+    oracles: Sequence[Estimate],
+    sense: Sense,
+    *,
+    original: Estimate | None = None,
+    chance: float | None = None,
+    if_original_knows: bool = False,
+) -> Verdict:
+    """The verdict on one value.
+
+    Args:
+        own: the value to judge.
+        oracles: the same measure of each oracle.
+        sense: what more or less of it means.
+        original: the same of the original, without which nothing is found as the oracle
+            where forgetting is asked about.
+        chance: what guessing gives.
+        if_original_knows: whether the original must do better than guessing first.
+    """
+    if not oracles:
+        reason = "there is no oracle: retraining was not possible or left out"
+        nothing = float("nan")
+        return Verdict(CANNOT_TELL, reason, nothing, nothing, nothing, None)
+    middle = float(np.mean([oracle.value for oracle in oracles]))
+    gap = own.value - middle
+    low, high = interval(
+        own.replicates - np.mean([oracle.replicates for oracle in oracles], axis=0), LEVEL
+    )
+    margin = margin_of(oracles)
+
+    def verdict(word: str, reason: str) -> Verdict:
+        return Verdict(word, reason, gap, low, high, margin)
+
+    if sense == "reported":
+        return verdict(CANNOT_TELL, "it is shown beside the original's, and has no oracle")
+    if margin is None:
+        return verdict(CANNOT_TELL, "one oracle alone does not show how far oracles differ")
+    if if_original_knows and not knows(original, chance):
+        return verdict(CANNOT_TELL, ORIGINAL_DOES_NOT_KNOW)
+    if gap < -margin and high < 0:
+        return verdict(MORE, "below the oracles by more than they differ among themselves")
+    if sense == "remembered" and gap > margin and low > 0:
+        if chance is not None and own.interval[0] <= chance:
+            return verdict(CANNOT_TELL, "above the oracles, but guessing reaches it too")
+        return verdict(LESS, "above the oracles by more than they differ among themselves")
+    if low < -margin or (sense == "remembered" and high > margin):
+        return verdict(CANNOT_TELL, "the interval is too wide, or reaches over the margin's edge")
+    if sense == "kept":
+        if margin > MOST_MARGIN:
+            return verdict(CANNOT_TELL, "the oracles differ too much among themselves")
+        return verdict(AS_THE_ORACLE, "not below the oracles by more than their margin")
+    if original is None or margin > abs(original.value - middle) / 2:
+        return verdict(CANNOT_TELL, "it would hardly tell the original itself from an oracle")
+    return verdict(AS_THE_ORACLE, "the whole interval lies within the oracles' margin")
+
+
+def knows(original: Estimate | None, chance: float | None) -> bool:
+    """Whether the original does better than guessing, its interval included."""
+    return original is not None and (chance is None or original.interval[0] > chance)
+
+
+def summarise(accused: Sequence[str], acquitting: Sequence[str]) -> str:
+    """One word for a test: a leak first, then over-forgetting, then doubt.
+
+    Args:
+        accused: the verdicts of all its values.
+        acquitting: those that must all be as the oracle for the test to be so.
+    """
+    for word in (LESS, MORE):
+        if word in accused:
+            return word
+    return AS_THE_ORACLE if set(acquitting) == {AS_THE_ORACLE} else CANNOT_TELL

@@ -1,0 +1,245 @@
+"""The certificate of a run folder: what it holds, and how it is made.
+
+`certificate.json` holds the policy, what became of each criterion, where the run comes
+from, and the sha256 of every file of the folder. Left out are the certificate's own
+files, `report.html`, which is made from the others, and what may still be in the writing:
+hidden files, checkpoints and executed notebooks.
+
+It is written as canonical JSON: keys in the order of their code points, no spaces, UTF-8,
+numbers as Python writes them. That is not RFC 8785 in every corner; nobody need write it
+again to check it, since a signature covers the bytes of the file as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from erasekit import __version__
+from erasekit.audit.names import AUDITED
+from erasekit.certificate import signature
+from erasekit.certificate.page import render
+from erasekit.certificate.policy import Criterion, Policy, check_against_audit
+from erasekit.errors import RunError, UsageError
+from erasekit.files import read_json, sha256_file, write_bytes, write_text
+from erasekit.runs.folder import (
+    AUDIT,
+    CERTIFICATE,
+    CHECKPOINT,
+    MODEL,
+    PROVENANCE,
+    REPORT,
+    SCORECARD,
+    SIGNATURE,
+    RunFolder,
+)
+from erasekit.runs.folder import CERTIFICATE_PAGE as PAGE
+
+if TYPE_CHECKING:
+    from erasekit.audit.audit import Audit
+    from erasekit.certificate.judgement import Judgement
+
+VERSION = 1
+_NOT_COVERED = {CERTIFICATE, SIGNATURE, PAGE, REPORT, CHECKPOINT}
+
+
+def certify(path: Path, policy: Policy, key: Path | None = None) -> dict[str, Any]:
+    """Hold a run against a policy and write its certificate and page into the folder.
+
+    A certificate that is there is replaced, its signature too.
+
+    Args:
+        path: the folder of a whole run; audited, if the policy asks for audit tests.
+        policy: what must hold.
+        key: PEM file of the Ed25519 private key to sign with; not signed without.
+
+    Returns:
+        what `certificate.json` holds; its ``result`` is met, not met or not tested.
+
+    Raises:
+        UsageError: for a folder that is no run, names that no test has, or a key that
+            does not do.
+        RunError: when the run is interrupted or damaged, or its model is not the one
+            that was measured.
+    """
+    folder = RunFolder.open(path)
+    private = signature.load_private_key(key) if key is not None else None
+    if key is not None and Path(key).resolve().is_relative_to(folder.path.resolve()):
+        raise UsageError(f"{key} lies in the run folder, which others will read: move it out")
+    check_against_audit(policy)
+    with folder.locked():
+        _check_model(folder)
+        signer = signature.fingerprint(private.public_key()) if private else None
+        written = sealed(_content(folder, policy, signer))
+        _remove(folder.path / SIGNATURE)  # it would be of another certificate
+        write_bytes(folder.path / CERTIFICATE, written)
+        if private is not None:
+            write_bytes(folder.path / SIGNATURE, private.sign(written))
+        content = json.loads(written)  # the page is of what is in the file, in its order
+        write_text(folder.path / PAGE, render(content, hashlib.sha256(written).hexdigest()))
+    return content
+
+
+def covered_files(folder: Path) -> dict[str, str]:
+    """The sha256 of every file that a certificate covers, by its path in the folder.
+
+    Raises:
+        RunError: when one cannot be read, or a folder is a link, behind which files
+            would go unseen.
+    """
+    hashes = {}
+    for file in sorted(folder.rglob("*")):
+        name = file.relative_to(folder)
+        if name.as_posix() in _NOT_COVERED or any(part[0] == "." for part in name.parts):
+            continue
+        if len(name.parts) == 1 and name.suffix == ".ipynb":
+            continue
+        if file.is_symlink() and not file.is_file():
+            raise RunError(f"{file} is a link that a certificate cannot cover: put a copy there")
+        if file.is_file():
+            try:
+                hashes[name.as_posix()] = sha256_file(file)
+            except OSError as error:
+                raise RunError(f"cannot read {file}: {error.strerror or error}") from error
+    return hashes
+
+
+def sealed(content: dict[str, Any]) -> bytes:
+    """The bytes of a certificate: canonical JSON with the hash of all else in it."""
+    rest = {key: value for key, value in content.items() if key != "sha256"}
+    return _canonical({**rest, "sha256": hashlib.sha256(_canonical(rest)).hexdigest()})
+
+
+def _content(folder: RunFolder, policy: Policy, signer: str | None) -> dict[str, Any]:
+    from erasekit.audit.audit import Audit
+    from erasekit.audit.registry import TESTS
+    from erasekit.certificate.judgement import judge, overall
+
+    files = covered_files(folder.path)  # before they are read: what is judged is what is hashed
+    scorecard = folder.scorecard
+    audit = Audit.load(folder.path / AUDIT) if AUDIT in files else None
+    if audit is not None and not audit.task.items() <= scorecard.task.items():
+        raise RunError(
+            f"{folder.path / AUDIT} is of another task than {SCORECARD}: run the audit again"
+        )
+    provenance = read_json(folder.path / PROVENANCE)
+    if audit is not None and audit.models.get(AUDITED) != provenance["models"]["erased"]:
+        raise RunError(
+            f"{folder.path / AUDIT} is of another model than this run's: run the audit again"
+        )
+    criteria = [
+        _criterion(criterion, judge(criterion, scorecard, audit)) for criterion in policy.criteria
+    ]
+    ran = {test.name for test in audit.tests} if audit else set()
+    return {
+        "version": VERSION,
+        "erasekit": __version__,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "run": folder.path.resolve().name,
+        "policy": policy.as_dict(),
+        "policy_sha256": policy.sha256,
+        "task": scorecard.task,
+        "parameters": folder.params,
+        "provenance": provenance,
+        "audit": audit
+        and [
+            {"name": t.name, "title": t.title, "question": t.question, "verdict": t.verdict}
+            for t in audit.tests
+        ],
+        "result": overall([criterion["result"] for criterion in criteria]),
+        "criteria": criteria,
+        "not_tested": [
+            {"name": test.name, "title": test.title, "question": test.question}
+            for test in TESTS.values()
+            if test.name not in ran
+        ],
+        "limits": _limits(scorecard.task, provenance, audit, criteria, signer),
+        "signer": signer,
+        "files": files,
+    }
+
+
+def _criterion(criterion: Criterion, judged: Judgement) -> dict[str, Any]:
+    """A criterion, what became of it, and how its numbers are shown."""
+    from erasekit.audit.registry import TESTS
+    from erasekit.audit.verdict import CANNOT_TELL
+
+    asked = criterion.as_dict()
+    unit = {"similarity": "cosine", "membership_auc": "auc"}.get(asked.get("metric", ""), "share")
+    if "test" in asked:
+        unit = TESTS[asked["test"]].metric(asked["metric"]).unit if "metric" in asked else ""
+    # Met by a policy that takes doubt for an answer: nobody should read it as evidence.
+    doubtful = judged.result == "met" and any(f.value == CANNOT_TELL for f in judged.found)
+    return {**asked, "unit": unit, "doubtful": doubtful, **judged.as_dict()}
+
+
+def _limits(
+    task: dict, provenance: dict, audit: Audit | None, criteria: list[dict], signer: str | None
+) -> list[str]:
+    """What the certificate does not say: always, and for this run."""
+    limits = [
+        "It tells what was measured, and proves nothing beyond it: another attack than those "
+        "named may find what these did not.",
+        f"Everything was measured on the {task.get('split', '?')} split of the data set "
+        f"{task.get('data', '?')}. Other pictures and other words may give other values.",
+        "Every number is an estimate from a limited number of pictures; its interval says how "
+        "far it may be off.",
+        "Whether keeping these bounds fulfils a duty in law is not for a measurement to say.",
+    ]
+    if audit is None:
+        limits.append("The run was not audited: no test of the audit stands behind it.")
+    elif audit.settings.get("smoke"):
+        limits.append("The audit ran in its short form, which misses more than the full one.")
+    if audit is not None and len(audit.oracles) < 2:
+        limits.append(
+            f"The audit had {len(audit.oracles)} retrained models to compare with. Its verdicts "
+            "need two or more, so that it could tell little."
+        )
+    if doubtful := [criterion["id"] for criterion in criteria if criterion["doubtful"]]:
+        limits.append(
+            "Met although the audit cannot tell, since the policy accepts that: "
+            f"{', '.join(doubtful)}."
+        )
+    if provenance.get("commit") is None:
+        limits.append("The run's code has no commit: its hash alone says which it was.")
+    elif provenance.get("dirty"):
+        limits.append("The run's code had changes beyond its commit; its hash says which it was.")
+    if signer is None:
+        limits.append(
+            "It is not signed: the hashes show whether files have changed since, not who made them."
+        )
+    else:
+        limits.append(
+            "The signature shows whose key certified the folder. That the numbers came out as "
+            "they stand is the signer's word; a second run with the same code can test it."
+        )
+    return limits
+
+
+def _check_model(folder: RunFolder) -> None:
+    """Refuse a folder whose model is not the one that its numbers are about."""
+    from erasekit.models.clip import load_clip
+
+    made = read_json(folder.path / PROVENANCE).get("models", {}).get("erased")
+    if load_clip(folder.path / MODEL).fingerprint() != made:
+        raise RunError(
+            f"{folder.path / MODEL} is not the model that was measured: its weights differ from "
+            f"{PROVENANCE}"
+        )
+
+
+def _canonical(value: Any) -> bytes:
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return text.encode()
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,0 +1,178 @@
+"""A policy held against what was measured: met, not met, or not tested.
+
+What a run lacks is never met: a criterion without a number gets the result "not tested".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from erasekit.audit.audit import Audit, AuditRow
+from erasekit.certificate.policy import AuditCriterion, Criterion, ScorecardCriterion
+from erasekit.evaluate.scorecard import Row, Scorecard
+
+MET, NOT_MET, NOT_TESTED = "met", "not met", "not tested"
+
+
+@dataclass(frozen=True)
+class Found:
+    """One value that a criterion looks at.
+
+    Attributes:
+        condition: under which the audit measured it; empty elsewhere.
+        value: the number or the verdict that is held against the requirement.
+        low, high: its interval, where the number is the middle of one.
+        met: whether it keeps the requirement.
+    """
+
+    condition: str
+    value: float | str
+    low: float | None
+    high: float | None
+    met: bool
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What became of one criterion.
+
+    Attributes:
+        result: `MET`, `NOT_MET` or `NOT_TESTED`.
+        reason: for `NOT_TESTED`, what is lacking; with verdicts, the audit's own reasons.
+        found: every value it looked at.
+    """
+
+    result: str
+    reason: str
+    found: tuple[Found, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "found": [asdict(found) for found in self.found]}
+
+
+class _LackingError(Exception):
+    """Something the criterion needs was not measured."""
+
+
+def judge(criterion: Criterion, scorecard: Scorecard, audit: Audit | None) -> Judgement:
+    """Hold one criterion against a run.
+
+    Args:
+        audit: None where the run was not audited.
+    """
+    try:
+        if isinstance(criterion, AuditCriterion):
+            return _on_audit(criterion, audit)
+        assert isinstance(criterion, ScorecardCriterion)
+        return _on_scorecard(criterion, scorecard)
+    except _LackingError as lacking:
+        return Judgement(NOT_TESTED, str(lacking))
+
+
+def overall(results: Sequence[str]) -> str:
+    """One result for all criteria: what is not met weighs more than what is not tested."""
+    return next((result for result in (NOT_MET, NOT_TESTED) if result in results), MET)
+
+
+def _on_scorecard(criterion: ScorecardCriterion, scorecard: Scorecard) -> Judgement:
+    rows = _rows(criterion, scorecard, criterion.model)
+    if criterion.compare == "value":
+        return _judged([_bounded(criterion, "", rows)])
+    other = "oracle" if criterion.compare == "gap" else "original"
+    sign = 1 if criterion.compare == "gap" else -1
+    difference = _mean(rows, "value") - _mean(_rows(criterion, scorecard, other), "value")
+    value = _finite(sign * difference)
+    return _judged([Found("", value, None, None, _keeps(criterion, value))])
+
+
+def _rows(criterion: ScorecardCriterion, scorecard: Scorecard, model: str) -> list[Row]:
+    rows = [
+        row
+        for row in scorecard.rows
+        if (row.model, row.metric, row.subset) == (model, criterion.metric, criterion.subset)
+        and criterion.direction in (None, row.direction)
+    ]
+    if not rows:
+        way = f" {criterion.direction}" if criterion.direction else ""
+        raise _LackingError(
+            f"the scorecard has no {criterion.metric} on {criterion.subset}{way} for {model}"
+        )
+    return rows
+
+
+def _mean(rows: Sequence[Row], name: str) -> float:
+    return float(np.mean([getattr(row, name) for row in rows]))
+
+
+def _on_audit(criterion: AuditCriterion, audit: Audit | None) -> Judgement:
+    if audit is None:
+        raise _LackingError("the run was not audited: it has no audit.json")
+    report = next((test for test in audit.tests if test.name == criterion.test), None)
+    if report is None:
+        raise _LackingError(f"the audit did not run the test {criterion.test}")
+    if criterion.metric is None:
+        met = report.verdict in criterion.verdict_in
+        return _judged([Found("", report.verdict, None, None, met)], report.reason)
+    rows = [
+        row
+        for row in audit.rows
+        if (row.test, row.metric, row.model) == (criterion.test, criterion.metric, criterion.model)
+        and criterion.condition in (None, row.condition)
+    ]
+    if not rows:
+        under = f" under '{criterion.condition}'" if criterion.condition else ""
+        raise _LackingError(
+            f"{criterion.test} has no {criterion.metric}{under} for {criterion.model}"
+        )
+    if not criterion.verdict_in:
+        return _judged([_audit_bounded(criterion, row) for row in rows])
+    found = [_audit_verdict(criterion, row) for row in rows]
+    return _judged(found, "; ".join(dict.fromkeys(row.reason for row in rows if row.reason)))
+
+
+def _audit_verdict(criterion: AuditCriterion, row: AuditRow) -> Found:
+    if row.verdict is None:
+        raise _LackingError(f"{criterion.test} gives {criterion.model} no verdict")
+    return Found(row.condition, row.verdict, None, None, row.verdict in criterion.verdict_in)
+
+
+def _audit_bounded(criterion: AuditCriterion, row: AuditRow) -> Found:
+    if criterion.compare == "value":
+        return _bounded(criterion, row.condition, [row])
+    ends = {"value": row.gap, "low": row.gap_low, "high": row.gap_high}
+    number = ends[criterion.use]
+    if number is None:
+        raise _LackingError(f"{criterion.test} had no oracle to compare with")
+    value = _finite(number)
+    return Found(row.condition, value, row.gap_low, row.gap_high, _keeps(criterion, value))
+
+
+def _bounded(criterion: Criterion, condition: str, rows: Sequence[Any]) -> Found:
+    value = _finite(_mean(rows, criterion.use))
+    low, high = (_finite(_mean(rows, end)) for end in ("low", "high"))
+    return Found(condition, value, low, high, _keeps(criterion, value))
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise _LackingError("what was measured is not a finite number")
+    # Files hold six digits: more in a difference are dust, which could break a bound that
+    # is met exactly. Adding zero makes a negative zero a plain one.
+    return round(value, 6) + 0.0
+
+
+def _keeps(criterion: Criterion, value: float) -> bool:
+    if criterion.at_most is not None:
+        return value <= criterion.at_most
+    assert criterion.at_least is not None
+    return value >= criterion.at_least
+
+
+def _judged(found: list[Found], reason: str = "") -> Judgement:
+    met = all(each.met for each in found)
+    return Judgement(MET if met else NOT_MET, reason, tuple(found))

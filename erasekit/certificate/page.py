@@ -1,0 +1,186 @@
+"""The certificate as a page: made from `certificate.json` alone, so that it can be compared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, select_autoescape
+
+import erasekit.runs
+
+_STYLE = Path(erasekit.runs.__file__).with_name("templates") / "page.css"
+_RESULTS = {
+    "met": ("\N{CHECK MARK}", "good"),
+    "not met": ("\N{MULTIPLICATION X}", "bad"),
+    "not tested": ("–", "open"),
+}
+
+
+def render(certificate: dict[str, Any], digest: str) -> str:
+    """The page of a certificate.
+
+    Args:
+        certificate: what `certificate.json` holds.
+        digest: the sha256 of that file, shown so that a printed page names its file.
+    """
+    environment = Environment(
+        loader=ChoiceLoader(
+            [
+                PackageLoader("erasekit.certificate", "templates"),
+                PackageLoader("erasekit.runs", "templates"),
+            ]
+        ),
+        autoescape=select_autoescape(["html"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    sign, mood = _RESULTS[certificate["result"]]
+    return environment.get_template("certificate.html").render(
+        css=_STYLE.read_text(encoding="utf-8"),
+        version=certificate["erasekit"],
+        certificate=certificate,
+        digest=digest,
+        sign=sign,
+        mood=mood,
+        verdict=verdict(certificate),
+        lines=[_line(criterion) for criterion in certificate["criteria"]],
+        asked=_asked(certificate),
+        origins=_origins(certificate["provenance"]),
+    )
+
+
+def verdict(certificate: dict[str, Any]) -> str:
+    """The outcome in one sentence."""
+    results = Counter(criterion["result"] for criterion in certificate["criteria"])
+    name, total = certificate["policy"]["name"], results.total()
+    if certificate["result"] == "met":
+        return f"The policy “{name}” is met: {total} of {total} criteria."
+    outcome = "is not met" if certificate["result"] == "not met" else "is not shown to be met"
+    counts = [f"{results[r]} {r}" for r in ("not met", "not tested") if results[r]]
+    return f"The policy “{name}” {outcome}: of {total} criteria, {' and '.join(counts)}."
+
+
+def line_of_text(criterion: dict[str, Any]) -> str:
+    """A criterion for the terminal: what became of it, what was found, what was asked."""
+    line = _line(criterion)
+    if criterion["result"] == "not tested":
+        return f"not tested: {criterion['id']}: {criterion['reason']}"
+    return f"{criterion['result']}: {criterion['id']}: {line['value']}, asked: {line['bound']}"
+
+
+def _line(criterion: dict[str, Any]) -> dict[str, str]:
+    sign, mood = _RESULTS[criterion["result"]]
+    value, more = _value(criterion)
+    return {
+        "about": criterion["about"],
+        "what": _what(criterion),
+        "value": value,
+        "more": more,
+        "bound": _bound(criterion),
+        "result": criterion["result"],
+        "doubt": "though the audit cannot tell" if criterion["doubtful"] else "",
+        "sign": sign,
+        "mood": mood,
+    }
+
+
+def _what(criterion: dict[str, Any]) -> str:
+    """Which number of which file it is, for whoever wants to look it up."""
+    keys = ("test", "metric", "subset", "direction", "condition")
+    parts = [criterion["source"], *(criterion[key] for key in keys if key in criterion)]
+    if criterion["model"] != "erased":
+        parts.append(criterion["model"])
+    if criterion["compare"] != "value":
+        parts.append(
+            {"gap": "minus the oracle", "drop_from_original": "lost from the original"}[
+                criterion["compare"]
+            ]
+        )
+    if criterion["use"] != "value":
+        end = {"low": "lower", "high": "upper"}[criterion["use"]]
+        parts.append(f"{end} end of the interval")
+    return " · ".join(parts)
+
+
+def _value(criterion: dict[str, Any]) -> tuple[str, str]:
+    """What was found, and what stands small below it."""
+    found = criterion["found"]
+    if not found:
+        return "–", criterion["reason"]
+    if isinstance(found[0]["value"], str):
+        words = Counter(each["value"] for each in found)
+        if len(found) == 1:
+            return found[0]["value"], criterion["reason"]
+        return "; ".join(f"{word} ({n} of {len(found)})" for word, n in words.items()), (
+            _conditions(found)
+        )
+    # Of several numbers the one nearest to breaking the bound, or furthest beyond it.
+    pick = max if "at_most" in criterion else min
+    worst = pick(found, key=lambda each: each["value"])
+    more = ""
+    if worst["low"] is not None and criterion["use"] == "value":
+        ends = (_number(worst[end], criterion) for end in ("low", "high"))
+        more = f"interval {' to '.join(ends)}"
+    if len(found) > 1:
+        where = worst["condition"] or "one of them"
+        more = f"{where}, the worst of {len(found)}" + (f"; {more}" if more else "")
+    return _number(worst["value"], criterion), more
+
+
+def _conditions(found: list[dict[str, Any]]) -> str:
+    names = [each["condition"] for each in found if not each["met"]]
+    return f"not met: {', '.join(names)}" if names else ""
+
+
+def _bound(criterion: dict[str, Any]) -> str:
+    for key in ("at_most", "at_least"):
+        if key in criterion:
+            return f"{key.replace('_', ' ')} {_number(criterion[key], criterion)}"
+    return "; or ".join(criterion["verdict_in"])
+
+
+def _number(value: float, criterion: dict[str, Any]) -> str:
+    signed = "+" if criterion["compare"] == "gap" or criterion["unit"] == "cosine" else ""
+    if criterion["unit"] == "share":
+        unit = "%" if criterion["compare"] == "value" else "points"
+        text = f"{100 * value:{signed}z.1f}\N{NO-BREAK SPACE}{unit}"
+    else:
+        text = f"{value:{signed}z.2f}"
+    return text.replace("-", "−")
+
+
+def _asked(certificate: dict[str, Any]) -> list[tuple[str, str]]:
+    task, parameters = certificate["task"], certificate["parameters"]
+    options = ", ".join(f"{k} = {v}" for k, v in parameters.get("options", {}).items())
+    return [
+        ("to forget", ", ".join(task.get("forget", []))),
+        ("captions in", ", ".join(task.get("forget_languages", []))),
+        (
+            "pairs",
+            f"{task.get('forget_pairs', '?')} to forget, {task.get('retain_pairs', '?')} to retain",
+        ),
+        ("method", parameters.get("method", "?") + (f": {options}" if options else "")),
+        ("measured on", f"the {task.get('split', '?')} split of {task.get('data', '?')}"),
+    ]
+
+
+def _origins(provenance: dict[str, Any]) -> list[tuple[str, str]]:
+    """Code, data, models and machine of the run, as far as it wrote them down."""
+    data, models = provenance.get("data", {}), provenance.get("models", {})
+    dirty = " with changes" if provenance.get("dirty") else ""
+    lines = [
+        ("erasekit", provenance.get("erasekit")),
+        ("commit", f"{provenance['commit']}{dirty}" if provenance.get("commit") else None),
+        ("code, sha256", provenance.get("code")),
+        *((f"data: {name}, sha256", value) for name, value in data.items()),
+        *((f"model: {name}, sha256", value) for name, value in models.items()),
+        ("seeds", ", ".join(f"{k} {v}" for k, v in provenance.get("seeds", {}).items())),
+        ("packages", ", ".join(f"{k} {v}" for k, v in provenance.get("packages", {}).items())),
+        ("machine", " · ".join(str(provenance[k]) for k in _MACHINE if provenance.get(k))),
+    ]
+    return [(label, str(value)) for label, value in lines if value]
+
+
+_MACHINE = ("platform", "processor", "device")

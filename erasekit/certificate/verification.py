@@ -1,0 +1,166 @@
+"""Verify a certified run folder: does every byte still agree with its certificate?
+
+Files are held against their hashes, the results against the folder's own numbers by the
+policy that the certificate holds, the page against the certificate, and the certificate
+against its signature.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from erasekit import __version__
+from erasekit.certificate import signature
+from erasekit.certificate.certificate import PAGE, VERSION, covered_files, sealed
+from erasekit.certificate.page import render
+from erasekit.certificate.policy import parse_policy
+from erasekit.errors import RunError, UsageError
+from erasekit.files import read_json
+from erasekit.runs.folder import AUDIT, CERTIFICATE, SCORECARD, SIGNATURE
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Whether a run folder still is what its certificate says.
+
+    Attributes:
+        certificate: what `certificate.json` holds.
+        problems: what does not agree, one line each, the file named first.
+        notes: what agreement does not show.
+    """
+
+    certificate: dict[str, Any]
+    problems: list[str]
+    notes: list[str]
+
+
+def verify(path: Path, public_key: Path | None = None) -> Verification:
+    """Look for every byte that has changed since a folder was certified. Changes nothing.
+
+    Args:
+        path: the certified folder.
+        public_key: PEM file of the Ed25519 key that must have signed it.
+
+    Raises:
+        UsageError: when there is no certificate, or the key does not do.
+        RunError: when the certificate is damaged or of another version.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise UsageError(f"{path} is no folder: give the folder of a run")
+    if not (path / CERTIFICATE).is_file():
+        raise UsageError(f"{path} has no {CERTIFICATE}: make one with erasekit certify")
+    public = signature.load_public_key(public_key) if public_key is not None else None
+    content = _read(path / CERTIFICATE)
+    written = (path / CERTIFICATE).read_bytes()
+    if not _is_sealed(content, written):
+        return Verification(content, [f"{CERTIFICATE}: changed since it was made"], [])
+    problems = _check_files(path, content["files"]) or _check_results(path, content)
+    notes = []
+    for wrong, note in (
+        _check_page(path / PAGE, content, written),
+        _check_signature(path / SIGNATURE, content, written, public),
+    ):
+        (problems if wrong else notes).extend([note] if note else [])
+    return Verification(content, problems, notes)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    if not isinstance(content, dict) or "version" not in content:
+        raise RunError(f"{path} is not a certificate")
+    if content["version"] != VERSION:
+        raise RunError(f"{path} has version {content['version']}: this reads {VERSION}")
+    return content
+
+
+def _is_sealed(content: dict[str, Any], written: bytes) -> bool:
+    try:
+        return sealed(content) == written
+    except ValueError:  # numbers and letters that canonical JSON does not have
+        return False
+
+
+def _check_files(folder: Path, certified: dict[str, str]) -> list[str]:
+    now = covered_files(folder)
+    problems = []
+    for name in sorted(certified.keys() | now.keys()):
+        if certified.get(name) == now.get(name):
+            continue
+        if name == AUDIT and name in now:
+            what = "made or changed after the certificate, which does not cover it: certify again"
+        elif name not in now:
+            what = "missing since the folder was certified"
+        elif name not in certified:
+            what = "added since the folder was certified"
+        else:
+            what = "changed since the folder was certified"
+        problems.append(f"{name}: {what}")
+    return problems
+
+
+def _check_results(folder: Path, content: dict[str, Any]) -> list[str]:
+    """Judge again by the policy in the certificate: nobody need take its word."""
+    from erasekit.audit.audit import Audit
+    from erasekit.certificate.judgement import judge, overall
+    from erasekit.evaluate.scorecard import Scorecard
+
+    policy = parse_policy(content["policy"], CERTIFICATE, content["policy_sha256"])
+    scorecard = Scorecard.load(folder / SCORECARD)
+    audit = Audit.load(folder / AUDIT) if AUDIT in content["files"] else None
+    results = {c.id: judge(c, scorecard, audit).result for c in policy.criteria}
+    said = {criterion["id"]: criterion["result"] for criterion in content["criteria"]}
+    problems = [
+        f"{CERTIFICATE}: says that '{name}' is {said.get(name)}; by the files it is {result}"
+        for name, result in results.items()
+        if said.get(name) != result
+    ]
+    if content["result"] != (result := overall(list(results.values()))):
+        problems.append(f"{CERTIFICATE}: says {content['result']}; by the files it is {result}")
+    return problems
+
+
+# Of page and signature: whether something is wrong, and what is to be said, if anything.
+
+
+def _check_page(page: Path, content: dict[str, Any], written: bytes) -> tuple[bool, str]:
+    if not page.is_file():
+        return True, f"{PAGE}: missing"
+    if content["erasekit"] != __version__:
+        return False, (
+            f"{PAGE} was made by erasekit {content['erasekit']}, and this {__version__} cannot "
+            f"compare it: rely on {CERTIFICATE}"
+        )
+    if page.read_bytes() != render(content, hashlib.sha256(written).hexdigest()).encode():
+        return True, f"{PAGE}: is not the page of this certificate"
+    return False, ""
+
+
+def _check_signature(
+    file: Path, content: dict[str, Any], written: bytes, public: Ed25519PublicKey | None
+) -> tuple[bool, str]:
+    signer = content["signer"]
+    if signer is None:
+        if file.is_file():
+            return True, f"{SIGNATURE}: added to a certificate that was made without a signature"
+        if public is not None:
+            return True, f"{SIGNATURE}: missing, the certificate is not signed"
+        return False, "not signed: this shows that no file has changed since, not who made them"
+    if not file.is_file():
+        return True, f"{SIGNATURE}: missing, while the certificate names the key {signer}"
+    if public is None:
+        return False, (
+            f"names the key {signer}, but the signature was not checked: give --public-key, "
+            "with a key that you have from its owner and not from the folder"
+        )
+    if not signature.is_signed_by(public, file.read_bytes(), written):
+        return True, f"{SIGNATURE}: is not a signature of this certificate by this key"
+    if signature.fingerprint(public) != signer:
+        return True, f"{CERTIFICATE}: names another key than the one that signed it"
+    return False, f"signed by the owner of the key {signer}"

@@ -1,0 +1,145 @@
+"""Auditing what is in a folder: a run, or any model that open_clip loads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from erasekit.errors import UsageError
+from erasekit.plan import make_plan
+from erasekit.runs.folder import AUDIT, FIGURES, RunFolder
+from erasekit.settings import Settings
+
+if TYPE_CHECKING:
+    from erasekit.audit.audit import Audit
+    from erasekit.audit.known_answers import KnownAnswers
+
+#: How many oracles an audit asks for: fewer do not show how far oracles differ.
+ORACLES = 3
+
+
+def run_audit(
+    path: Path,
+    *,
+    tests: Sequence[str] | None = None,
+    oracles: int | None = None,
+    shadows: int = 0,
+    progress: bool = True,
+) -> RunFolder:
+    """Audit the saved model of a run; write `audit.json`, its pictures, and the report anew.
+
+    Args:
+        path: folder of a whole run.
+        tests: names of audit tests; all but the costly ones by default.
+        oracles: how many seeds; three by default, none if the run was made without oracle.
+        shadows: how many shadow models the per-example attack trains; 0 leaves it out.
+
+    Raises:
+        UsageError: when there is no whole run.
+        RunError: when its model is damaged.
+    """
+    folder = RunFolder.open(path)
+    settings = folder.settings
+    with folder.locked():
+        from erasekit.experiment import Experiment
+
+        experiment = Experiment(settings, progress)
+        if oracles is None:
+            oracles = ORACLES if folder.params.get("oracle", True) else 0
+        found = experiment.audit(
+            folder.load_erasure(experiment).model, tests=tests, oracles=oracles, shadows=shadows
+        )
+        write_audit_figures(folder.path / FIGURES, found)
+        found.save(folder.path / AUDIT)
+        folder.write_report()
+    return folder
+
+
+def audit_model(
+    model: str,
+    settings: Settings,
+    *,
+    original: str | None = None,
+    tests: Sequence[str] | None = None,
+    oracles: int = ORACLES,
+    shadows: int = 0,
+    progress: bool = True,
+) -> Audit:
+    """Audit any CLIP that open_clip loads, as the erased model of a task.
+
+    Args:
+        model: see `models.clip.load_clip`.
+        settings: give the world and what was to be forgotten.
+        original: the model before erasing, where it is not one that erasekit trained. It has
+            no oracle, and its verdicts are "cannot tell": values stand beside the original's.
+
+    Raises:
+        UsageError: when there is no such model.
+        RunError: when it is damaged.
+    """
+    make_plan(settings)
+    for name in (model, original):
+        if name and ":" not in name and not Path(name).is_dir():
+            raise UsageError(
+                f"{name} does not exist: give an open_clip model folder, or NAME:TAG of a "
+                "pretrained model"
+            )
+    from erasekit.experiment import Experiment
+    from erasekit.models.clip import load_clip
+
+    experiment = Experiment(settings, progress)
+    return experiment.audit(
+        load_clip(model, experiment.device),
+        original=load_clip(original, experiment.device) if original else None,
+        tests=tests,
+        oracles=oracles,
+        shadows=shadows,
+    )
+
+
+def audit_known_answers(
+    settings: Settings, tests: Sequence[str] | None = None, progress: bool = True
+) -> KnownAnswers:
+    """Let the audit judge models whose verdict is known beforehand.
+
+    Args:
+        settings: give the world, the task and the profile.
+        tests: names of audit tests; all but the costly ones by default.
+    """
+    from erasekit.audit.known_answers import known_answers
+    from erasekit.audit.names import ORACLE, ORIGINAL
+    from erasekit.experiment import Experiment
+    from erasekit.models.clip import with_random_weights
+
+    experiment = Experiment(settings, progress)
+    *oracles, another = experiment.oracles(ORACLES + 1)
+    alone = experiment.erase("cliperase", options={"retention": 0, "consistency": 0})
+    return known_answers(
+        {
+            ORIGINAL: experiment.original,
+            **{f"{ORACLE}-{i}" if i else ORACLE: oracle for i, oracle in enumerate(oracles)},
+            "itself": experiment.original,
+            "random": with_random_weights(experiment.original, settings.seed),
+            "another-seed": another,
+            "forgetting-alone": alone.model,
+        },
+        experiment.task,
+        tests=tests,
+        smoke=settings.profile == "smoke",
+        draws=settings.draws,
+        seed=settings.seed,
+        progress=progress,
+    )
+
+
+def write_audit_figures(folder: Path, audit: Audit) -> list[Path]:
+    """Draw every picture of an audit into `folder` as PNG, in place of an earlier audit's."""
+    from erasekit.plots.audit import audit_figures
+    from erasekit.runs.figures import save_figure
+
+    for old in folder.glob("audit_*.png"):
+        old.unlink()
+    return [
+        save_figure(figure, folder / f"{name}.png") for name, figure in audit_figures(audit).items()
+    ]

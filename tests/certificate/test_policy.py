@@ -1,0 +1,193 @@
+"""Policies: what they may ask, and that a slip in one is named and never passed over."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from support_certificate import FORGOTTEN, NO_LEAK, policy_of, without, write_policy
+
+from erasekit.certificate.policy import (
+    DIRECTIONS,
+    METRICS,
+    SHIPPED,
+    SUBSETS,
+    check_against_audit,
+    load_policy,
+    parse_policy,
+    policies,
+)
+from erasekit.errors import UsageError
+
+
+def test_shipped_policies_are_whole_and_fit_the_audit() -> None:
+    names = {path.stem for path in SHIPPED.glob("*.yaml")}
+    assert "example" in names
+    assert {entry["name"] for entry in policies()} == names
+    for name in names:
+        policy = load_policy(name)
+        check_against_audit(policy)
+        assert policy.purpose
+        assert {criterion.source for criterion in policy.criteria} == {"scorecard", "audit"}
+
+
+def test_a_shipped_policy_is_the_file_of_its_name() -> None:
+    by_name, by_path = load_policy("example"), load_policy(SHIPPED / "example.yaml")
+    assert by_name == by_path
+    assert by_name.name == "deletion request"
+
+
+def test_what_a_policy_holds_gives_the_same_policy_again() -> None:
+    """A certificate holds it, and is verified by it."""
+    policy = load_policy("example")
+    again = parse_policy(policy.as_dict(), policy.origin, policy.sha256)
+    assert again == policy
+
+
+def test_the_names_are_those_of_a_scorecard(tiny_scorecard) -> None:
+    rows = tiny_scorecard.rows
+    assert set(METRICS) == {row.metric for row in rows}
+    assert set(SUBSETS) == {row.subset for row in rows}
+    assert set(DIRECTIONS) == {row.direction for row in rows}
+
+
+def test_numbers_are_numbers_and_defaults_are_filled_in(tmp_path: Path) -> None:
+    path = write_policy(tmp_path / "p.yaml", {**FORGOTTEN, "at_most": 0}, NO_LEAK)
+    first, second = load_policy(path).criteria
+    assert first.at_most == 0.0
+    assert (first.model, first.compare, first.use) == ("erased", "value", "value")
+    assert second.as_dict()["verdict_in"] == NO_LEAK["verdict_in"]
+
+
+BOUND = {**without(NO_LEAK, "verdict_in"), "metric": "top1", "at_most": 0.1}
+
+SLIPS = {
+    "unknown key": ({**FORGOTTEN, "atmost": 1}, "unknown key 'atmost': did you mean 'at_most'?"),
+    "key of the other source": ({**FORGOTTEN, "test": "probes"}, "unknown key 'test'"),
+    "unknown source": ({**FORGOTTEN, "source": "scorcard"}, "did you mean 'scorecard'?"),
+    "no source": (without(FORGOTTEN, "source"), "give one of scorecard, audit"),
+    "unknown metric": ({**FORGOTTEN, "metric": "topp1"}, "did you mean 'top1'?"),
+    "unknown subset": ({**FORGOTTEN, "subset": "forgotten"}, "did you mean 'forget'?"),
+    "unknown direction": ({**FORGOTTEN, "direction": "image_text"}, "'image_to_text'?"),
+    "unknown model": ({**FORGOTTEN, "model": "earsed"}, "did you mean 'erased'?"),
+    "unknown comparison": ({**FORGOTTEN, "compare": "drop"}, "drop_from_original"),
+    "unknown end": ({**FORGOTTEN, "use": "upper"}, "known: value, low, high"),
+    "unknown test": ({**NO_LEAK, "test": "prompt_leak"}, "did you mean 'prompt_leaks'?"),
+    "no metric": (without(FORGOTTEN, "metric"), "metric is missing"),
+    "no sentence": (without(FORGOTTEN, "about"), "about is missing"),
+    "sentence of nothing": ({**FORGOTTEN, "about": " "}, "about must be text"),
+    "no bound": (without(FORGOTTEN, "at_most"), "it has no bound: give one of at_most, at_least"),
+    "two bounds": ({**FORGOTTEN, "at_least": 0}, "at_most and at_least are given"),
+    "bound and verdict": ({**BOUND, "verdict_in": ["cannot tell"]}, "at_most and verdict_in"),
+    "bound as text": ({**FORGOTTEN, "at_most": "5 %"}, "must be a number such as 0.05, not '5 %'"),
+    "bound is true": ({**FORGOTTEN, "at_most": True}, "must be a number"),
+    "bound is no number": ({**FORGOTTEN, "at_most": float("nan")}, "must be a number"),
+    "endless bound": ({**FORGOTTEN, "at_most": float("inf")}, "must be a number"),
+    "interval of a gap": ({**FORGOTTEN, "compare": "gap", "use": "high"}, "has no interval"),
+    "bound on a whole test": (without(BOUND, "metric"), "a bound takes a metric"),
+    "condition of a whole test": ({**NO_LEAK, "condition": "ja"}, "condition and model take"),
+    "end of a verdict": ({**NO_LEAK, "use": "high"}, "not with verdict_in"),
+    "no verdicts": ({**NO_LEAK, "verdict_in": []}, "must be a list of verdicts"),
+    "verdict as text": ({**NO_LEAK, "verdict_in": "cannot tell"}, "must be a list of verdicts"),
+    "language that YAML takes for no": ({**BOUND, "condition": False}, "must be text, not False"),
+}
+
+
+@pytest.mark.parametrize("case", SLIPS)
+def test_a_slip_is_one_line_with_file_criterion_and_what_is_possible(
+    case: str, tmp_path: Path
+) -> None:
+    entry, words = SLIPS[case]
+    path = write_policy(tmp_path / "policy.yaml", entry)
+    with pytest.raises(UsageError) as caught:
+        load_policy(path)
+    line = str(caught.value)
+    assert words in line
+    assert line.startswith(f"{path}: criterion '{entry['id']}': ")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[1, 2", "is not valid YAML"),
+        ("- a\n- b\n", "is not a policy"),
+        ("name: x\npurpose: y\n", "criteria is missing"),
+        ("name: x\npurpose: y\ncriteria: []\n", "a list of one criterion or more"),
+        ("name: x\npurpose: y\ncriteria: [forgotten]\n", "criterion 1 must have keys"),
+        ("name: x\npurpose: y\ncriteria: [{about: z}]\n", "criterion 1: source is missing"),
+        ("name: x\npurpose: y\ncriterions: []\n", "did you mean 'criteria'?"),
+        ("name: x\nname: y\n", "'name' is given twice"),
+        ("a: !!python/object/apply:os.getcwd []\n", "is not valid YAML"),
+    ],
+)
+def test_a_file_that_is_no_policy_is_named(text: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        load_policy(path)
+    assert words in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bound_given_twice_is_not_the_last_one(tmp_path: Path) -> None:
+    path = write_policy(tmp_path / "policy.yaml", FORGOTTEN)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        text.replace("at_most: 0.05", "at_most: 0.05\n  at_most: 0.5"), encoding="utf-8"
+    )
+    assert yaml.safe_load(path.read_text(encoding="utf-8"))["criteria"][0]["at_most"] == 0.5
+    with pytest.raises(UsageError, match="'at_most' is given twice"):
+        load_policy(path)
+
+
+def test_two_criteria_of_one_id() -> None:
+    with pytest.raises(UsageError, match="two criteria have the id 'forgotten'"):
+        policy_of(FORGOTTEN, {**FORGOTTEN, "at_most": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("exmaple", "did you mean 'example'?"),
+        ("none.yaml", "none.yaml is no file"),
+        ("a/b", "a/b is no file"),
+        (".", "is no file"),
+    ],
+)
+def test_a_policy_that_is_not_there(
+    given: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        load_policy(given)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({**BOUND, "metric": "topp1"}, "did you mean 'top1'?"),
+        ({**NO_LEAK, "verdict_in": ["as oracle"]}, "did you mean 'as the oracle'?"),
+    ],
+)
+def test_metrics_and_verdicts_are_held_against_the_audit(entry: dict, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_against_audit(policy_of(FORGOTTEN, entry))
+    assert words in str(caught.value)
+    assert str(caught.value).startswith("trial.yaml: criterion 'no-leak': unknown ")
+
+
+def test_reading_a_policy_needs_no_torch() -> None:
+    code = """
+import sys
+from erasekit.certificate.policy import load_policy
+load_policy("example")
+print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
