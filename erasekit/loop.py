@@ -10,9 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,10 +19,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from erasekit.errors import RunError
 from erasekit.files import write_bytes, write_whole
+from erasekit.progress import progress_bar
 
 
 @dataclass
@@ -77,16 +75,7 @@ def run_loop(
     if checkpoint is not None:
         _restore(checkpoint, identity, model, optimizer, result)
     started = time.perf_counter() - result.seconds
-    bar = tqdm(
-        total=steps,
-        initial=result.steps,
-        desc=label,
-        unit="step",
-        disable=not progress or os.environ.get("ERASEKIT_PROGRESS") == "0",
-        file=sys.stderr,
-        mininterval=1.0,
-        leave=False,
-    )
+    bar = progress_bar(label, "step", steps, done=result.steps, show=progress)
     interrupt = _Interrupt()
     try:
         while result.steps < steps and not result.stopped:

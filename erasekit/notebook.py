@@ -19,6 +19,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
+from erasekit import progress
 from erasekit.exercises import EXERCISES
 from erasekit.files import write_json, write_whole
 from erasekit.runs.parameters import check_parameters
@@ -84,7 +85,7 @@ class Notebook:
         if self.out:
             # Nobody watches a run that keeps its results, and a moving bar would be
             # stored in the notebook as a string of leftovers.
-            os.environ["ERASEKIT_PROGRESS"] = "0"
+            os.environ[progress.VARIABLE] = "0"
 
     def say(self, text: str) -> None:
         """Show a text in Markdown; ``{name}`` in it becomes the value recorded as that.

@@ -33,7 +33,7 @@ RANK = {
     "cli": 10,
 }
 #: What every room may use; it uses nothing but itself.
-GROUND = {"errors", "files", "device", "loop", "cache", "settings"}
+GROUND = {"errors", "files", "device", "loop", "cache", "settings", "progress"}
 HEAVY = {"torch", "open_clip", "pandas", "matplotlib", "sklearn", "transformers", "papermill"}
 #: All that the command line loads before it lets heavy things in.
 LIGHT = (

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from erasekit.audit.base import AuditTest, Estimate, Measure, Metric, Models, Result, is_oracle
 from erasekit.audit.names import AUDITED, ORIGINAL
@@ -28,6 +27,7 @@ from erasekit.data.task import ErasureTask
 from erasekit.errors import RunError
 from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.files import read_json, write_json
+from erasekit.progress import hidden, progress_bar
 
 VERSION = 1
 #: The condition of a metric's mean over all its conditions.
@@ -212,18 +212,19 @@ def audit(
     found: list[TestReport] = []
     rows: list[AuditRow] = []
     details: dict[str, list[dict[str, Any]]] = {}
-    bar = tqdm(names, desc="audit", unit="test", disable=None if progress else True, leave=False)
-    for name in bar:
-        bar.set_postfix_str(name)
-        test = TESTS[name]
-        own = {**(test.smoke if smoke else {}), **(options or {}).get(name, {})}
-        started = time.perf_counter()
-        result = test.run(models, task, split=split, draws=draws, seed=seed, **own)
-        seconds = round(time.perf_counter() - started, 2)
-        judged = judge_measures(test, result)
-        rows += judged
-        details[name] = result.details
-        found.append(report_on(AUDITED, test, result, judged, seconds))
+    with hidden(not progress), progress_bar("audit", "test", len(names)) as bar:
+        for name in names:
+            bar.set_postfix_str(name)
+            test = TESTS[name]
+            own = {**(test.smoke if smoke else {}), **(options or {}).get(name, {})}
+            started = time.perf_counter()
+            result = test.run(models, task, split=split, draws=draws, seed=seed, **own)
+            seconds = round(time.perf_counter() - started, 2)
+            judged = judge_measures(test, result)
+            rows += judged
+            details[name] = result.details
+            found.append(report_on(AUDITED, test, result, judged, seconds))
+            bar.update()
     oracles = [model for model in models if is_oracle(model)]
     return Audit(
         task={**task.describe(), "split": split},

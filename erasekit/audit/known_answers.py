@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tqdm.auto import tqdm
-
 from erasekit.audit.audit import judge_measures, report_on
 from erasekit.audit.base import Models
 from erasekit.audit.names import ORACLE, ORIGINAL
 from erasekit.audit.registry import TESTS
 from erasekit.audit.verdict import AS_THE_ORACLE, LESS, MORE
 from erasekit.data.task import ErasureTask
+from erasekit.progress import hidden, progress_bar
 
 
 @dataclass(frozen=True)
@@ -89,12 +88,13 @@ def known_answers(
     """
     names = list(tests or [name for name, test in TESTS.items() if not test.opt_in])
     verdicts: dict[str, dict[str, str]] = {name: {} for name in KNOWN if name in models}
-    for name in tqdm(names, desc="known answers", unit="test", disable=None if progress else True):
-        test = TESTS[name]
-        own = test.smoke if smoke else {}
-        result = test.run(models, task, draws=draws, seed=seed, **own)
-        rows = judge_measures(test, result)
-        for known in verdicts:
-            verdicts[known][name] = report_on(known, test, result, rows).verdict
+    with progress_bar("known answers", "test", len(names), show=progress) as bar, hidden():
+        for name in names:
+            test = TESTS[name]
+            result = test.run(models, task, draws=draws, seed=seed, **(test.smoke if smoke else {}))
+            rows = judge_measures(test, result)
+            for known in verdicts:
+                verdicts[known][name] = report_on(known, test, result, rows).verdict
+            bar.update()
     assert ORIGINAL in models and ORACLE in models
     return KnownAnswers(verdicts)

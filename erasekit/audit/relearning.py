@@ -18,15 +18,12 @@ next to nothing in the first (2e-4 in the default profile, 5e-4 in the smoke pro
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from erasekit.audit.base import AuditTest, Measure, Metric, Models, Result, estimate_mean
 from erasekit.audit.probes import first_of_each
@@ -39,6 +36,7 @@ from erasekit.models.batches import plan_batches
 from erasekit.models.clip import Clip
 from erasekit.models.contrastive import info_nce
 from erasekit.models.zero_shot import concept_features, hits
+from erasekit.progress import progress_bar
 
 
 def relearning(
@@ -94,15 +92,8 @@ def relearning(
         k: [_lesson(task, k, max(checkpoints), retain_batch, seed + i) for i in range(repeats)]
         for k in possible
     }
-    bar = tqdm(
-        total=len(models) * len(possible) * repeats,
-        desc="relearning",
-        unit="run",
-        disable=os.environ.get("ERASEKIT_PROGRESS") == "0",
-        file=sys.stderr,
-        leave=False,
-    )
-    with bar:
+    runs = len(models) * len(possible) * repeats
+    with progress_bar("relearning", "run", runs) as bar:
         for model, clip in models.items():
             before = pictures.named_right(clip)
             for k in possible:

@@ -96,7 +96,7 @@ _AUDIT_MAIN = (
     "audit_collateral",
 )
 _MOODS = {AS_THE_ORACLE: "good", LESS: "bad", MORE: "bad"}
-_MAIN = ("forget_retain", "scorecard", "similarity", "tsne", "matrix", "gallery")
+_MAIN = ("forget_retain", "scorecard", "audit_verdicts", "similarity", "tsne", "matrix", "gallery")
 
 
 @dataclass(frozen=True)

@@ -180,6 +180,18 @@ def test_the_same_audit_twice_is_the_same(small: Audit, tiny_experiment, tiny_er
     assert [asdict(row) for row in again.rows] == [asdict(row) for row in small.rows]
 
 
+def test_shadow_models_are_trained_only_when_asked_for(
+    tiny_experiment, tiny_erasure, tmp_path: Path
+):
+    found = tiny_experiment.audit(
+        tiny_erasure.model, tests=["over_forgetting"], oracles=2, shadows=4
+    )
+    assert list(found.verdicts) == ["over_forgetting", "lira"]
+    asked = Audit.load(found.save(tmp_path / "audit.json")).settings["options"]["lira"]
+    assert asked["shadows"] == 4
+    assert asked["train"]["steps"] == tiny_experiment.train_spec.steps
+
+
 def test_known_answers_are_right_only_as_a_whole():
     good = {"itself": {"a": LESS, "b": AS_THE_ORACLE}, "random": {"a": MORE, "b": CANNOT_TELL}}
     assert KnownAnswers(good).right
