@@ -10,6 +10,7 @@ from erasekit.evaluate.membership import membership_auc, pair_similarity
 from erasekit.evaluate.retrieval import recall
 from erasekit.evaluate.subsets import distinct_scenes
 from erasekit.models.zero_shot import concept_features, hits
+from erasekit.unlearn.registry import METHODS
 
 
 def zero_shot(experiment, language: str) -> float:
@@ -92,3 +93,15 @@ def test_each_of_five_groups_is_forgotten(group: str) -> None:
     assert card.value("erased", "top1", "forget") <= 0.05
     lost = card.value("original", "top1", "retain") - card.value("erased", "top1", "retain")
     assert lost <= 0.10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "fine_tune"])
+def test_every_method_lowers_what_the_forgotten_are_to_their_names(
+    smoke_experiment, name: str
+) -> None:
+    erased = smoke_experiment.erase(name, options={}, steps=24)
+    card = smoke_experiment.evaluate(erased, oracle=False, split="validation")
+    before, after = (card.value(m, "similarity", "forget") for m in ("original", "erased"))
+    assert after < before - 0.1
+    assert card.value("erased", "top1", "forget") <= card.value("original", "top1", "forget") - 0.2

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from erasekit.models.contrastive import info_nce
-from erasekit.unlearn.losses import kl_divergence
+from erasekit.unlearn.losses import drift
 from erasekit.unlearn.method import Features, Method, Prompts
 
 if TYPE_CHECKING:
@@ -42,11 +42,5 @@ class CLIPEraseInfoNCE(Method):
                 forget.image_unit, forget.text_unit, forget.scale
             )
         if self.consistency:
-            assert retain.original_image is not None and retain.original_text is not None
-            assert retain.original_scale is not None
-            before = retain.original_scale * retain.original_image @ retain.original_text.T
-            now = retain.scale * retain.image_unit @ retain.text_unit.T
-            terms["consistency"] = self.consistency * (
-                kl_divergence(before, now) + kl_divergence(before.T, now.T)
-            )
+            terms["consistency"] = self.consistency * drift(retain)
         return terms

@@ -105,6 +105,7 @@ def erase(
     model = erased.model.eval().requires_grad_(True)
     device = erased.device
     frozen = frozen or FrozenFeatures(original, task.retain)
+    frozen_forget = FrozenFeatures(original, task.forget)
 
     retain_plan = plan_batches(
         task.retain.concepts,
@@ -115,6 +116,9 @@ def erase(
     forget_plan = _plan_forget(task, method, spec)
     if method.needs_original:
         frozen.require(retain_plan)
+    if method.needs_original_forget and forget_plan is not None:
+        frozen_forget.require(forget_plan)
+    original_scale = original.model.logit_scale.detach().exp()
     prompts = Prompts(_retained_prompts(original, task).to(device))
 
     forget_tokens = original.tokenizer(list(task.forget.captions)).to(device)
@@ -133,16 +137,13 @@ def erase(
             image = model.encode_image(erased.preprocess(images))
             text = model.encode_text(tokens)
         image, text, scale = image.float(), text.float(), model.logit_scale.exp()
-        original_image, original_text = frozen.at(rows) if method.needs_original else (None, None)
-        retain = Features(
-            image[n:],
-            text[n:],
-            scale,
-            original_image,
-            original_text,
-            original.model.logit_scale.detach().exp(),
-        )
-        forget = Features(image[:n], text[:n], scale) if n else None
+        none = (None, None)
+        before = frozen.at(rows) if method.needs_original else none
+        retain = Features(image[n:], text[n:], scale, *before, original_scale)
+        forget = None
+        if forget_plan is not None:
+            before = frozen_forget.at(forget_plan[step]) if method.needs_original_forget else none
+            forget = Features(image[:n], text[:n], scale, *before, original_scale)
         return method.loss(forget, retain, prompts)
 
     watch = _Validation(erased, task)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from erasekit.unlearn.method import Features
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -16,3 +18,27 @@ def kl_divergence(original_logits: Tensor, logits: Tensor) -> Tensor:
     """
     before, now = original_logits.log_softmax(1), logits.log_softmax(1)
     return (before.exp() * (before - now)).sum(1).mean()
+
+
+def drift(pairs: Features) -> Tensor:
+    """KL from the original's softmax over the batch to the current one, both directions.
+
+    What a classifier's KL over class logits is to CLIP: each picture's distribution over
+    the batch's captions, and each caption's over its pictures.
+    """
+    assert pairs.original_image is not None and pairs.original_text is not None
+    assert pairs.original_scale is not None
+    before = pairs.original_scale * pairs.original_image @ pairs.original_text.T
+    now = pairs.scale * pairs.image_unit @ pairs.text_unit.T
+    return kl_divergence(before, now) + kl_divergence(before.T, now.T)
+
+
+def pair_nll(image: Tensor, text: Tensor, scale: Tensor) -> Tensor:
+    """How unlikely each pair is to the model: its part of the contrastive loss, shape (n,).
+
+    Args:
+        image, text: normalised features, shape (n, d).
+        scale: the logit scale, exponentiated.
+    """
+    logits = scale * image @ text.T
+    return (logits.logsumexp(1) + logits.logsumexp(0)) / 2 - logits.diagonal()

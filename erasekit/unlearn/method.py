@@ -67,8 +67,10 @@ class Method:
     name: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str]
-    #: Whether the engine should provide the original model's features.
+    #: Whether the engine should provide the original's features of the retain pairs, and
+    #: of the forget pairs.
     needs_original: ClassVar[bool] = False
+    needs_original_forget: ClassVar[bool] = False
     #: Whether it looks at forget pairs at all (the control does not).
     needs_forget: ClassVar[bool] = True
     #: Whether its loss takes other forget pairs as negatives: no concept set twice in a batch.

@@ -5,11 +5,32 @@ from __future__ import annotations
 from erasekit.errors import unknown
 from erasekit.unlearn.cliperase import CLIPErase
 from erasekit.unlearn.cliperase_infonce import CLIPEraseInfoNCE
+from erasekit.unlearn.delete import DELETE
 from erasekit.unlearn.fine_tune import FineTune
+from erasekit.unlearn.gradient_ascent import GradientAscent
+from erasekit.unlearn.gradient_difference import GradientDifference
+from erasekit.unlearn.kl_minimization import KLMinimization
 from erasekit.unlearn.method import Method
+from erasekit.unlearn.multidelete import MultiDelete
+from erasekit.unlearn.npo import NPO
+from erasekit.unlearn.random_label import RandomLabel
+from erasekit.unlearn.scrub import SCRUB
 
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (CLIPErase, CLIPEraseInfoNCE, FineTune)
+    method.name: method
+    for method in (
+        CLIPErase,
+        CLIPEraseInfoNCE,
+        FineTune,
+        GradientAscent,
+        GradientDifference,
+        KLMinimization,
+        NPO,
+        RandomLabel,
+        SCRUB,
+        DELETE,
+        MultiDelete,
+    )
 }
 
 

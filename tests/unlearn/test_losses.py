@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import unit
 
+from erasekit.errors import UsageError
 from erasekit.unlearn.cliperase import (
     CLIPErase,
     consistency_loss,
@@ -19,9 +20,18 @@ from erasekit.unlearn.cliperase import (
     retention_loss,
 )
 from erasekit.unlearn.cliperase_infonce import CLIPEraseInfoNCE
+from erasekit.unlearn.delete import DELETE
 from erasekit.unlearn.fine_tune import FineTune
+from erasekit.unlearn.gradient_ascent import GradientAscent
+from erasekit.unlearn.gradient_difference import GradientDifference
+from erasekit.unlearn.kl_minimization import KLMinimization
 from erasekit.unlearn.losses import kl_divergence
 from erasekit.unlearn.method import Features, Prompts
+from erasekit.unlearn.multidelete import MultiDelete
+from erasekit.unlearn.npo import NPO
+from erasekit.unlearn.random_label import RandomLabel
+from erasekit.unlearn.registry import get_method
+from erasekit.unlearn.scrub import SCRUB
 
 SHAPES = {"n": st.integers(2, 8), "d": st.integers(2, 6), "seed": st.integers(0, 99)}
 
@@ -214,3 +224,184 @@ def test_fine_tuning_is_retention_and_nothing_else() -> None:
     assert float(terms["retention"].detach()) == pytest.approx(
         float(retention_loss(retain).detach())
     )
+
+
+def both(n: int, d: int, seed: int) -> tuple[Features, Features]:
+    """Forget and retain features of one batch, under one logit scale."""
+    forget, retain = features(n, d, seed), features(n + 2, d, seed + 40)
+    return forget, retain
+
+
+def nll(image: np.ndarray, text: np.ndarray, scale: float) -> list[float]:
+    """Each pair's part of the contrastive loss, one number at a time."""
+    found = []
+    for i in range(len(image)):
+        rows = softmax([scale * float(image[i] @ row) for row in text])[i]
+        columns = softmax([scale * float(text[i] @ row) for row in image])[i]
+        found.append(-(math.log(rows) + math.log(columns)) / 2)
+    return found
+
+
+def over_batch(pairs: Features) -> float:
+    """KL from the original's softmaxes over the batch to the current ones, both directions."""
+    before = 5 * array(pairs.original_image) @ array(pairs.original_text).T
+    now = 7 * rows_unit(pairs.image) @ rows_unit(pairs.text).T
+    return kl(before.tolist(), now.tolist()) + kl(before.T.tolist(), now.T.tolist())
+
+
+def value(terms: dict[str, torch.Tensor], name: str) -> float:
+    return float(terms[name].detach())
+
+
+@settings(max_examples=20, deadline=None)
+@given(**SHAPES)
+def test_the_ascents_are_minus_the_contrastive_loss(n: int, d: int, seed: int) -> None:
+    forget, retain = both(n, d, seed)
+    up = -contrastive(rows_unit(forget.image), rows_unit(forget.text), 7.0)
+    down = contrastive(rows_unit(retain.image), rows_unit(retain.text), 7.0)
+    alone = GradientAscent().loss(forget, retain, None)
+    assert list(alone) == ["forgetting"]
+    assert value(alone, "forgetting") == pytest.approx(up)
+    terms = GradientDifference(forgetting=2, retention=3).loss(forget, retain, None)
+    assert value(terms, "forgetting") == pytest.approx(2 * up)
+    assert value(terms, "retention") == pytest.approx(3 * down)
+    terms = KLMinimization(forgetting=1, retention=2).loss(forget, retain, None)
+    assert value(terms, "forgetting") == pytest.approx(up)
+    assert value(terms, "retention") == pytest.approx(2 * over_batch(retain), abs=1e-9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(**SHAPES, beta=st.floats(0.05, 5))
+def test_npo_weighs_how_much_worse_a_pair_has_become(n, d, seed, beta) -> None:
+    forget, retain = both(n, d, seed)
+    now = nll(rows_unit(forget.image), rows_unit(forget.text), 7.0)
+    before = nll(array(forget.original_image), array(forget.original_text), 5.0)
+    expected = np.mean(
+        [
+            2 / beta * math.log(1 + math.exp(-beta * (a - b)))
+            for a, b in zip(now, before, strict=True)
+        ]
+    )
+    terms = NPO(beta=beta).loss(forget, retain, None)
+    assert value(terms, "forgetting") == pytest.approx(expected)
+    assert value(terms, "retention") == pytest.approx(
+        contrastive(rows_unit(retain.image), rows_unit(retain.text), 7.0)
+    )
+
+
+def test_npos_gradient_is_gradient_ascents_for_a_small_beta() -> None:
+    forget, retain = both(5, 4, 3)
+    GradientAscent().loss(forget, retain, None)["forgetting"].backward()
+    ascent = forget.image.grad.clone()  # type: ignore[union-attr]
+    forget.image.grad = None
+    NPO(beta=1e-6, retention=0).loss(forget, retain, None)["forgetting"].backward()
+    assert torch.allclose(forget.image.grad, ascent, atol=1e-5)  # type: ignore[arg-type]
+
+
+def test_npo_refuses_a_beta_of_zero() -> None:
+    with pytest.raises(UsageError, match="beta = 0 must be above 0"):
+        NPO.build({"beta": 0})
+
+
+@settings(max_examples=20, deadline=None)
+@given(**SHAPES)
+def test_random_label_is_the_cross_entropy_of_a_wrong_caption(n, d, seed) -> None:
+    forget, retain = both(n, d, seed)
+    total = 0.0
+    captions = rows_unit(retain.text)
+    for i, (picture, own) in enumerate(
+        zip(rows_unit(forget.image), rows_unit(forget.text), strict=True)
+    ):
+        logits = [7 * float(picture @ row) for row in (*captions, own)]
+        total -= math.log(softmax(logits)[i])
+    terms = RandomLabel(forgetting=2).loss(forget, retain, None)
+    assert value(terms, "forgetting") == pytest.approx(2 * total / n)
+    few = dataclasses.replace(retain, text=retain.text[:1], image=retain.image[:1])
+    assert math.isfinite(value(RandomLabel(retention=0).loss(forget, few, None), "forgetting"))
+
+
+@settings(max_examples=20, deadline=None)
+@given(**SHAPES)
+def test_scrub_departs_on_forget_and_follows_on_retain(n, d, seed) -> None:
+    forget, retain = both(n, d, seed)
+    terms = SCRUB(forgetting=2, alpha=3, gamma=0.5).loss(forget, retain, None)
+    assert value(terms, "forgetting") == pytest.approx(-2 * over_batch(forget), abs=1e-9)
+    assert value(terms, "consistency") == pytest.approx(3 * over_batch(retain), abs=1e-9)
+    assert value(terms, "retention") == pytest.approx(
+        0.5 * contrastive(rows_unit(retain.image), rows_unit(retain.text), 7.0)
+    )
+
+
+@settings(max_examples=20, deadline=None)
+@given(**SHAPES)
+def test_delete_strikes_the_own_caption_out(n, d, seed) -> None:
+    forget, retain = both(n, d, seed)
+    prompts = Prompts(unit(5, d, 77))
+    classes, total = array(prompts.text), 0.0
+    for i in range(n):
+        q = softmax([5 * float(array(forget.original_image)[i] @ c) for c in classes])
+        picture, own = rows_unit(forget.image)[i], rows_unit(forget.text)[i]
+        p = softmax([7 * float(picture @ c) for c in (*classes, own)])
+        total += sum(a * math.log(a / b) for a, b in zip(q, p[:-1], strict=True))
+    found = DELETE().loss(forget, retain, prompts)
+    assert value(found, "forgetting") == pytest.approx(total / n)
+
+
+@settings(max_examples=20, deadline=None)
+@given(**SHAPES)
+def test_multidelete_aims_at_the_similarity_of_strangers(n, d, seed) -> None:
+    forget, retain = both(n, d, seed)
+    image, text = rows_unit(forget.image), rows_unit(forget.text)
+    strangers = [array(forget.original_image)[i] @ array(retain.original_text)[i] for i in range(n)]
+    forgetting = np.mean([(image[i] @ text[i] - strangers[i]) ** 2 for i in range(n)])
+    moved = np.mean(
+        ((image - array(forget.original_image)) ** 2).sum(1)
+        + ((text - array(forget.original_text)) ** 2).sum(1)
+    )
+    kept = np.mean(
+        (
+            (rows_unit(retain.image) * rows_unit(retain.text)).sum(1)
+            - (array(retain.original_image) * array(retain.original_text)).sum(1)
+        )
+        ** 2
+    )
+    terms = MultiDelete(forgetting=2, retention=3, consistency=4).loss(forget, retain, None)
+    assert value(terms, "forgetting") == pytest.approx(2 * forgetting)
+    assert value(terms, "retention") == pytest.approx(3 * kept)
+    assert value(terms, "consistency") == pytest.approx(4 * moved)
+
+
+WEIGHTS = {
+    "gradient_difference": ("forgetting", "retention"),
+    "kl_minimization": ("forgetting", "retention"),
+    "npo": ("forgetting", "retention"),
+    "random_label": ("forgetting", "retention"),
+    "scrub": ("forgetting", "alpha", "gamma"),
+    "multidelete": ("forgetting", "retention", "consistency"),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_a_weight_of_zero_leaves_its_term_out(name: str) -> None:
+    forget, retain = both(4, 3, 1)
+    for weight in WEIGHTS[name]:
+        whole = get_method(name).build({}).loss(forget, retain, None)
+        without = get_method(name).build({weight: 0}).loss(forget, retain, None)
+        assert len(without) == len(whole) - 1
+        assert {k: float(v.detach()) for k, v in without.items()}.items() <= {
+            k: float(v.detach()) for k, v in whole.items()
+        }.items()
+
+
+@pytest.mark.parametrize(
+    "method",
+    [KLMinimization(forgetting=0), MultiDelete(forgetting=0), SCRUB(forgetting=0, gamma=0)],
+    ids=lambda method: method.name,
+)
+def test_what_only_keeps_asks_nothing_of_a_model_that_has_not_moved(method) -> None:
+    forget, retain = features(4, 3, 1, moved=False), features(5, 3, 9, moved=False)
+    still = dataclasses.replace(retain, scale=retain.original_scale)
+    terms = method.loss(dataclasses.replace(forget, scale=forget.original_scale), still, None)
+    sum(terms.values()).backward()  # type: ignore[union-attr]
+    assert all(float(v.detach()) == pytest.approx(0, abs=1e-12) for v in terms.values())
+    assert retain.image.grad.abs().max() < 1e-9  # type: ignore[union-attr]

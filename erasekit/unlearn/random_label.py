@@ -1,0 +1,58 @@
+"""Random label: each forget picture learns a caption that is not its own.
+
+A classifier gets a wrong class; CLIP gets a wrong caption. It is a retained one of the
+batch, drawn by chance, among all retained captions and the picture's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from erasekit.models.contrastive import info_nce
+from erasekit.unlearn.method import Features, Method, Prompts
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class RandomLabel(Method):
+    """L = forgetting · CE(forget picture → a retained caption) + retention · InfoNCE(retain)."""
+
+    name: ClassVar[str] = "random_label"
+    summary: ClassVar[str] = "forget pictures learn retained captions"
+    source: ClassVar[str] = "Golatkar et al. 2020, arXiv 1911.04933; as in SalUn, arXiv 2310.12508"
+
+    forgetting: float = 1.0
+    retention: float = 1.0
+
+    def loss(
+        self, forget: Features | None, retain: Features, prompts: Prompts | None
+    ) -> dict[str, Tensor]:
+        assert forget is not None
+        terms: dict[str, Tensor] = {}
+        if self.forgetting:
+            terms["forgetting"] = self.forgetting * wrong_caption_loss(forget, retain)
+        if self.retention:
+            terms["retention"] = self.retention * info_nce(
+                retain.image_unit, retain.text_unit, retain.scale
+            )
+        return terms
+
+
+def wrong_caption_loss(forget: Features, retain: Features) -> Tensor:
+    """Mean cross-entropy of forget picture i with retained caption i of the batch.
+
+    The order of a batch is drawn by chance, so that the i-th caption is a random one. A
+    small retain batch is gone through again.
+    """
+    image, own = forget.image_unit, forget.text_unit
+    others = forget.scale * image @ retain.text_unit.T
+    matched = (forget.scale * (image * own).sum(1)).unsqueeze(1)
+    rows = [i % others.shape[1] for i in range(len(image))]
+    wrong = others[list(range(len(image))), rows]
+    # log(e^own + Σ e^others), with the own caption as one more candidate
+    top = others.logsumexp(1, keepdim=True)
+    everything = top + (matched - top).exp().log1p()
+    return (everything.squeeze(1) - wrong).mean()
