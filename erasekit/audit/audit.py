@@ -132,11 +132,11 @@ class Audit:
         return "; ".join(f"{word} in {n} of {len(self.tests)}" for word, n in count.items() if n)
 
     def table(self) -> pd.DataFrame:
-        """A line a test: its question and its verdict."""
+        """A line a test: its verdict and its question."""
         return pd.DataFrame(
             {
-                "question": [t.question for t in self.tests],
                 "verdict": [t.verdict for t in self.tests],
+                "question": [t.question for t in self.tests],
             },
             index=pd.Index([t.title for t in self.tests], name="test"),
         )

@@ -251,9 +251,19 @@ TEST = AuditTest(
             "linear_image", "pictures read by a linear probe", "remembered", if_original_knows=True
         ),
         Metric(
-            "knn_image", "pictures read by nearest neighbours", "remembered", if_original_knows=True
+            "knn_image",
+            "pictures read by nearest neighbours",
+            "remembered",
+            if_original_knows=True,
+            acquits=False,
         ),
-        Metric("linear_text", "texts read by a linear probe", "remembered", if_original_knows=True),
+        Metric(
+            "linear_text",
+            "texts read by a linear probe",
+            "remembered",
+            if_original_knows=True,
+            acquits=False,
+        ),
     ),
     smoke={"pictures": 12},
 )
