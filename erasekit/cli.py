@@ -478,8 +478,8 @@ def tutorial(
 
     \b
     Examples:
-      erasekit tutorial                    at most 20 minutes on two CPU cores
-      erasekit tutorial --profile smoke    at most 4 minutes, with a smaller world
+      erasekit tutorial                    about 20 minutes on two CPU cores
+      erasekit tutorial --profile smoke    about 5 minutes, with a smaller world
       erasekit tutorial --only 03          one notebook
 
     At its end it holds what came out against the committed reference, and says so.
