@@ -86,6 +86,7 @@ def known_answers(
             under that name.
         tests: names of audit tests; all but the costly ones by default.
     """
+    assert ORIGINAL in models and ORACLE in models
     names = list(tests or [name for name, test in TESTS.items() if not test.opt_in])
     verdicts: dict[str, dict[str, str]] = {name: {} for name in KNOWN if name in models}
     with progress_bar("known answers", "test", len(names), show=progress) as bar, hidden():
@@ -96,5 +97,4 @@ def known_answers(
             for known in verdicts:
                 verdicts[known][name] = report_on(known, test, result, rows).verdict
             bar.update()
-    assert ORIGINAL in models and ORACLE in models
     return KnownAnswers(verdicts)
