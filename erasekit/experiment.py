@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from erasekit.audit.audit import Audit, audit
-from erasekit.audit.names import AUDITED, ORACLE, ORIGINAL
+from erasekit.audit.names import AUDITED, ORIGINAL, oracle_name
 from erasekit.audit.registry import TESTS
 from erasekit.cache import cached
 from erasekit.data.pairs import Pairs
@@ -187,7 +187,7 @@ class Experiment:
         models = {ORIGINAL: original or self.original, AUDITED: erased}
         oracles = 0 if original else oracles
         for i, oracle in enumerate(self.oracles(oracles)):
-            models[f"{ORACLE}-{i}" if i else ORACLE] = oracle
+            models[oracle_name(i)] = oracle
         return audit(
             models,
             self.task,

@@ -34,3 +34,8 @@ def check_names(names: Sequence[str]) -> tuple[str, ...]:
         if name not in NAMES:
             raise unknown("audit test", name, NAMES)
     return tuple(dict.fromkeys(names))
+
+
+def oracle_name(place: int) -> str:
+    """The name of the oracle of the `place`-th seed: oracle, oracle-1, oracle-2, …"""
+    return f"{ORACLE}-{place}" if place else ORACLE

@@ -108,7 +108,7 @@ def audit_known_answers(
         tests: names of audit tests; all but the costly ones by default.
     """
     from erasekit.audit.known_answers import known_answers
-    from erasekit.audit.names import ORACLE, ORIGINAL
+    from erasekit.audit.names import ORIGINAL, oracle_name
     from erasekit.experiment import Experiment
     from erasekit.models.clip import with_random_weights
 
@@ -118,7 +118,7 @@ def audit_known_answers(
     return known_answers(
         {
             ORIGINAL: experiment.original,
-            **{f"{ORACLE}-{i}" if i else ORACLE: oracle for i, oracle in enumerate(oracles)},
+            **{oracle_name(i): oracle for i, oracle in enumerate(oracles)},
             "itself": experiment.original,
             "random": with_random_weights(experiment.original, settings.seed),
             "another-seed": another,
