@@ -466,6 +466,15 @@ def tutorial(
         list[str] | None,
         typer.Option(metavar="NN", help="One notebook by its number, e.g. 03; repeatable."),
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Notebooks side by side: 2 in smoke, else 1, since seconds are results there.",
+            show_default=False,
+        ),
+    ] = None,
     write_reference: Annotated[
         bool,
         typer.Option(
@@ -487,12 +496,12 @@ def tutorial(
     make_settings(profile)
     if only and write_reference:
         raise UsageError("--write-reference takes every notebook: leave --only out")
-    from erasekit.runs.notebooks import run_tutorial
+    from erasekit.runs.tutorial import run_tutorial
 
     # Given parameters mean that there is nothing to hold the results against, which is
     # what is wanted when they are to become the reference themselves.
     parameters = {"profile": profile} if write_reference else None
-    code = run_tutorial(profile=profile, out=out, only=only, parameters=parameters)
+    code = run_tutorial(profile=profile, out=out, only=only, parameters=parameters, jobs=jobs)
     if write_reference and code == 0:
         from erasekit.runs import reference
 

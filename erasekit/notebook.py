@@ -132,7 +132,7 @@ class Notebook:
     def note_audit(self, audit: Audit) -> None:
         """Record the verdict of each test as ``verdict_test``, and the gravest gap as ``gap_test``.
 
-        Gaps are in points; a test without an oracle has none.
+        Gaps are in points, to the oracles or, without any, to the original.
         """
         from erasekit.plots.audit import audit_verdicts_data
 

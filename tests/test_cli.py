@@ -273,21 +273,22 @@ def test_ctrl_c_anywhere_says_how_to_go_on(
 
 
 def test_tutorial_hands_its_arguments_on_and_its_code_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    from erasekit.runs import notebooks, reference
+    from erasekit.runs import reference, tutorial
 
     seen: list[dict] = []
-    monkeypatch.setattr(notebooks, "run_tutorial", lambda **given: seen.append(given) or 1)
+    monkeypatch.setattr(tutorial, "run_tutorial", lambda **given: seen.append(given) or 1)
     monkeypatch.setattr(reference, "write_reference", lambda *given: seen.append({"to": given}))
-    assert cli.run(["tutorial", "--only", "03", "--only", "05", "--out", "x"]) == 1
+    assert cli.run(["tutorial", "--only", "03", "--only", "05", "--out", "x", "--jobs", "3"]) == 1
     assert seen.pop() == {
         "profile": "default",
         "out": Path("x"),
         "only": ["03", "05"],
         "parameters": None,
+        "jobs": 3,
     }
     assert cli.run(["tutorial", "--profile", "smoke", "--write-reference"]) == 1
     assert len(seen) == 1  # what failed does not become the reference
-    monkeypatch.setattr(notebooks, "run_tutorial", lambda **given: 0)
+    monkeypatch.setattr(tutorial, "run_tutorial", lambda **given: 0)
     assert cli.run(["tutorial", "--profile", "smoke", "--write-reference"]) == 0
     assert seen.pop() == {"to": ("smoke", Path("runs/tutorial"))}
 

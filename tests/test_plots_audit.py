@@ -88,7 +88,7 @@ def made() -> Audit:
     return Audit(
         task={},
         models={},
-        oracles=[],
+        oracles=[{"model": "oracle", "seed": 0}],
         settings={},
         tests=[
             report("prompt_leaks", LESS),
@@ -174,15 +174,19 @@ def test_every_picture_is_drawn_and_says_what_it_must(made: Audit):
         plt.close(figure)
 
 
-def test_an_audit_without_oracles_is_drawn_too(made: Audit):
+def test_an_audit_without_oracles_is_drawn_too_and_says_what_its_gaps_are_to(made: Audit):
     alone = [
-        AuditRow(**{**vars(row), "gap": None, "gap_low": None, "gap_high": None, "margin": None})
+        AuditRow(**{**vars(row), "margin": None})
         for row in made.rows
         if not row.model.startswith("oracle")
     ]
     bare = Audit({}, {}, [], {}, made.tests[:1], alone)
     figures = plots.audit_figures(bare)
     assert set(figures) == {"audit_verdicts", "audit_values_prompt_leaks"}
+    assert "no oracle" in figures["audit_verdicts"].axes[0].get_xlabel()
+    assert "than by the oracle" in plots.audit_verdicts(made).axes[0].get_xlabel()
+    (legend,) = figures["audit_values_prompt_leaks"].legends
+    assert [text.get_text() for text in legend.get_texts()] == ["original", "erased"]
     for figure in figures.values():
         figure.canvas.draw()
         plt.close(figure)

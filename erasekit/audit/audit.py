@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from erasekit.audit.base import AuditTest, Estimate, Measure, Metric, Models, Result, is_oracle
-from erasekit.audit.names import AUDITED, ORIGINAL
+from erasekit.audit.names import AUDITED, ORACLE, ORIGINAL
 from erasekit.audit.registry import TESTS
 from erasekit.audit.verdict import (
     LESS,
@@ -40,8 +40,8 @@ class AuditRow:
 
     Attributes:
         value, low, high: with the 95 % interval over concepts; shares from 0 to 1.
-        gap, gap_low, gap_high: minus the mean of the (other) oracles, 90 % interval; None
-            where there is no oracle.
+        gap, gap_low, gap_high: minus the mean of the (other) oracles, 90 % interval; minus
+            the original where the audit has no oracle; None for what it is held against.
         margin: how far oracles differ among themselves.
         verdict, reason: see `audit.verdict`; None for the oracles themselves.
     """
@@ -131,6 +131,11 @@ class Audit:
         count = {word: list(self.verdicts.values()).count(word) for word in VERDICTS}
         return "; ".join(f"{word} in {n} of {len(self.tests)}" for word, n in count.items() if n)
 
+    @property
+    def reference(self) -> str:
+        """What gaps are taken to: the oracles, or without any the original."""
+        return ORACLE if self.oracles else ORIGINAL
+
     def table(self) -> pd.DataFrame:
         """A line a test: its verdict and its question."""
         return pd.DataFrame(
@@ -201,7 +206,8 @@ def audit(
 
     Args:
         models: ``original`` and the audited model under ``erased``; oracles as ``oracle``,
-            ``oracle-1``, … Without one, every verdict is "cannot tell".
+            ``oracle-1``, … Without one, every verdict is "cannot tell" and gaps are to the
+            original.
         task: what was to be forgotten.
         tests: names of `audit.registry`; all that are not opt-in by default.
         options: by test, what replaces its own defaults.
@@ -269,6 +275,9 @@ def _row(test: AuditTest, metric: Metric, measure: Measure, of: dict[str, Measur
         chance=measure.chance,
         if_original_knows=metric.if_original_knows,
     )
+    # What is only reported may have no oracle where the audit has them: its gap to the original
+    # would be taken for one to the oracles.
+    has_gap = bool(oracles) or (metric.sense != "reported" and measure.model != ORIGINAL)
     is_judged = not is_oracle(measure.model)
     return AuditRow(
         test.name,
@@ -278,9 +287,9 @@ def _row(test: AuditTest, metric: Metric, measure: Measure, of: dict[str, Measur
         measure.estimate.value,
         *measure.estimate.interval,
         measure.estimate.n,
-        judged.gap if oracles else None,
-        judged.low if oracles else None,
-        judged.high if oracles else None,
+        judged.gap if has_gap else None,
+        judged.low if has_gap else None,
+        judged.high if has_gap else None,
         judged.margin,
         judged.word if is_judged else None,
         judged.reason if is_judged else None,
@@ -329,7 +338,7 @@ def report_on(
     """
     own = [row for row in rows if row.model == model and row.verdict]
     # What the original does not know either is no evidence for or against forgetting, and
-    # what is only reported has nothing to be held against.
+    # on what is only reported no verdict rests.
     telling = [
         row
         for row in own

@@ -19,8 +19,8 @@ from erasekit.models.clip import Clip
 Models = Mapping[str, Clip]
 
 #: What a value says. ``remembered``: more than the oracle is too little forgetting, less is
-#: too much. ``kept``: only less than the oracle is a fault. ``reported``: it has no oracle
-#: to be held against, and stands beside the original's.
+#: too much. ``kept``: only less than the oracle is a fault. ``reported``: it
+#: stands beside the original's, and no verdict rests on it.
 Sense = Literal["remembered", "kept", "reported"]
 
 

@@ -117,8 +117,8 @@ def compression(
     Returns:
         by condition (see `CONDITIONS`): ``top1`` of forgotten concepts among all trained
         names, ``similarity`` of their pictures with their own name (−1 to 1), and
-        ``retain_top1``. There is no similarity under a condition that breaks the original,
-        so that no verdict rests on it. Details have ``model``, ``condition``, ``concept``,
+        ``retain_top1``, which is reported only. There is no similarity under a condition
+        that breaks the original, so that no verdict rests on it. Details have ``model``, ``condition``, ``concept``,
         ``top1`` and ``similarity``, a record a forgotten concept.
     """
     world = task.world
@@ -187,12 +187,8 @@ TEST = AuditTest(
             acquits=False,
             unit="cosine",
         ),
-        Metric(
-            "retain_top1",
-            "retained things named right",
-            "kept",
-            if_original_knows=True,
-            acquits=False,
-        ),
+        # How much rounding alone costs differs from seed to seed, and whether the retained
+        # were kept is asked elsewhere: this is to be read, not to judge by.
+        Metric("retain_top1", "retained things named right", "reported"),
     ),
 )

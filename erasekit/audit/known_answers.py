@@ -23,25 +23,60 @@ class Known:
 
     Attributes:
         name: in words.
-        must: a verdict that at least one test gives it.
-        never: verdicts that no test may give it.
+        word: the verdict that it must get in the tests of `tests`.
+        tests: those that have the power to say so in every profile.
+        never: verdicts that no other test may give it.
+        open: tests of which one does not know beforehand what they find.
     """
 
     name: str
-    must: str
+    word: str
+    tests: tuple[str, ...]
     never: tuple[str, ...]
+    open: tuple[str, ...] = ()
 
-    def right(self, verdicts: Sequence[str]) -> bool:
-        """Whether the verdicts of the tests are such as they must be."""
-        return self.must in verdicts and not set(self.never) & set(verdicts)
+    def must(self, test: str) -> str:
+        """What `test` must say of it, in words; empty where anything is right."""
+        if test in self.open:
+            return ""
+        if test in self.tests:
+            return f"must be “{self.word}”"
+        return "never " + " or ".join(f"“{word}”" for word in self.never)
+
+    def right(self, test: str, verdict: str) -> bool:
+        """Whether `test` may give it this verdict."""
+        if test in self.open:
+            return True
+        return verdict == self.word if test in self.tests else verdict not in self.never
 
 
+_NAMING = ("prompt_leaks", "language_leaks", "domain_shift")
 #: By the name under which each is put among the models.
 KNOWN = {
-    "itself": Known("the original itself", LESS, (MORE,)),
-    "random": Known("a model with random weights", MORE, (LESS,)),
-    "another-seed": Known("an oracle of another seed", AS_THE_ORACLE, (LESS, MORE)),
-    "forgetting-alone": Known("erased by forgetting alone", MORE, (LESS,)),
+    "itself": Known(
+        "the original itself",
+        LESS,
+        (*_NAMING, "compression", "relearning", "membership"),
+        never=(MORE,),
+    ),
+    "random": Known(
+        "a model with random weights",
+        MORE,
+        ("domain_shift", "compression", "over_forgetting"),
+        never=(LESS,),
+    ),
+    "another-seed": Known(
+        "an oracle of another seed", AS_THE_ORACLE, (*_NAMING, "over_forgetting"), (LESS, MORE)
+    ),
+    # Forgetting alone parts pictures from names, and each tower keeps its own order: whether
+    # a probe of the texts still tells the forgotten apart is found, not known.
+    "forgetting-alone": Known(
+        "erased by forgetting alone",
+        MORE,
+        ("prompt_leaks", "domain_shift", "compression", "over_forgetting"),
+        never=(LESS,),
+        open=("probes",),
+    ),
 }
 
 
@@ -53,18 +88,26 @@ class KnownAnswers:
 
     @property
     def right(self) -> bool:
-        """Whether it was right about all of them."""
-        return all(KNOWN[name].right(list(said.values())) for name, said in self.verdicts.items())
+        """Whether every verdict is right."""
+        return all(
+            KNOWN[name].right(test, word)
+            for name, said in self.verdicts.items()
+            for test, word in said.items()
+        )
 
     def text(self) -> str:
-        """A paragraph a model, for a terminal."""
+        """A paragraph a model, a line a test, for a terminal."""
         lines = []
         for name, said in self.verdicts.items():
             known = KNOWN[name]
-            right = "right" if known.right(list(said.values())) else "WRONG"
-            never = " or ".join(f"“{word}”" for word in known.never)
-            lines.append(f"{known.name}: {right} (must be “{known.must}” in a test, never {never})")
-            lines += [f"    {TESTS[test].title}: {word}" for test, word in said.items()]
+            lines.append(f"{known.name}:")
+            for test, word in said.items():
+                judged = "right" if known.right(test, word) else "WRONG"
+                must = known.must(test)
+                lines.append(
+                    f"    {TESTS[test].title}: {word} "
+                    + (f"({judged}: {must})" if must else "(not known beforehand)")
+                )
         ending = "right about all" if self.right else "WRONG about some: do not trust this audit"
         return "\n".join([*lines, f"The audit is {ending}."])
 

@@ -14,7 +14,8 @@ The rule, in full:
 - **Less forgotten** (or, below, **over-forgetting**): the gap is beyond the margin and its
   interval excludes zero. A value that guessing would reach is never "less forgotten".
 - For what was to be kept, only a loss counts, and the margin must be at most 25 points.
-- Everything else: **cannot tell**.
+- Everything else: **cannot tell**. Without an oracle that is every verdict; the gap and its
+  interval are then to the original, and say what changed, not whether it is right.
 
 A test is what its gravest value is; it is as the oracle if its metrics are, each by the
 mean over its conditions.
@@ -41,6 +42,7 @@ MORE = "more than the oracle: over-forgetting"
 CANNOT_TELL = "cannot tell"
 VERDICTS = (AS_THE_ORACLE, LESS, MORE, CANNOT_TELL)
 
+NO_ORACLE = "there is no oracle: the gap is to the original, and says only what changed"
 ORIGINAL_DOES_NOT_KNOW = "the original does no better than guessing here"
 
 #: The interval of an equivalence test at 5 % on each side.
@@ -59,7 +61,8 @@ class Verdict:
     Attributes:
         word: one of `VERDICTS`.
         reason: why, in one sentence.
-        gap, low, high: value minus the mean of the oracles', with its 90 % interval.
+        gap, low, high: value minus the mean of the oracles', with its 90 % interval; minus
+            the original's where there is no oracle, NaN where there is neither.
         margin: the oracles' spread; None where there are fewer than two oracles.
     """
 
@@ -108,22 +111,24 @@ def judge(
         chance: what guessing gives.
         if_original_knows: whether the original must do better than guessing first.
     """
-    if not oracles:
-        reason = "there is no oracle: retraining was not possible or left out"
+    references = list(oracles) or ([original] if original is not None else [])
+    if not references:
         nothing = float("nan")
-        return Verdict(CANNOT_TELL, reason, nothing, nothing, nothing, None)
-    middle = float(np.mean([oracle.value for oracle in oracles]))
+        return Verdict(CANNOT_TELL, NO_ORACLE, nothing, nothing, nothing, None)
+    middle = float(np.mean([reference.value for reference in references]))
     gap = own.value - middle
     low, high = interval(
-        own.replicates - np.mean([oracle.replicates for oracle in oracles], axis=0), LEVEL
+        own.replicates - np.mean([reference.replicates for reference in references], axis=0), LEVEL
     )
     margin = margin_of(oracles)
 
     def verdict(word: str, reason: str) -> Verdict:
         return Verdict(word, reason, gap, low, high, margin)
 
+    if not oracles:
+        return verdict(CANNOT_TELL, NO_ORACLE)
     if sense == "reported":
-        return verdict(CANNOT_TELL, "it is shown beside the original's, and has no oracle")
+        return verdict(CANNOT_TELL, "it is shown beside the others, and no verdict rests on it")
     if margin is None:
         return verdict(CANNOT_TELL, "one oracle alone does not show how far oracles differ")
     if if_original_knows and not knows(original, chance):

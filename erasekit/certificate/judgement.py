@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from erasekit.audit.audit import Audit, AuditRow
+from erasekit.audit.names import ORACLE
 from erasekit.certificate.policy import AuditCriterion, Criterion, ScorecardCriterion
 from erasekit.evaluate.scorecard import Row, Scorecard
 
@@ -130,7 +131,7 @@ def _on_audit(criterion: AuditCriterion, audit: Audit | None) -> Judgement:
             f"{criterion.test} has no {criterion.metric}{under} for {criterion.model}"
         )
     if not criterion.verdict_in:
-        return _judged([_audit_bounded(criterion, row) for row in rows])
+        return _judged([_audit_bounded(criterion, audit, row) for row in rows])
     found = [_audit_verdict(criterion, row) for row in rows]
     return _judged(found, "; ".join(dict.fromkeys(row.reason for row in rows if row.reason)))
 
@@ -141,12 +142,12 @@ def _audit_verdict(criterion: AuditCriterion, row: AuditRow) -> Found:
     return Found(row.condition, row.verdict, None, None, row.verdict in criterion.verdict_in)
 
 
-def _audit_bounded(criterion: AuditCriterion, row: AuditRow) -> Found:
+def _audit_bounded(criterion: AuditCriterion, audit: Audit, row: AuditRow) -> Found:
     if criterion.compare == "value":
         return _bounded(criterion, row.condition, [row])
     ends = {"value": row.gap, "low": row.gap_low, "high": row.gap_high}
     number = ends[criterion.use]
-    if number is None:
+    if number is None or audit.reference != ORACLE:
         raise _LackingError(f"{criterion.test} had no oracle to compare with")
     value = _finite(number)
     return Found(row.condition, value, row.gap_low, row.gap_high, _keeps(criterion, value))

@@ -29,6 +29,10 @@ VERDICT_MARKS = {
     AS_THE_ORACLE: Mark("#009E73", "*"),
     CANNOT_TELL: Mark("#8A8F98", "o"),
 }
+_GAP_AXIS = {
+    ORACLE: "← more taken than by the oracle     gap in points     more left →",
+    ORIGINAL: "← less than the original     change in points; no oracle     more →",
+}
 _SHORT = {LESS: "less forgotten", MORE: "over-forgetting"}
 
 
@@ -39,8 +43,8 @@ def _short(verdict: str) -> str:
 def audit_verdicts_data(audit: Audit) -> pd.DataFrame:
     """One value for each test: test, title, what, gap, low, high, margin, verdict.
 
-    Gaps and margins are in points. Of what decides the test's verdict it is the value that
-    lies farthest from the oracles; tests without an oracle have no gap.
+    Gaps and margins are in points, to the audit's `reference`. Of what decides the test's
+    verdict it is the value that lies farthest from it; what has no gap is left empty.
     """
     frame, lines = audit.frame(), []
     for report in audit.tests:
@@ -82,7 +86,8 @@ def audit_verdicts(audit: Audit) -> Figure:
 
     Zero is the mean of the oracles, the grey band how far oracles differ among
     themselves; to the right something is left, to the left too much was taken. Of each
-    test the value that decides its verdict is shown.
+    test the value that decides its verdict is shown. Without an oracle zero is the
+    original, and the picture shows what changed.
     """
     data = audit_verdicts_data(audit)
     figure, axes = plt.subplots(figsize=(WIDTH, 1.5 + 0.62 * len(data)))
@@ -131,7 +136,7 @@ def audit_verdicts(audit: Audit) -> Figure:
     axes.xaxis.set_major_formatter(
         FuncFormatter(lambda x, _: f"{x:+.0f}".replace("-", "−") if x else "0")
     )
-    axes.set_xlabel("← more taken than by the oracle     gap in points     more left →")
+    axes.set_xlabel(_GAP_AXIS[audit.reference])
     return figure
 
 
@@ -174,9 +179,10 @@ def audit_values(audit: Audit, test: str) -> Figure:
         elif declared.unit == "share":
             axes.set_xlim(-0.03, 1.03)
             axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    handles = [_point_handle(name) for name in (ORIGINAL, AUDITED)]
-    handles += [_point_handle(ORACLE), Patch(color=_BAND)]
-    legend_above(figure, handles, [ORIGINAL, AUDITED, "oracles, mean", "oracles, range"], 4)
+    labels = {ORIGINAL: _point_handle(ORIGINAL), AUDITED: _point_handle(AUDITED)}
+    if audit.oracles:
+        labels |= {"oracles, mean": _point_handle(ORACLE), "oracles, range": Patch(color=_BAND)}
+    legend_above(figure, list(labels.values()), list(labels), 4)
     return figure
 
 

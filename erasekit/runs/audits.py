@@ -72,7 +72,7 @@ def audit_model(
         model: see `models.clip.load_clip`.
         settings: give the world and what was to be forgotten.
         original: the model before erasing, where it is not one that erasekit trained. It has
-            no oracle, and its verdicts are "cannot tell": values stand beside the original's.
+            no oracle: gaps are to it, and every verdict is "cannot tell".
 
     Raises:
         UsageError: when there is no such model.

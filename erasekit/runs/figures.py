@@ -54,6 +54,11 @@ def write_figures(
 
 def save_figure(figure: Figure, path: Path) -> Path:
     """Write a figure as PNG, whole or not at all, and close it."""
+    layout = figure.get_layout_engine()
+    if layout is not None:  # once; matplotlib would lay it out and draw it a second time
+        figure.set_dpi(DPI)
+        layout.execute(figure)
+        figure.set_layout_engine("none")
     try:
         return write_whole(path, lambda aside: figure.savefig(aside, dpi=DPI, format="png"))
     finally:

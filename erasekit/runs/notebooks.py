@@ -1,18 +1,19 @@
-"""Run notebooks with papermill: parameters checked first, progress shown, nothing skipped."""
+"""Run a notebook with papermill: parameters checked first, progress told, nothing skipped."""
 
 from __future__ import annotations
 
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from erasekit.errors import ErasekitError, RunError, UsageError, unknown
 from erasekit.runs.parameters import check_parameters
 
-INDEX = "index.html"
 #: How often a line tells that a run goes on where no terminal shows a moving one, in seconds.
 _SIGN_OF_LIFE = 30.0
 
@@ -67,7 +68,7 @@ def run_notebook(
     folder: Path,
     parameters: Mapping[str, Any] | None = None,
     *,
-    place: str = "",
+    tell: Callable[[str], None] | None = None,
 ) -> Path:
     """Run one notebook from beginning to end.
 
@@ -75,7 +76,7 @@ def run_notebook(
         path: the notebook.
         folder: receives the executed notebook, and whatever it records.
         parameters: replace the notebook's own; ``out`` becomes `folder` unless given.
-        place: shown with the progress, such as ``3/8``.
+        tell: is told of each cell that begins; by default progress is shown.
 
     Returns:
         the executed notebook.
@@ -96,24 +97,27 @@ def run_notebook(
     except OSError as error:
         raise RunError(f"cannot write {folder}: {error.strerror or error}") from error
 
+    if tell is None:
+        with Progress(path.stem) as progress:
+            return run_notebook(path, folder, given, tell=progress.tell)
+
     from papermill.exceptions import PapermillExecutionError
 
     executed = folder / path.name
-    with _Progress(f"{place} {path.stem}".strip()) as progress:
-        try:
-            notebook = _execute(path, executed, given, progress)
-        except PapermillExecutionError as error:
-            raise RunError(
-                f"{path.stem} stopped in cell {error.cell_index + 1}: {error.ename}: "
-                f"{_first_line(error.evalue)}. What it did is in {executed}"
-            ) from error
-        except ErasekitError:
-            raise
-        except Exception as error:  # the kernel died, the disk is full, ...
-            raise RunError(
-                f"{path.stem} stopped: {type(error).__name__}: {_first_line(str(error))}. "
-                f"What it did is in {executed}"
-            ) from error
+    try:
+        notebook = _execute(path, executed, given, tell)
+    except PapermillExecutionError as error:
+        raise RunError(
+            f"{path.stem} stopped in cell {error.cell_index + 1}: {error.ename}: "
+            f"{_first_line(error.evalue)}. What it did is in {executed}"
+        ) from error
+    except ErasekitError:
+        raise
+    except Exception as error:  # the kernel died, the disk is full, ...
+        raise RunError(
+            f"{path.stem} stopped: {type(error).__name__}: {_first_line(str(error))}. "
+            f"What it did is in {executed}"
+        ) from error
     skipped = cells_not_run(notebook)
     if skipped:
         raise RunError(
@@ -123,7 +127,9 @@ def run_notebook(
     return executed
 
 
-def _execute(path: Path, executed: Path, parameters: dict[str, Any], progress: _Progress) -> Any:
+def _execute(
+    path: Path, executed: Path, parameters: dict[str, Any], tell: Callable[[str], None]
+) -> Any:
     from papermill import execute_notebook
     from papermill.engines import NBClientEngine, papermill_engines
 
@@ -135,7 +141,7 @@ def _execute(path: Path, executed: Path, parameters: dict[str, Any], progress: _
             cells, start = len(nb_man.nb.cells), nb_man.cell_start
 
             def cell_start(cell: Any, cell_index: int | None = None, **more: Any) -> None:
-                progress.tell(f"cell {(cell_index or 0) + 1} of {cells}")
+                tell(f"cell {(cell_index or 0) + 1} of {cells}")
                 start(cell, cell_index, **more)
 
             nb_man.cell_start = cell_start
@@ -171,28 +177,34 @@ def _first_line(text: str) -> str:
     return (text.strip().splitlines() or ["no reason given"])[0]
 
 
-class _Progress:
-    """Which notebook, which cell, how long: one moving line on a terminal, few lines elsewhere."""
+class Progress:
+    """Which notebook, which cell, how long: a moving line on a terminal, few lines elsewhere.
+
+    Several may be at work at once, each in a thread of its own with a line of its own.
+
+    Attributes:
+        failed: to be set where the notebook stopped; an exception sets it.
+    """
 
     def __init__(self, what: str) -> None:
+        self.failed = False
         self._what, self._cell = what, "starting"
         self._moving = sys.stderr.isatty()
         self._started = time.monotonic()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> Progress:
         if not self._moving:
-            print(f"{self._what}: started", file=sys.stderr, flush=True)
+            self._say(f"{self._what}: started")
         self._thread.start()
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:
         self._done.set()
         self._thread.join()
-        clear = "\r\x1b[2K" if self._moving else ""
-        ending = "done" if kind is None else f"stopped in {self._cell}"
-        print(f"{clear}{self._what}: {ending}, {self._clock}", file=sys.stderr, flush=True)
+        ending = f"stopped in {self._cell}" if self.failed or kind else "done"
+        self._say(f"{self._what}: {ending}, {self._clock}")
 
     def tell(self, cell: str) -> None:
         self._cell = cell
@@ -202,90 +214,19 @@ class _Progress:
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
         return f"{minutes}:{seconds:02d}"
 
+    @staticmethod
+    def _say(line: str) -> None:
+        tqdm.write(line, file=sys.stderr)  # above the moving lines
+        sys.stderr.flush()
+
     def _run(self) -> None:
-        while not self._done.wait(0.5 if self._moving else _SIGN_OF_LIFE):
-            line = f"{self._what}: {self._cell}, {self._clock}"
-            start, end = ("\r\x1b[2K", "") if self._moving else ("", "\n")
-            print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
-
-
-def run_tutorial(
-    profile: str = "default",
-    out: Path = Path("runs/tutorial"),
-    only: Sequence[str] | None = None,
-    parameters: Mapping[str, Any] | None = None,
-) -> int:
-    """Run every notebook in order, render it, and make the page that shows them all.
-
-    Args:
-        profile: default or smoke.
-        out: folder for the executed notebooks, their pages and pictures, the scorecard
-            and ``index.html``; an earlier tutorial there is replaced file by file.
-        only: numbers or names of notebooks; all of them if not given.
-        parameters: for each notebook that declares them.
-
-    Returns:
-        exit code: 0 when every notebook ran and the results are as the reference says.
-        With `only` or `parameters` there is no reference to hold them against.
-
-    Raises:
-        UsageError: for an unknown profile, notebook or parameter; nothing has run then.
-    """
-    from erasekit.settings import make_settings
-
-    make_settings(profile)
-    out, given = Path(out), dict(parameters or {})
-    paths = notebook_paths(only)
-    declared = {path: declared_parameters(path) for path in paths}
-    check_parameters(
-        {k: v for one in declared.values() for k, v in one.items()}, given, "notebooks"
-    )
-    _clear(out, whole=not only)
-
-    rows: list[dict[str, Any]] = []
-    failure = ""
-    for number, path in enumerate(paths, 1):
-        wanted = {"profile": profile, **given}
-        chosen = {name: value for name, value in wanted.items() if name in declared[path]}
-        started = time.monotonic()
-        try:
-            run_notebook(path, out, chosen, place=f"[{number}/{len(paths)}]")
-        except RunError as error:
-            failure = str(error)
-        rows.append(_row(path, out, time.monotonic() - started, failure))
-        if failure:
-            print(f"error: {failure}", file=sys.stderr)
-            break
-    verdict, right = _verdict(profile, out, compare=not (failure or only or given))
-    index = _index(out, rows, failure or verdict)
-    print(index)
-    return 0 if right and not failure else 1
-
-
-def _clear(out: Path, whole: bool) -> None:
-    """Take away what an earlier tutorial made, so that nothing stale is shown as new."""
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file: give a folder to write the tutorial to")
-    if whole:
-        for pattern in ("[0-9][0-9]_*.*", "figures/[0-9][0-9]_*.png", "scorecard.json", INDEX):
-            for path in out.glob(pattern):
-                path.unlink()
-
-
-def _row(path: Path, out: Path, seconds: float, failure: str) -> dict[str, Any]:
-    from erasekit.runs.report import render_notebook
-
-    executed, page = out / path.name, out / f"{path.stem}.html"
-    if executed.is_file():
-        render_notebook(executed, page)
-    return {
-        "name": path.stem,
-        "title": notebook_title(path),
-        "html": page.name if page.is_file() else "",
-        "ipynb": executed.name if executed.is_file() else "",
-        "seconds": round(seconds, 1),
-        "status": "failed" if failure else "completed",
-    }
+        if not self._moving:
+            while not self._done.wait(_SIGN_OF_LIFE):
+                self._say(f"{self._what}: {self._cell}, {self._clock}")
+            return
+        with tqdm(bar_format="{desc}", leave=False, file=sys.stderr) as line:
+            while not self._done.wait(0.5):
+                line.set_description_str(f"{self._what}: {self._cell}, {self._clock}")
 
 
 def notebook_title(path: Path) -> str:
@@ -294,30 +235,3 @@ def notebook_title(path: Path) -> str:
 
     notebook = nbformat.read(path, as_version=4)
     return notebook.cells[0].source.splitlines()[0].lstrip("# ").strip()
-
-
-def _verdict(profile: str, out: Path, compare: bool) -> tuple[str, bool]:
-    if not compare:
-        return "", True
-    from erasekit.runs.reference import compare_with_reference
-
-    try:
-        right, lines = compare_with_reference(profile, out)
-    except RunError as error:  # without a reference the page is still worth having
-        right, lines = False, [str(error)]
-    print("\n".join(lines))
-    return "\n".join(lines), right
-
-
-def _index(out: Path, rows: list[dict[str, Any]], verdict: str) -> Path:
-    from erasekit.evaluate.scorecard import Scorecard
-    from erasekit.runs.report import write_index
-
-    card = out / "scorecard.json"
-    return write_index(
-        out,
-        rows,
-        Scorecard.load(card) if card.is_file() else None,
-        sorted((out / "figures").glob("*.png")),
-        verdict,
-    )

@@ -60,7 +60,8 @@ _CAPTIONS = {
     "the validation split.",
     "compare": "Several runs side by side.",
     "audit_verdicts": "Of each audit test the value that decides its verdict. Zero is the "
-    "mean of the oracles, the grey band how far oracles differ among themselves.",
+    "mean of the oracles, the grey band how far oracles differ among themselves; without an "
+    "oracle, zero is the original.",
     "audit_relearning_curves": "How fast each model relearns the forgotten from a few pairs. The "
     "oracle, which never knew them, sets the pace.",
     "audit_readable_layers": "How well a linear probe reads the forgotten concepts off each layer.",
@@ -198,6 +199,7 @@ def _audited(audit: Audit, pictures: Sequence[Path]) -> dict[str, Any]:
     return {
         "verdict": audit.verdict,
         "oracles": len(audit.oracles),
+        "gap": "gap" if audit.oracles else "gap to the original",
         "tests": tests,
         "figures": _figures(main),
     }

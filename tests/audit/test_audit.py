@@ -107,12 +107,25 @@ def test_what_the_original_does_not_know_is_left_out_of_the_verdict():
     assert "original does no better than guessing" in silent.reason
 
 
-def test_without_oracles_every_verdict_is_cannot_tell():
+def test_without_oracles_gaps_are_to_the_original_and_every_verdict_is_cannot_tell():
     test = a_test(Metric("top1", "top-1", "remembered"))
-    result = Result([measure("original", "top1", 0.9), measure("erased", "top1", 0.9)])
-    report = report_on("erased", test, result, judge_measures(test, result))
+    result = Result([measure("original", "top1", 0.9), measure("erased", "top1", 0.2)])
+    rows = judge_measures(test, result)
+    report = report_on("erased", test, result, rows)
     assert report.verdict == CANNOT_TELL
     assert "no oracle" in report.reason
+    gaps = {row.model: row.gap for row in rows}
+    assert gaps == {"original": None, "erased": pytest.approx(-0.7)}
+
+
+def test_what_is_only_reported_never_has_a_gap_to_the_original_beside_gaps_to_oracles():
+    test = a_test(Metric("top1", "top-1", "remembered"), Metric("index", "index", "reported"))
+    values = dict(zip(MODELS, (0.9, 0.5, 0.1, 0.1, 0.1), strict=True))
+    measures = [measure(m, "top1", v) for m, v in values.items()]
+    measures += [measure(m, "index", 0.5) for m in ("original", "erased")]
+    rows = judge_measures(test, Result(measures))
+    assert {row.gap for row in rows if row.metric == "index"} == {None}
+    assert None not in {row.gap for row in rows if row.metric == "top1"}
 
 
 def test_names_of_oracles():
@@ -192,11 +205,34 @@ def test_shadow_models_are_trained_only_when_asked_for(
     assert asked["train"]["steps"] == tiny_experiment.train_spec.steps
 
 
-def test_known_answers_are_right_only_as_a_whole():
-    good = {"itself": {"a": LESS, "b": AS_THE_ORACLE}, "random": {"a": MORE, "b": CANNOT_TELL}}
+def test_known_answers_are_right_only_if_every_verdict_is():
+    good = {
+        "itself": {"relearning": LESS, "probes": AS_THE_ORACLE, "over_forgetting": LESS},
+        "random": {"over_forgetting": MORE, "probes": CANNOT_TELL},
+        "another-seed": {"prompt_leaks": AS_THE_ORACLE, "probes": CANNOT_TELL},
+        "forgetting-alone": {"over_forgetting": MORE, "probes": LESS},
+    }
     assert KnownAnswers(good).right
-    assert not KnownAnswers({**good, "another-seed": {"a": AS_THE_ORACLE, "b": LESS}}).right
-    assert not KnownAnswers({**good, "forgetting-alone": {"a": CANNOT_TELL}}).right
-    text = KnownAnswers({"itself": {"probes": MORE}}).text()
-    assert "WRONG" in text
-    assert KNOWN["itself"].name in text
+    assert "right about all" in KnownAnswers(good).text()
+    for model, test, wrong in (
+        ("itself", "relearning", CANNOT_TELL),  # it has the power to see that one
+        ("itself", "probes", MORE),
+        ("random", "probes", LESS),
+        ("another-seed", "prompt_leaks", CANNOT_TELL),
+        ("another-seed", "probes", LESS),
+        ("another-seed", "probes", MORE),
+        ("forgetting-alone", "over_forgetting", AS_THE_ORACLE),
+        ("forgetting-alone", "relearning", LESS),
+    ):
+        bad = KnownAnswers({**good, model: {**good[model], test: wrong}})
+        assert not bad.right, (model, test, wrong)
+        (line,) = [line for line in bad.text().splitlines() if "WRONG:" in line]
+        assert TESTS[test].title in line
+        assert wrong in line
+
+
+def test_every_known_answer_is_of_a_test_that_runs():
+    asked = {name for name, test in TESTS.items() if not test.opt_in}
+    for known in KNOWN.values():
+        assert set(known.tests) <= asked
+        assert set(known.open) <= asked - set(known.tests)

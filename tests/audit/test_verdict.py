@@ -119,10 +119,17 @@ def test_what_the_original_does_not_know_says_nothing():
     assert knowing.word == AS_THE_ORACLE
 
 
-def test_without_an_oracle_no_verdict_is_given():
-    verdict = judge(sure(0.5), [], "remembered")
+@pytest.mark.parametrize("sense", ["remembered", "kept", "reported"])
+def test_without_an_oracle_the_gap_is_to_the_original_and_no_verdict_is_given(sense):
+    verdict = judge(unsure(0.5, 0.1), [], sense, original=unsure(0.9, 0.1))
     assert verdict.word == CANNOT_TELL
-    assert "no oracle" in verdict.reason
+    assert "no oracle: the gap is to the original" in verdict.reason
+    # Both estimates waver together here, so that their difference does not.
+    assert [verdict.gap, verdict.low, verdict.high] == pytest.approx([-0.4] * 3)
+    assert verdict.margin is None
+    alone = judge(sure(0.5), [], sense)
+    assert alone.word == CANNOT_TELL
+    assert np.isnan([alone.gap, alone.low, alone.high]).all()
 
 
 @given(

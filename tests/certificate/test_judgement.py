@@ -166,6 +166,11 @@ def test_the_gap_of_an_audit_has_an_interval(use: str, value: float) -> None:
             audit_of(audit_row("upper case", 0.0, CANNOT_TELL, gap=None)),
             "no oracle to compare with",
         ),
+        (  # its gap is to the original, which is not what a policy asks about
+            {**BOUND, "at_most": 1, "compare": "gap"},
+            audit_of(audit_row("upper case", 0.0, CANNOT_TELL, gap=-0.9), oracles=0),
+            "no oracle to compare with",
+        ),
         (
             {**NO_LEAK, "metric": "top1", "model": "oracle"},
             audit_of(audit_row("upper case", 0.0, None, model="oracle")),

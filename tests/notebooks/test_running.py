@@ -77,13 +77,13 @@ def test_runs_with_parameters_in_a_folder_with_braces(tmp_path, capsys):
     folder = tmp_path / "a {b} c"
     folder.mkdir()
     path = write_notebook(folder / "book.ipynb", PARAMETERS, "print(steps * 2)", "out")
-    executed = run_notebook(path, folder / "out", {"steps": 21}, place="[1/1]")
+    executed = run_notebook(path, folder / "out", {"steps": 21})
     cells = read(executed).cells
     assert cells[2].outputs[0].text == "42\n"
     assert str(folder / "out") in cells[3].outputs[0].data["text/plain"]
     told = capsys.readouterr().err
-    assert "[1/1] book: started" in told
-    assert "[1/1] book: done, 0:0" in told
+    assert "book: started" in told
+    assert "book: done, 0:0" in told
 
 
 @pytest.mark.slow
@@ -138,13 +138,29 @@ class _Terminal(io.StringIO):
 def test_a_terminal_shows_notebook_cell_and_time_on_one_line(monkeypatch):
     terminal = _Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with runner._Progress("[2/8] book") as progress:
+    with runner.Progress("[2/8] book") as progress:
         progress.tell("cell 3 of 9")
         progress._done.wait(1.2)
     shown = terminal.getvalue()
     assert "[2/8] book: cell 3 of 9, 0:0" in shown
     assert shown.count("\n") == 1
     assert shown.endswith("[2/8] book: done, 0:01\n")
+
+
+def test_a_terminal_shows_a_line_for_each_of_several(monkeypatch):
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with runner.Progress("one") as one, runner.Progress("two") as two:
+        one.tell("cell 1 of 2")
+        two.tell("cell 2 of 3")
+        one._done.wait(1.2)
+        two.failed = True
+    shown = terminal.getvalue()
+    assert "one: cell 1 of 2, 0:0" in shown
+    assert "two: cell 2 of 3, 0:0" in shown
+    last = [line.rsplit("\r", 1)[-1] for line in shown.strip("\r").split("\n")]
+    assert any(line.endswith("two: stopped in cell 2 of 3, 0:01") for line in last)
+    assert any(line.endswith("one: done, 0:01") for line in last)
 
 
 def test_only_names_notebooks_by_number_or_name():
@@ -154,80 +170,6 @@ def test_only_names_notebooks_by_number_or_name():
     ]
     with pytest.raises(UsageError, match="did you mean '03_forgetting'"):
         runner.notebook_paths(["03_forgeting"])
-
-
-@pytest.fixture
-def two_notebooks(tmp_path, monkeypatch):
-    """A tutorial of two small notebooks, of which the second can be made to fail."""
-    folder = tmp_path / "books"
-    folder.mkdir()
-    text = "profile: str = 'default'  # set\nfail: bool = False  # stumble\nout: str = ''  # folder"
-    for name in ("00_one", "01_two"):
-        write_notebook(folder / f"{name}.ipynb", text, f"assert not (fail and {name[1]})", "7")
-        book = read(folder / f"{name}.ipynb")
-        import nbformat
-        from nbformat.v4 import new_markdown_cell
-
-        book.cells.insert(0, new_markdown_cell(f"# Is this {name}?"))
-        nbformat.write(book, folder / f"{name}.ipynb")
-    monkeypatch.setattr(runner, "notebooks_folder", lambda: folder)
-    return tmp_path / "tutorial"
-
-
-@pytest.mark.slow
-def test_the_tutorial_runs_all_and_prints_the_index_last(two_notebooks, capsys, monkeypatch):
-    from erasekit.runs import reference
-
-    monkeypatch.setattr(
-        reference, "compare_with_reference", lambda profile, folder: (True, [f"{profile} is fine"])
-    )
-    assert runner.run_tutorial("smoke", two_notebooks) == 0
-    printed = capsys.readouterr().out.strip().splitlines()
-    assert printed == ["smoke is fine", str(two_notebooks / "index.html")]
-    page = (two_notebooks / "index.html").read_text(encoding="utf-8")
-    for name in ("00_one", "01_two"):
-        assert f"{name}.html" in page
-        assert f"Is this {name}?" in page
-        assert (two_notebooks / f"{name}.html").is_file()
-    assert read(two_notebooks / "01_two.ipynb").metadata.papermill.parameters.profile == "smoke"
-
-
-@pytest.mark.slow
-def test_a_tutorial_worse_than_its_reference_fails(two_notebooks, monkeypatch):
-    from erasekit.runs import reference
-
-    monkeypatch.setattr(
-        reference, "compare_with_reference", lambda profile, folder: (False, ["worse"])
-    )
-    assert runner.run_tutorial("smoke", two_notebooks) == 1
-
-
-@pytest.mark.slow
-def test_a_failing_notebook_stops_the_tutorial_and_keeps_what_was_made(two_notebooks, capsys):
-    assert runner.run_tutorial("smoke", two_notebooks, parameters={"fail": True}) == 1
-    captured = capsys.readouterr()
-    assert "error: 01_two stopped in cell" in captured.err
-    assert "AssertionError" in captured.err
-    assert (two_notebooks / "00_one.html").is_file()
-    assert captured.out.strip().endswith("index.html")
-
-
-def test_the_tutorial_refuses_before_it_runs(two_notebooks, tmp_path):
-    with pytest.raises(UsageError, match="did you mean 'fail'"):
-        runner.run_tutorial("smoke", two_notebooks, parameters={"fial": True})
-    with pytest.raises(UsageError, match="unknown profile"):
-        runner.run_tutorial("smoky", two_notebooks)
-    two_notebooks.write_text("")
-    with pytest.raises(UsageError, match="is a file"):
-        runner.run_tutorial("smoke", two_notebooks)
-
-
-def test_what_an_earlier_tutorial_made_is_taken_away_and_nothing_else(tmp_path):
-    for name in ("03_old.html", "scorecard.json", "figures/03_old-x.png", "notes.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("x")
-    runner._clear(tmp_path, whole=True)
-    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["notes.txt"]
 
 
 def test_without_its_checkout_the_notebooks_are_not_found(tmp_path, monkeypatch):

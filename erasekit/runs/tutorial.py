@@ -1,0 +1,198 @@
+"""The whole tutorial: every notebook in order, rendered, and the page that shows them all."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from erasekit.errors import RunError, UsageError
+from erasekit.runs.notebooks import (
+    Progress,
+    declared_parameters,
+    notebook_paths,
+    notebook_title,
+    run_notebook,
+)
+from erasekit.runs.parameters import check_parameters
+
+INDEX = "index.html"
+
+
+def run_tutorial(
+    profile: str = "default",
+    out: Path = Path("runs/tutorial"),
+    only: Sequence[str] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    jobs: int | None = None,
+) -> int:
+    """Run every notebook in order, render it, and make the page that shows them all.
+
+    Args:
+        profile: default or smoke.
+        out: folder for the executed notebooks, their pages and pictures, the scorecard
+            and ``index.html``; an earlier tutorial there is replaced file by file.
+        only: numbers or names of notebooks; all of them if not given.
+        parameters: for each notebook that declares them.
+        jobs: how many notebooks run at once. By default two in smoke, whose notebooks mostly
+            start and import, and one elsewhere, where the seconds that they state are results.
+
+    Returns:
+        exit code: 0 when every notebook ran and the results are as the reference says.
+        With `only` or `parameters` there is no reference to hold them against.
+
+    Raises:
+        UsageError: for an unknown profile, notebook or parameter; nothing has run then.
+    """
+    from erasekit.settings import make_settings
+
+    make_settings(profile)
+    out, given = Path(out), dict(parameters or {})
+    if jobs is None:
+        jobs = 2 if profile == "smoke" else 1
+    paths = notebook_paths(only)
+    declared = {path: declared_parameters(path) for path in paths}
+    check_parameters(
+        {k: v for one in declared.values() for k, v in one.items()}, given, "notebooks"
+    )
+    _clear(out, whole=not only)
+    wanted = {"profile": profile, **given}
+    rows = _run_all(
+        {path: {k: v for k, v in wanted.items() if k in declared[path]} for path in paths},
+        out,
+        jobs,
+    )
+    failure = next((row["failure"] for row in rows if row["failure"]), "")
+    verdict, right = _verdict(profile, out, compare=not (failure or only or given))
+    index = _index(out, rows, failure or verdict)
+    print(index)
+    return 0 if right and not failure else 1
+
+
+def _clear(out: Path, whole: bool) -> None:
+    """Take away what an earlier tutorial made, so that nothing stale is shown as new."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file: give a folder to write the tutorial to")
+    if whole:
+        for pattern in ("[0-9][0-9]_*.*", "figures/[0-9][0-9]_*.png", "scorecard.json", INDEX):
+            for path in out.glob(pattern):
+                path.unlink()
+
+
+def _run_all(
+    parameters: Mapping[Path, Mapping[str, Any]], out: Path, jobs: int
+) -> list[dict[str, Any]]:
+    """Run the notebooks, `jobs` at once; after one failed, no other begins."""
+    failed = threading.Event()
+
+    def one(number: int, path: Path) -> dict[str, Any] | None:
+        if failed.is_set():
+            return None
+        run = _run if jobs == 1 else _run_in_a_process
+        with Progress(f"[{number}/{len(parameters)}] {path.stem}") as progress:
+            row = run(path, out, parameters[path], progress.tell)
+            progress.failed = bool(row["failure"])
+        if row["failure"]:
+            failed.set()
+            print(f"error: {row['failure']}", file=sys.stderr)
+        return row
+
+    numbers = range(1, len(parameters) + 1)
+    if jobs == 1:  # in the main thread, where Ctrl-C reaches papermill
+        rows = list(map(one, numbers, parameters))
+    else:
+        with ThreadPoolExecutor(jobs) as pool:
+            try:
+                rows = list(pool.map(one, numbers, parameters))
+            except BaseException:
+                failed.set()
+                for process in multiprocessing.active_children():
+                    process.terminate()  # papermill takes its kernel down with it
+                raise
+    return [row for row in rows if row]
+
+
+def _run(path: Path, out: Path, parameters: Mapping[str, Any], tell: Any) -> dict[str, Any]:
+    """Run and render one notebook; its row on the index page."""
+    from erasekit.runs.report import render_notebook
+
+    started, failure = time.monotonic(), ""
+    try:
+        run_notebook(path, out, parameters, tell=tell)
+    except RunError as error:
+        failure = str(error)
+    executed, page = out / path.name, out / f"{path.stem}.html"
+    if executed.is_file():
+        render_notebook(executed, page)
+    return {
+        "name": path.stem,
+        "title": notebook_title(path),
+        "html": page.name if page.is_file() else "",
+        "ipynb": executed.name if executed.is_file() else "",
+        "seconds": round(time.monotonic() - started, 1),
+        "status": "failed" if failure else "completed",
+        "failure": failure,
+    }
+
+
+def _run_in_a_process(
+    path: Path, out: Path, parameters: Mapping[str, Any], tell: Any
+) -> dict[str, Any]:
+    """The same in a process of its own: papermill wants a main thread for itself."""
+    context = multiprocessing.get_context("spawn")
+    receive, send = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(send, path, out, parameters), daemon=True)
+    process.start()
+    send.close()
+    row: dict[str, Any] | None = None
+    with suppress(EOFError):
+        while row is None:
+            told = receive.recv()
+            if isinstance(told, str):
+                tell(told)
+            else:
+                row = told
+    process.join()
+    if row is None:
+        failure = f"{path.stem} stopped: its process ended with code {process.exitcode}"
+        row = {"name": path.stem, "title": notebook_title(path), "html": "", "ipynb": ""}
+        row |= {"seconds": 0.0, "status": "failed", "failure": failure}
+    return row
+
+
+def _child(send: Connection, path: Path, out: Path, parameters: Mapping[str, Any]) -> None:
+    send.send(_run(path, out, parameters, send.send))
+
+
+def _verdict(profile: str, out: Path, compare: bool) -> tuple[str, bool]:
+    if not compare:
+        return "", True
+    from erasekit.runs.reference import compare_with_reference
+
+    try:
+        right, lines = compare_with_reference(profile, out)
+    except RunError as error:  # without a reference the page is still worth having
+        right, lines = False, [str(error)]
+    print("\n".join(lines))
+    return "\n".join(lines), right
+
+
+def _index(out: Path, rows: list[dict[str, Any]], verdict: str) -> Path:
+    from erasekit.evaluate.scorecard import Scorecard
+    from erasekit.runs.report import write_index
+
+    card = out / "scorecard.json"
+    return write_index(
+        out,
+        rows,
+        Scorecard.load(card) if card.is_file() else None,
+        sorted((out / "figures").glob("*.png")),
+        verdict,
+    )
