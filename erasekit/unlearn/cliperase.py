@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from erasekit.models.contrastive import info_nce
-from erasekit.unlearn.losses import kl_divergence
+from erasekit.unlearn.losses import contrastive, kl_divergence, weighted
 from erasekit.unlearn.method import Features, Method, Prompts
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def forgetting_loss(forget: Features, product: Product = "cosine", scaled: bool 
 
 def retention_loss(retain: Features) -> Tensor:
     """L_RM: CLIP's symmetric contrastive loss over the retain pairs, a scalar."""
-    return info_nce(retain.image_unit, retain.text_unit, retain.scale)
+    return contrastive(retain)
 
 
 def consistency_loss(
@@ -110,16 +109,16 @@ class CLIPErase(Method):
         self, forget: Features | None, retain: Features, prompts: Prompts | None
     ) -> dict[str, Tensor]:
         assert forget is not None
-        # A module of weight 0 is left out, not computed and multiplied away.
-        terms: dict[str, Tensor] = {}
-        if self.forgetting:
-            terms["forgetting"] = self.forgetting * forgetting_loss(
-                forget, self.product, self.scaled
-            )
-        if self.retention:
-            terms["retention"] = self.retention * retention_loss(retain)
-        if self.consistency:
-            terms["consistency"] = self.consistency * consistency_loss(
-                retain, prompts, self.unimodal, self.temperature
-            )
-        return terms
+        return weighted(
+            (
+                "forgetting",
+                self.forgetting,
+                lambda: forgetting_loss(forget, self.product, self.scaled),
+            ),
+            ("retention", self.retention, lambda: retention_loss(retain)),
+            (
+                "consistency",
+                self.consistency,
+                lambda: consistency_loss(retain, prompts, self.unimodal, self.temperature),
+            ),
+        )

@@ -4,12 +4,16 @@ A method gives a loss; everything else is here. The original model is copied, ne
 changed. Batch statistics stay frozen while erasing, so that a pair's features do not
 depend on which other pairs are in its batch; forget and retain pairs therefore go
 through the towers together, and the original's features of a pair are computed once.
+
+An erasure has three parts: the method's mask on the weights, the steps, and what the
+method does in closed form at the end. Most methods have the second one alone.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +22,28 @@ from torch import Tensor
 
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
-from erasekit.device import autocast
+from erasekit.errors import RunError
 from erasekit.files import sha256_json
-from erasekit.loop import run_loop
+from erasekit.loop import LoopResult, run_loop
 from erasekit.models.batches import plan_batches
 from erasekit.models.clip import Clip
-from erasekit.models.zero_shot import concept_features, hits
+from erasekit.models.zero_shot import concept_features
+from erasekit.unlearn.look import Look, encode
+from erasekit.unlearn.mask import WeightMask
 from erasekit.unlearn.method import Features, Method, Prompts
 from erasekit.unlearn.spec import EraseSpec
 
 
 @dataclass(frozen=True)
 class Erasure:
-    """An erased model and how it came about."""
+    """An erased model and how it came about.
+
+    Attributes:
+        history: one row a step; of a method that takes none, one row with the validation
+            top-1 that it ended at.
+        seconds: of everything that the method itself did: mask, steps, closed form.
+        steps: how many were taken.
+    """
 
     model: Clip
     method: str
@@ -97,14 +110,62 @@ def erase(
         checkpoint: file that an interrupted erasure is resumed from.
 
     Raises:
-        RunError: when a loss or gradient is not finite.
+        RunError: when a loss, a gradient or a weight is not finite, or a mask does not fit.
         UsageError: when the retain set has too few different pairs for its batch.
     """
     spec = spec or EraseSpec()
     erased = original.copy()
     model = erased.model.eval().requires_grad_(True)
-    device = erased.device
-    frozen = frozen or FrozenFeatures(original, task.retain)
+    look = Look(erased, original, task, spec, method.picture_noise())
+    seconds = -time.perf_counter()
+    moves = method.mask(look)
+    mask = None if moves is None else WeightMask(model, moves, method.name)
+    seconds += time.perf_counter()
+    result = LoopResult()
+    if method.trains:
+        frozen = frozen or FrozenFeatures(original, task.retain)
+        result = _train(
+            original, erased, task, method, spec, look, mask, frozen, checkpoint, progress
+        )
+    if mask is not None:
+        mask.release()
+    seconds -= time.perf_counter()
+    with torch.no_grad():
+        method.finish(look)
+    seconds += time.perf_counter()
+    for name, weight in look.weights.items():
+        if not weight.isfinite().all():
+            raise RunError(
+                f"{method.name} left weights in '{name}' that are not finite: "
+                "give it gentler options"
+            )
+    model.requires_grad_(False)
+    return Erasure(
+        erased,
+        method.name,
+        asdict(method),  # type: ignore[call-overload]
+        spec,
+        result.history if method.trains else [{"step": 0, **look.validation()}],
+        result.seconds + seconds,
+        result.steps,
+    )
+
+
+def _train(
+    original: Clip,
+    erased: Clip,
+    task: ErasureTask,
+    method: Method,
+    spec: EraseSpec,
+    look: Look,
+    mask: WeightMask | None,
+    frozen: FrozenFeatures,
+    checkpoint: Path | None,
+    progress: bool,
+) -> LoopResult:
+    """The steps of an erasure, on `erased`."""
+    model, device = erased.model, erased.device
+    moving = [p for p in model.parameters() if p.requires_grad]
     frozen_forget = FrozenFeatures(original, task.forget)
 
     retain_plan = plan_batches(
@@ -121,6 +182,8 @@ def erase(
     original_scale = original.model.logit_scale.detach().exp()
     prompts = Prompts(_retained_prompts(original, task).to(device))
 
+    noise = method.picture_noise() if method.needs_forget else 0.0
+
     forget_tokens = original.tokenizer(list(task.forget.captions)).to(device)
     retain_tokens = original.tokenizer(list(task.retain.captions)).to(device)
 
@@ -133,35 +196,47 @@ def erase(
             n = len(chosen)
             images = torch.cat([task.forget.images[chosen], images])
             tokens = torch.cat([forget_tokens[chosen], tokens])
-        with autocast(device, spec.precision):
-            image = model.encode_image(erased.preprocess(images))
-            text = model.encode_text(tokens)
-        image, text, scale = image.float(), text.float(), model.logit_scale.exp()
+        both = encode(
+            erased,
+            images,
+            tokens,
+            spec.precision,
+            noise=noise,
+            noised=n,
+            key=(spec.seed, step),
+        )
         none = (None, None)
         before = frozen.at(rows) if method.needs_original else none
-        retain = Features(image[n:], text[n:], scale, *before, original_scale)
+        retain = Features(both.image[n:], both.text[n:], both.scale, *before, original_scale)
         forget = None
         if forget_plan is not None:
             before = frozen_forget.at(forget_plan[step]) if method.needs_original_forget else none
-            forget = Features(image[:n], text[:n], scale, *before, original_scale)
-        return method.loss(forget, retain, prompts)
-
-    watch = _Validation(erased, task)
+            forget = replace(
+                both,
+                image=both.image[:n],
+                text=both.text[:n],
+                original_image=before[0],
+                original_text=before[1],
+                original_scale=original_scale,
+            )
+        terms = method.loss(forget, retain, prompts)
+        return _weighed(method, terms, moving) if method.weighs_gradients else terms
 
     def stop(history: list[dict[str, float]]) -> bool:
-        history[-1].update(watch.look())
+        history[-1].update(look.validation())
         checks = [row["validation_forget"] for row in history if "validation_forget" in row]
         return len(checks) > 1 and max(checks[-2:]) <= spec.stop_at
 
-    result = run_loop(
+    return run_loop(
         model,
-        torch.optim.Adam(model.parameters(), lr=spec.learning_rate, betas=(0.9, 0.98), fused=True),
+        torch.optim.Adam(moving, lr=spec.learning_rate, betas=(0.9, 0.98), fused=True),
         loss,
         steps=spec.steps,
         label=f"erasing with {method.name}",
         learning_rate=lambda step: (
             spec.learning_rate * 0.5 * (1 + math.cos(math.pi * step / spec.steps))
         ),
+        after_step=None if mask is None else mask.hold,
         stop=stop if method.needs_forget and spec.stop_at >= 0 else None,
         stop_every=spec.check_every,
         checkpoint=checkpoint,
@@ -177,16 +252,22 @@ def erase(
         ),
         progress=progress,
     )
-    model.requires_grad_(False)
-    return Erasure(
-        erased,
-        method.name,
-        asdict(method),  # type: ignore[call-overload]
-        spec,
-        result.history,
-        result.seconds,
-        result.steps,
-    )
+
+
+def _weighed(method: Method, terms: dict[str, Tensor], weights: list) -> dict[str, Tensor]:
+    gradients = {
+        name: torch.cat(
+            [
+                gradient.flatten()
+                for gradient in torch.autograd.grad(
+                    term, weights, retain_graph=True, allow_unused=True, materialize_grads=True
+                )
+            ]
+        )
+        for name, term in terms.items()
+    }
+    factors = method.weigh(gradients)
+    return {name: factors[name] * term for name, term in terms.items()}
 
 
 def _plan_forget(task: ErasureTask, method: Method, spec: EraseSpec) -> np.ndarray | None:
@@ -204,27 +285,3 @@ def _plan_forget(task: ErasureTask, method: Method, spec: EraseSpec) -> np.ndarr
 
 def _retained_prompts(original: Clip, task: ErasureTask) -> Tensor:
     return concept_features(original, [task.world.concept(i) for i in task.retained])
-
-
-class _Validation:
-    """Top-1 on validation singles of the forgotten and the retained concepts."""
-
-    def __init__(self, clip: Clip, task: ErasureTask) -> None:
-        self._clip, self._task = clip, task
-        singles = task.world.pairs("validation").singles
-        trained = set(task.world.trained)
-        self._pairs = singles.where(lambda concepts: concepts[0] in trained)
-        labels = self._pairs.labels()
-        rows = {concept: row for row, concept in enumerate(task.world.trained)}
-        self._labels = [rows[label] for label in labels]
-        self._forget = torch.from_numpy(np.isin(labels, task.forgotten))
-
-    def look(self) -> dict[str, float]:
-        candidates = concept_features(
-            self._clip, [self._task.world.concept(i) for i in self._task.world.trained]
-        )
-        right = hits(self._clip.encode_images(self._pairs.images), candidates, self._labels)
-        return {
-            "validation_forget": float(right[self._forget].mean()),
-            "validation_retain": float(right[~self._forget].mean()),
-        }

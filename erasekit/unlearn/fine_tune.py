@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from erasekit.models.contrastive import info_nce
+from erasekit.unlearn.losses import contrastive
 from erasekit.unlearn.method import Features, Method, Prompts
 
 if TYPE_CHECKING:
@@ -29,4 +29,4 @@ class FineTune(Method):
     def loss(
         self, forget: Features | None, retain: Features, prompts: Prompts | None
     ) -> dict[str, Tensor]:
-        return {"retention": info_nce(retain.image_unit, retain.text_unit, retain.scale)}
+        return {"retention": contrastive(retain)}

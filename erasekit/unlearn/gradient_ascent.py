@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from erasekit.models.contrastive import info_nce
+from erasekit.unlearn.losses import contrastive
 from erasekit.unlearn.method import Features, Method, Prompts
 
 if TYPE_CHECKING:
@@ -29,4 +29,4 @@ class GradientAscent(Method):
         self, forget: Features | None, retain: Features, prompts: Prompts | None
     ) -> dict[str, Tensor]:
         assert forget is not None
-        return {"forgetting": -info_nce(forget.image_unit, forget.text_unit, forget.scale)}
+        return {"forgetting": -contrastive(forget)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from erasekit.models.contrastive import info_nce
+from erasekit.unlearn.losses import contrastive, weighted
 from erasekit.unlearn.method import Features, Method, Prompts
 
 if TYPE_CHECKING:
@@ -29,13 +29,7 @@ class GradientDifference(Method):
         self, forget: Features | None, retain: Features, prompts: Prompts | None
     ) -> dict[str, Tensor]:
         assert forget is not None
-        terms: dict[str, Tensor] = {}
-        if self.forgetting:
-            terms["forgetting"] = -self.forgetting * info_nce(
-                forget.image_unit, forget.text_unit, forget.scale
-            )
-        if self.retention:
-            terms["retention"] = self.retention * info_nce(
-                retain.image_unit, retain.text_unit, retain.scale
-            )
-        return terms
+        return weighted(
+            ("forgetting", -self.forgetting, lambda: contrastive(forget)),
+            ("retention", self.retention, lambda: contrastive(retain)),
+        )

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from erasekit.models.contrastive import info_nce
-from erasekit.unlearn.losses import drift
+from erasekit.unlearn.losses import contrastive, drift, weighted
 from erasekit.unlearn.method import Features, Method, Prompts
 
 if TYPE_CHECKING:
@@ -35,11 +34,7 @@ class KLMinimization(Method):
         self, forget: Features | None, retain: Features, prompts: Prompts | None
     ) -> dict[str, Tensor]:
         assert forget is not None
-        terms: dict[str, Tensor] = {}
-        if self.forgetting:
-            terms["forgetting"] = -self.forgetting * info_nce(
-                forget.image_unit, forget.text_unit, forget.scale
-            )
-        if self.retention:
-            terms["retention"] = self.retention * drift(retain)
-        return terms
+        return weighted(
+            ("forgetting", -self.forgetting, lambda: contrastive(forget)),
+            ("retention", self.retention, lambda: drift(retain)),
+        )

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from erasekit.models.contrastive import info_nce
 from erasekit.unlearn.method import Features
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def weighted(*terms: tuple[str, float, Callable[[], Tensor]]) -> dict[str, Tensor]:
+    """Each named loss times its weight; one of weight 0 is left out, not computed."""
+    return {name: weight * loss() for name, weight, loss in terms if weight}
+
+
+def contrastive(pairs: Features) -> Tensor:
+    """CLIP's symmetric contrastive loss over the pairs, a scalar."""
+    return info_nce(pairs.image_unit, pairs.text_unit, pairs.scale)
 
 
 def kl_divergence(original_logits: Tensor, logits: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ from erasekit.errors import UsageError, unknown
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from erasekit.unlearn.look import Look
+
 
 @dataclass(frozen=True)
 class Features:
@@ -28,6 +30,9 @@ class Features:
             (n, d); None for a method that does not need the original.
         scale: the model's logit scale, exponentiated.
         original_scale: the original's.
+        noised_image: as `image`, of the pictures with noise on them; None unless the method
+            asks for it (`Method.picture_noise`).
+        noise_norm: length of each picture's noise, shape (n,).
     """
 
     image: Tensor
@@ -36,6 +41,8 @@ class Features:
     original_image: Tensor | None = None
     original_text: Tensor | None = None
     original_scale: Tensor | None = None
+    noised_image: Tensor | None = None
+    noise_norm: Tensor | None = None
 
     @property
     def image_unit(self) -> Tensor:
@@ -61,7 +68,9 @@ class Method:
     """Base of every method: a frozen dataclass of options with a `loss`.
 
     A subclass names itself, states its `source`, and returns from `loss` its terms
-    with their weights applied; the engine adds them up and does all else.
+    with their weights applied; the engine adds them up and does all else. What a loss
+    cannot say is a hook: which weights may move, how terms are weighed, what is done to
+    the weights in closed form. Each does nothing unless a method defines it.
     """
 
     name: ClassVar[str]
@@ -75,12 +84,38 @@ class Method:
     needs_forget: ClassVar[bool] = True
     #: Whether its loss takes other forget pairs as negatives: no concept set twice in a batch.
     contrasts_forget: ClassVar[bool] = False
+    #: Whether it takes steps; without, its `finish` is all it does, and it has no loss.
+    trains: ClassVar[bool] = True
+    #: Whether `weigh` is asked for the weights of the terms at every step.
+    weighs_gradients: ClassVar[bool] = False
 
     def loss(
         self, forget: Features | None, retain: Features, prompts: Prompts | None
     ) -> dict[str, Tensor]:
         """The named terms of one step, weights applied."""
         raise NotImplementedError
+
+    def mask(self, look: Look) -> dict[str, Tensor] | None:
+        """By parameter name, true where a weight may move; asked before the first step.
+
+        A parameter that is left out stays whole. What stays is bit-identical to the
+        original. None: all may move.
+        """
+        return None
+
+    def weigh(self, gradients: dict[str, Tensor]) -> dict[str, float]:
+        """A weight for each term of `loss`, from its gradient over all weights, flat."""
+        return dict.fromkeys(gradients, 1.0)
+
+    def finish(self, look: Look) -> None:
+        """Change `look.weights` in place, in closed form, after the last step."""
+
+    def picture_noise(self) -> float:
+        """Deviation of the noise under which forget pictures are encoded a second time.
+
+        It is drawn from the seed and the step's number. 0: none is.
+        """
+        return 0.0
 
     @classmethod
     def option_types(cls) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from erasekit.errors import UsageError
-from erasekit.models.contrastive import info_nce
-from erasekit.unlearn.losses import pair_nll
+from erasekit.unlearn.losses import contrastive, pair_nll, weighted
 from erasekit.unlearn.method import Features, Method, Prompts
 
 if TYPE_CHECKING:
@@ -46,19 +45,19 @@ class NPO(Method):
         self, forget: Features | None, retain: Features, prompts: Prompts | None
     ) -> dict[str, Tensor]:
         assert forget is not None
-        assert forget.original_image is not None and forget.original_text is not None
-        assert forget.original_scale is not None
-        terms: dict[str, Tensor] = {}
-        if self.forgetting:
-            now = pair_nll(forget.image_unit, forget.text_unit, forget.scale)
-            before = pair_nll(forget.original_image, forget.original_text, forget.original_scale)
-            worse = self.beta * (now - before)
-            terms["forgetting"] = -self.forgetting * 2 / self.beta * _log_sigmoid(worse).mean()
-        if self.retention:
-            terms["retention"] = self.retention * info_nce(
-                retain.image_unit, retain.text_unit, retain.scale
-            )
-        return terms
+        return weighted(
+            ("forgetting", self.forgetting, lambda: preference_loss(forget, self.beta)),
+            ("retention", self.retention, lambda: contrastive(retain)),
+        )
+
+
+def preference_loss(forget: Features, beta: float) -> Tensor:
+    """−(2/β) log σ(β (NLL_u − NLL_o)), the mean over the forget pairs."""
+    assert forget.original_image is not None and forget.original_text is not None
+    assert forget.original_scale is not None
+    now = pair_nll(forget.image_unit, forget.text_unit, forget.scale)
+    before = pair_nll(forget.original_image, forget.original_text, forget.original_scale)
+    return -2 / beta * _log_sigmoid(beta * (now - before)).mean()
 
 
 def _log_sigmoid(x: Tensor) -> Tensor:

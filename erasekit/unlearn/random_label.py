@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from erasekit.models.contrastive import info_nce
+from erasekit.unlearn.losses import contrastive, weighted
 from erasekit.unlearn.method import Features, Method, Prompts
 
 if TYPE_CHECKING:
@@ -31,14 +31,10 @@ class RandomLabel(Method):
         self, forget: Features | None, retain: Features, prompts: Prompts | None
     ) -> dict[str, Tensor]:
         assert forget is not None
-        terms: dict[str, Tensor] = {}
-        if self.forgetting:
-            terms["forgetting"] = self.forgetting * wrong_caption_loss(forget, retain)
-        if self.retention:
-            terms["retention"] = self.retention * info_nce(
-                retain.image_unit, retain.text_unit, retain.scale
-            )
-        return terms
+        return weighted(
+            ("forgetting", self.forgetting, lambda: wrong_caption_loss(forget, retain)),
+            ("retention", self.retention, lambda: contrastive(retain)),
+        )
 
 
 def wrong_caption_loss(forget: Features, retain: Features) -> Tensor:

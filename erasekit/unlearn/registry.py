@@ -10,11 +10,18 @@ from erasekit.unlearn.fine_tune import FineTune
 from erasekit.unlearn.gradient_ascent import GradientAscent
 from erasekit.unlearn.gradient_difference import GradientDifference
 from erasekit.unlearn.kl_minimization import KLMinimization
+from erasekit.unlearn.lip import Lip
 from erasekit.unlearn.method import Method
 from erasekit.unlearn.multidelete import MultiDelete
+from erasekit.unlearn.munba import MUNBa
 from erasekit.unlearn.npo import NPO
+from erasekit.unlearn.null_space import NullSpace
 from erasekit.unlearn.random_label import RandomLabel
+from erasekit.unlearn.salun import SalUn
 from erasekit.unlearn.scrub import SCRUB
+from erasekit.unlearn.slug import SLUG
+from erasekit.unlearn.ssd import SSD
+from erasekit.unlearn.task_negation import TaskNegation
 
 METHODS: dict[str, type[Method]] = {
     method.name: method
@@ -30,6 +37,13 @@ METHODS: dict[str, type[Method]] = {
         SCRUB,
         DELETE,
         MultiDelete,
+        SalUn,
+        SSD,
+        Lip,
+        NullSpace,
+        SLUG,
+        TaskNegation,
+        MUNBa,
     )
 }
 

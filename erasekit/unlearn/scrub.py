@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from erasekit.models.contrastive import info_nce
-from erasekit.unlearn.losses import drift
+from erasekit.unlearn.losses import contrastive, drift, weighted
 from erasekit.unlearn.method import Features, Method, Prompts
 
 if TYPE_CHECKING:
@@ -37,13 +36,8 @@ class SCRUB(Method):
         self, forget: Features | None, retain: Features, prompts: Prompts | None
     ) -> dict[str, Tensor]:
         assert forget is not None
-        terms: dict[str, Tensor] = {}
-        if self.forgetting:
-            terms["forgetting"] = -self.forgetting * drift(forget)
-        if self.alpha:
-            terms["consistency"] = self.alpha * drift(retain)
-        if self.gamma:
-            terms["retention"] = self.gamma * info_nce(
-                retain.image_unit, retain.text_unit, retain.scale
-            )
-        return terms
+        return weighted(
+            ("forgetting", -self.forgetting, lambda: drift(forget)),
+            ("consistency", self.alpha, lambda: drift(retain)),
+            ("retention", self.gamma, lambda: contrastive(retain)),
+        )

@@ -18,10 +18,20 @@ from erasekit.models.clip import Clip
 from erasekit.unlearn import engine
 from erasekit.unlearn.cliperase import CLIPErase
 from erasekit.unlearn.engine import EraseSpec, FrozenFeatures, erase
+from erasekit.unlearn.look import Look
 from erasekit.unlearn.method import Method
 from erasekit.unlearn.registry import METHODS, get_method
 
 SPEC = EraseSpec(steps=6, forget_batch=4, retain_batch=4, learning_rate=1e-3, stop_at=-1)
+
+#: Tensors moved, at least and at most, by the methods that move few of them on purpose.
+MOVED = {
+    "lip": (6, 6),
+    "null_space": (2, 2),
+    "slug": (1, 1),
+    "ssd": (1, 99),
+    "task_negation": (66, 66),  # the image tower alone
+}
 
 
 def run(experiment, method: Method | None = None, spec: EraseSpec = SPEC, **rest):
@@ -41,7 +51,8 @@ def test_the_original_stays_bit_identical(tiny_experiment, name: str) -> None:
     erased = run(tiny_experiment, get_method(name).build({}), dataclasses.replace(SPEC, steps=2))
     assert fingerprint(original) == before
     moved = [k for k, v in fingerprint(erased.model.model).items() if v != before[k]]
-    assert len(moved) > len(before) / 2
+    least, most = MOVED.get(name, (len(before) / 2, len(before)))
+    assert least <= len(moved) <= most
     assert not any(p.requires_grad for p in original.parameters())
     assert not any(p.requires_grad for p in erased.model.model.parameters())
 
@@ -221,7 +232,7 @@ def test_both_of_the_last_two_looks_must_be_good_enough(
     tiny_experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = iter([0.0, 0.06, 0.0, 0.06, 0.05, 0.04, 0.0])
-    monkeypatch.setattr(engine._Validation, "look", lambda self: {"validation_forget": next(seen)})
+    monkeypatch.setattr(Look, "validation", lambda self: {"validation_forget": next(seen)})
     spec = dataclasses.replace(SPEC, steps=9, stop_at=0.05, check_every=1)
     assert run(tiny_experiment, spec=spec).steps == 6
 

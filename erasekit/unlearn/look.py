@@ -1,0 +1,176 @@
+"""What a method may look at beyond a batch's features: weights, gradients, validation.
+
+Never the test split, on which nothing is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from erasekit.data.task import ErasureTask
+from erasekit.device import autocast
+from erasekit.models.batches import plan_batches
+from erasekit.models.clip import Clip
+from erasekit.models.zero_shot import concept_features, hits
+from erasekit.unlearn.method import Features
+from erasekit.unlearn.spec import EraseSpec
+
+Which = Literal["forget", "retain"]
+Loss = Callable[[Features], Tensor]
+
+
+class Look:
+    """The model being erased and its task, as `Method.mask` and `Method.finish` see them.
+
+    Attributes:
+        weights: the parameters of the model being erased, by name.
+        original: the original's parameters, by the same names; not to be changed.
+    """
+
+    def __init__(
+        self, erased: Clip, original: Clip, task: ErasureTask, spec: EraseSpec, noise: float = 0.0
+    ) -> None:
+        self._erased, self._task, self._spec, self._noise = erased, task, spec, noise
+        self._validation = _Validation(erased, task)
+        self.weights: dict[str, Tensor] = dict(erased.model.named_parameters())
+        self.original = {k: v.detach() for k, v in original.model.named_parameters()}
+
+    def gradient(self, which: Which, loss: Loss, batches: int = 32) -> dict[str, Tensor]:
+        """The mean over batches of the gradient of `loss`, by parameter name.
+
+        Both sets are read in batches of one size: a squared gradient grows as the batch
+        shrinks, and could not be compared otherwise. No batch has a set of concepts twice.
+
+        Args:
+            which: forget or retain pairs.
+            loss: of a batch's features by the model as it is now, a scalar.
+            batches: how many, drawn by the seed of the spec.
+        """
+        return self._mean(which, loss, batches, lambda gradient: gradient)
+
+    def squared_gradient(self, which: Which, loss: Loss, batches: int = 32) -> dict[str, Tensor]:
+        """The mean over batches of the squared gradient of `loss`; see `gradient`."""
+        return self._mean(which, loss, batches, lambda gradient: gradient.square())
+
+    def validation(self) -> dict[str, float]:
+        """Top-1 on validation singles: ``validation_forget`` and ``validation_retain``."""
+        return self._validation.top1()
+
+    def forgotten_texts(self) -> Tensor:
+        """Unit text features of the forgotten concepts by the model as it is now, (n, d).
+
+        One row a concept and forget language: the mean over its prompts, which is what
+        zero-shot classification compares a picture with.
+        """
+        concepts = self._task.forgotten_concepts
+        parts = [concept_features(self._erased, concepts, c) for c in self._task.forget_languages]
+        return torch.cat(parts).to(self._erased.device)
+
+    def _mean(
+        self, which: Which, loss: Loss, batches: int, of: Callable[[Tensor], Tensor]
+    ) -> dict[str, Tensor]:
+        parameters = list(self.weights.values())
+        totals = [torch.zeros_like(p) for p in parameters]
+        for features in self._batches(which, batches):
+            found = torch.autograd.grad(
+                loss(features), parameters, allow_unused=True, materialize_grads=True
+            )
+            for total, gradient in zip(totals, found, strict=True):
+                total += of(gradient)
+        return {k: v / batches for k, v in zip(self.weights, totals, strict=True)}
+
+    def _batches(self, which: Which, batches: int):
+        task, spec, clip = self._task, self._spec, self._erased
+        kinds = [len(set(map(frozenset, p.concepts))) for p in (task.forget, task.retain)]
+        pairs, seed = (task.forget, 2) if which == "forget" else (task.retain, 3)
+        plan = plan_batches(
+            pairs.concepts,
+            steps=batches,
+            batch=min(spec.forget_batch, *kinds),
+            seed=spec.seed + seed,
+        )
+        for number, rows in enumerate(plan):
+            part = pairs.take(rows)
+            key = (spec.seed, seed, number)
+            with torch.enable_grad():
+                yield encode(
+                    clip,
+                    part.images,
+                    clip.tokenizer(list(part.captions)).to(clip.device),
+                    spec.precision,
+                    noise=self._noise,
+                    noised=len(rows),
+                    key=key,
+                )
+
+
+class _Validation:
+    """Top-1 on validation singles of the forgotten and the retained concepts."""
+
+    def __init__(self, clip: Clip, task: ErasureTask) -> None:
+        self._clip, self._task = clip, task
+        singles = task.world.pairs("validation").singles
+        trained = set(task.world.trained)
+        self._pairs = singles.where(lambda concepts: concepts[0] in trained)
+        labels = self._pairs.labels()
+        rows = {concept: row for row, concept in enumerate(task.world.trained)}
+        self._labels = [rows[label] for label in labels]
+        self._forget = torch.from_numpy(np.isin(labels, task.forgotten))
+
+    def top1(self) -> dict[str, float]:
+        candidates = concept_features(
+            self._clip, [self._task.world.concept(i) for i in self._task.world.trained]
+        )
+        right = hits(self._clip.encode_images(self._pairs.images), candidates, self._labels)
+        return {
+            "validation_forget": float(right[self._forget].mean()),
+            "validation_retain": float(right[~self._forget].mean()),
+        }
+
+
+def encode(
+    clip: Clip,
+    images: Tensor,
+    tokens: Tensor,
+    precision: str,
+    *,
+    noise: float = 0.0,
+    noised: int = 0,
+    key: tuple[int, ...] = (),
+) -> Features:
+    """Features of pairs by a model, in full precision, differentiable, in one pass a tower.
+
+    Args:
+        images: uint8 pictures, shape (n, 3, h, w).
+        tokens: of their captions.
+        precision: of the passes.
+        noise: deviation of Gaussian noise on the preprocessed picture; 0 for none.
+        noised: how many of the pictures, from the first, are encoded a second time with it.
+        key: what the noise is drawn from: the same key gives the same noise.
+    """
+    pixels = clip.preprocess(images)
+    n, extra, length = len(pixels), None, None
+    if noise:
+        rng = np.random.default_rng(key)
+        drawn = rng.standard_normal(pixels[:noised].shape, dtype=np.float32) * np.float32(noise)
+        added = torch.from_numpy(drawn).to(pixels.device)
+        length = added.flatten(1).norm(dim=1)
+        pixels = torch.cat([pixels, pixels[:noised] + added])
+    with autocast(clip.device, precision):
+        image = clip.model.encode_image(pixels)
+        text = clip.model.encode_text(tokens)
+    image = image.float()
+    if noise:
+        image, extra = image[:n], image[n:]
+    return Features(
+        image,
+        text.float(),
+        clip.model.logit_scale.exp(),
+        noised_image=extra,
+        noise_norm=length,
+    )

@@ -1,0 +1,83 @@
+"""A mask on the weights: where it is false, nothing moves, bit for bit.
+
+A masked gradient alone is not enough: momentum and weight decay move weights whose
+gradient is zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from erasekit.errors import RunError
+
+
+class WeightMask:
+    """Holds the masked weights of a model where they were when it was made.
+
+    Gradients are masked as soon as a backward pass has gathered them, so that their norm
+    is that of what moves. Call `hold` after each step of an optimiser, `release` at the end.
+
+    Args:
+        model: whose weights it holds.
+        moves: by parameter name, a bool tensor of its shape: true where the weight may
+            move. A parameter without one stays whole.
+        method: for messages.
+
+    Raises:
+        RunError: for a name or a shape that the model does not have, and when nothing moves.
+    """
+
+    def __init__(self, model: nn.Module, moves: Mapping[str, Tensor], method: str) -> None:
+        parameters = dict(model.named_parameters())
+        for name, mask in moves.items():
+            if name not in parameters:
+                raise RunError(
+                    f"{method}: its mask names '{name}', which is no parameter of this model: "
+                    "take the names from `Look.weights`"
+                )
+            shape = tuple(parameters[name].shape)
+            if mask.dtype != torch.bool or tuple(mask.shape) != shape:
+                raise RunError(
+                    f"{method}: its mask of '{name}' is {mask.dtype} of shape "
+                    f"{tuple(mask.shape)}: give torch.bool of shape {shape}"
+                )
+        self.moving = sum(int(mask.sum()) for mask in moves.values())
+        if not self.moving:
+            raise RunError(
+                f"{method}: its mask lets no weight move: raise the share or the number of layers "
+                "that may, or lower the threshold"
+            )
+        self._model = model
+        self._held: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._hooks = []
+        for name, parameter in parameters.items():
+            mask = moves.get(name)
+            if mask is None or not mask.any():
+                parameter.requires_grad_(False)
+            elif not mask.all():
+                mask = mask.to(parameter.device)
+                self._held.append((parameter, mask, parameter.detach().clone()))
+                self._hooks.append(parameter.register_post_accumulate_grad_hook(_masking(mask)))
+
+    def hold(self) -> None:
+        """Put back what an optimiser moved and the mask does not let move."""
+        with torch.no_grad():
+            for parameter, mask, before in self._held:
+                parameter.copy_(parameter.where(mask, before))
+
+    def release(self) -> None:
+        """Let every weight of the model move again."""
+        for hook in self._hooks:
+            hook.remove()
+        self._model.requires_grad_(True)
+
+
+def _masking(mask: Tensor):
+    def hook(parameter: Tensor) -> None:
+        assert parameter.grad is not None
+        parameter.grad.mul_(mask)
+
+    return hook
