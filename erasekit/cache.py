@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -35,15 +35,19 @@ def cache_root() -> Path:
 @lru_cache(maxsize=1)
 def code_identity() -> dict[str, str]:
     """Hash of the code that trains models, and the versions of the packages under it."""
+    return {"code": hash_code(_CODE), **{name: version(name) for name in _PACKAGES}}
+
+
+def hash_code(parts: Sequence[str]) -> str:
+    """The hash of the package's files and folders that `parts` names, their data included."""
     home = Path(__file__).parent
     files = [
         path
-        for part in _CODE
-        for path in ([home / part] if part.endswith(".py") else sorted((home / part).rglob("*")))
-        if path.suffix in {".py", ".csv", ".json"}
+        for part in parts
+        for path in ([home / part] if "." in part else sorted((home / part).rglob("*")))
+        if path.suffix in {".py", ".csv", ".json", ".yaml"}
     ]
-    hashes = {path.relative_to(home).as_posix(): sha256_file(path) for path in files}
-    return {"code": sha256_json(hashes), **{name: version(name) for name in _PACKAGES}}
+    return sha256_json({path.relative_to(home).as_posix(): sha256_file(path) for path in files})
 
 
 def cached(kind: str, recipe: dict, make: Callable[[Path], None]) -> Path:

@@ -37,6 +37,21 @@ def policies() -> list[dict[str, Any]]:
     return shipped()
 
 
+def tasks() -> list[dict[str, Any]]:
+    """What the benchmark asks of every method."""
+    from erasekit.benchmark.plan import tasks_of
+
+    return [
+        {
+            "name": task.name,
+            "title": task.title,
+            "requests": list(task.requests),
+            "scenes_only": task.scenes_only,
+        }
+        for task in tasks_of("benchmark").values()
+    ]
+
+
 def datasets() -> list[dict[str, Any]]:
     """Every data set."""
     return [{"name": name, "summary": text} for name, text in DATASETS.items()]
@@ -87,6 +102,7 @@ LISTINGS = {
     "methods": methods,
     "tests": tests,
     "policies": policies,
+    "tasks": tasks,
     "datasets": datasets,
     "models": models,
     "concepts": concepts,

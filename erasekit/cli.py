@@ -509,17 +509,77 @@ def tutorial(
     raise typer.Exit(code)
 
 
+@app.command()
+def benchmark(
+    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    methods: Annotated[
+        str, typer.Option(metavar="NAMES", help="Joined by commas, or all; see `list methods`.")
+    ] = "all",
+    tasks: Annotated[
+        str, typer.Option(metavar="NAMES", help="Joined by commas, or all; see `list tasks`.")
+    ] = "all",
+    seeds: Annotated[str, typer.Option(metavar="N N ...", help="Seeds of the tests.")] = "0 1 2",
+    profile: Annotated[
+        str, typer.Option(metavar="PROFILE", help="benchmark, or smoke for a short look.")
+    ] = "benchmark",
+    out: Annotated[
+        Path, typer.Option(help="File of results; what is in it is not run again.")
+    ] = Path("runs/benchmark.jsonl"),
+    jobs: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Processes at once; one a core by default."),
+    ] = None,
+) -> None:
+    """Hold every method against three oracles on the same tasks, tuned with the same budget.
+
+    \b
+    Examples:
+      erasekit benchmark --methods all --tasks all --seeds 0 1 2     hours; resumable
+      erasekit benchmark --methods cliperase,munba --tasks one_group --seeds 0
+
+    Each method's settings are chosen on validation for each task, then tested once a seed.
+    Results are appended as they come: the same command goes on where it stopped.
+    """
+    from erasekit.benchmark.plan import pick_methods, pick_tasks
+
+    chosen = pick_methods(_names(methods))
+    asked = [task.name for task in pick_tasks(profile, _names(tasks))]
+    numbers = _seeds([*seeds.replace(",", " ").split(), *(more or [])])
+    from erasekit.benchmark.run import run_benchmark
+    from erasekit.benchmark.summary import summary_text
+
+    records = run_benchmark(profile, chosen, asked, numbers, out, jobs=jobs)
+    typer.echo(summary_text(records.read()))
+    typer.echo(f"results: {out}")
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError("name at least one, or say all")
+    return names
+
+
+def _seeds(words: Sequence[str]) -> list[int]:
+    for word in words:
+        if not word.isdecimal():
+            raise UsageError(f"--seeds {word}: give whole numbers from 0, such as --seeds 0 1 2")
+    if not words:
+        raise UsageError("--seeds is empty: give whole numbers from 0, such as --seeds 0 1 2")
+    return list(dict.fromkeys(map(int, words)))
+
+
 @app.command("list")
 def list_(
     what: Annotated[
-        str, typer.Argument(help="methods, tests, policies, datasets, models or concepts.")
+        str, typer.Argument(help="methods, tests, policies, tasks, datasets, models or concepts.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Of concepts: every drawing that has a name.")
     ] = False,
 ) -> None:
-    """List methods, audit tests, policies, data sets, models or concepts.
+    """List methods, audit tests, policies, benchmark tasks, data sets, models or concepts.
 
     \b
     Examples:
@@ -555,6 +615,8 @@ def _line(what: str, entry: dict[str, Any]) -> str:
         return f"{entry['name']}{when}: {entry['question']}\n    source: {entry['source']}"
     if what == "policies":
         return f"{entry['name']}: {entry['title']}\n    {entry['purpose']}"
+    if what == "tasks":
+        return f"{entry['name']}: {entry['title']}\n    {'; then '.join(entry['requests'])}"
     if what == "datasets":
         return f"{entry['name']}: {entry['summary']}"
     attributes = ", ".join(f"{k}={v}" for k, v in entry["attributes"].items() if v)

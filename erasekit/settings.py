@@ -36,6 +36,23 @@ PROFILES: dict[str, dict[str, Any]] = {
         "learning_rate": 5e-4,
         "draws": 100,
     },
+    # A world whose model trains in about a minute, so that every method can be held against
+    # three oracles on eight tasks. Many scenes: an oracle must not lack for them.
+    "benchmark": {
+        "concepts": 40,
+        "pictures": 40,
+        "scenes": 60,
+        "languages": "en,ja",
+        "image_size": 40,
+        "train_steps": 400,
+        "train_batch": 96,
+        "steps": 50,
+        "forget_batch": 12,
+        "retain_batch": 60,
+        "learning_rate": 5e-4,
+        "draws": 20,
+        "threads": 1,
+    },
 }
 
 
@@ -43,7 +60,7 @@ PROFILES: dict[str, dict[str, Any]] = {
 class Settings:
     """All parameters of an experiment as they take effect."""
 
-    profile: str = "default"  #: set of defaults: default or smoke
+    profile: str = "default"  #: set of defaults: default, smoke or benchmark
     data: str = "openmoji"  #: the world
     forget: str = "fruit"  #: concepts, groups or attributes to forget, joined by commas
     forget_languages: str = ""  #: caption languages in the forget set, joined by commas; empty: all

@@ -27,6 +27,7 @@ RANK = {
     "experiment": 5,
     "plots": 6,
     "runs": 7,
+    "benchmark": 7,
     "exercises": 7,
     "certificate": 8,
     "notebook": 8,
@@ -46,6 +47,7 @@ LIGHT = (
     "cache",
     "runs.folder",
     "audit.names",
+    "benchmark.plan",
     "certificate.policy",
     "certificate.verification",
 )

@@ -118,8 +118,8 @@ def compression(
         by condition (see `CONDITIONS`): ``top1`` of forgotten concepts among all trained
         names, ``similarity`` of their pictures with their own name (−1 to 1), and
         ``retain_top1``, which is reported only. There is no similarity under a condition
-        that breaks the original, so that no verdict rests on it. Details have ``model``, ``condition``, ``concept``,
-        ``top1`` and ``similarity``, a record a forgotten concept.
+        that breaks the original, so that no verdict rests on it. Details have ``model``,
+        ``condition``, ``concept``, ``top1`` and ``similarity``, a record a forgotten concept.
     """
     world = task.world
     singles = trained_singles(world, split)

@@ -20,11 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_curve
-from sklearn.model_selection import GroupKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from erasekit.audit.base import (
     AuditTest,
@@ -206,6 +201,8 @@ def roc_points(model: str, condition: str, scores: np.ndarray, pool: Pool) -> li
     Returns:
         records with ``model``, ``condition``, ``fpr`` and ``tpr``.
     """
+    from sklearn.metrics import roc_curve
+
     alarms, found, _ = roc_curve(pool.is_member, scores)
     chosen = np.unique(np.linspace(0, len(alarms) - 1, MOST_ROC_POINTS).round().astype(int))
     return [
@@ -280,6 +277,11 @@ def attack(scores: np.ndarray, pool: Pool) -> np.ndarray:
     Returns:
         log odds of being a member, of each pair.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     alone = len(set(pool.concepts)) == 1
     groups = np.tile(np.arange(len(pool)), 2) if alone else pool.groups
     said = cross_val_predict(

@@ -14,14 +14,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from open_clip.transformer import text_global_pool
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
@@ -33,6 +30,10 @@ from erasekit.data.world import World
 from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.evaluate.naming import trained_singles
 from erasekit.models.clip import Clip
+
+if TYPE_CHECKING:
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import Pipeline
 
 #: The name of the features that a tower gives, after its last layer.
 OUTPUT = "output"
@@ -127,6 +128,11 @@ def fit_linear(features: np.ndarray, labels: np.ndarray) -> Pipeline:
         features: shape (n, d).
         labels: the concept of each, shape (n,).
     """
+    # scikit-learn takes a second to import, and most runs never probe.
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     # Its matrices are small: threads that wait for each other made it twenty times slower.
     with threadpool_limits(1, user_api="blas"):
@@ -135,6 +141,8 @@ def fit_linear(features: np.ndarray, labels: np.ndarray) -> Pipeline:
 
 def fit_nearest(features: np.ndarray, labels: np.ndarray) -> KNeighborsClassifier:
     """A vote of the nearest by cosine, see `fit_linear`."""
+    from sklearn.neighbors import KNeighborsClassifier
+
     return KNeighborsClassifier(NEIGHBOURS, metric="cosine").fit(features, labels)
 
 

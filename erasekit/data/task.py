@@ -24,6 +24,9 @@ class ErasureTask:
         world: the closed world.
         forget: concepts, groups or attributes (``fruit``, ``red apple``, ``colour=red``).
         forget_languages: languages of the captions in the forget set; all by default.
+        gone: what earlier requests took: neither forgotten again nor retained.
+        scenes_only: the forget set holds scenes alone; a single that shows a forgotten
+            concept is in neither set.
 
     Raises:
         UsageError: for unknown names, and when nothing is left to forget or to retain.
@@ -34,9 +37,16 @@ class ErasureTask:
         world: World,
         forget: str | Sequence[str],
         forget_languages: Sequence[str] | None = None,
+        *,
+        gone: Sequence[str] = (),
+        scenes_only: bool = False,
     ) -> None:
         self.world = world
-        self.forgotten, self.retained = split_concepts(world.concepts, forget)
+        names = [forget] if isinstance(forget, str) else forget
+        absent, self.retained = split_concepts(world.concepts, ",".join([*gone, *names]))
+        self.forgotten, _ = split_concepts(world.concepts, forget)
+        self.gone = tuple(index for index in absent if index not in self.forgotten)
+        self.scenes_only = scenes_only
         self.forget_languages = world.spec.pick_languages(forget_languages)
 
     @property
@@ -54,7 +64,9 @@ class ErasureTask:
             [
                 i
                 for i, concepts in enumerate(pairs.concepts)
-                if self.touches(concepts) and pairs.languages[i] in languages
+                if self.touches(concepts)
+                and pairs.languages[i] in languages
+                and not (self.scenes_only and len(concepts) == 1)
             ]
         )
 
@@ -73,11 +85,18 @@ class ErasureTask:
     @cached_property
     def retain(self) -> Pairs:
         """The retain set, which is also the oracle's training list."""
-        return self.world.pairs("train").where(lambda concepts: not self.touches(concepts))
+        absent = {*self.forgotten, *self.gone}
+        return self.world.pairs("train").where(lambda concepts: absent.isdisjoint(concepts))
 
     def describe(self) -> dict:
         """What was asked for, in words and numbers that JSON can hold."""
+        further: dict = {}
+        if self.gone:
+            further["gone"] = [self.world.concept(i).name for i in self.gone]
+        if self.scenes_only:
+            further["scenes_only"] = True
         return {
+            **further,
             "data": "openmoji",
             "forget": [c.name for c in self.forgotten_concepts],
             "forget_languages": list(self.forget_languages),

@@ -69,7 +69,8 @@ def loss_terms(history: Sequence[dict[str, float]] | pd.DataFrame, title: str = 
         )
     above.axhline(0, color=FAINT, linewidth=0.8)
     above.set_ylabel("loss term, weighted")
-    above.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    if names:  # a closed form takes no steps, and has no terms
+        above.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     if title:
         above.set_title(title)
     if len(checks):

@@ -17,8 +17,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
 
 from erasekit.errors import UsageError
 from erasekit.models.zero_shot import concept_features
@@ -92,8 +90,12 @@ def _centres(experiment: Experiment, clip: Clip) -> np.ndarray:
 
 def _project(features: np.ndarray, method: Method, seed: int) -> np.ndarray:
     if method == "pca":
+        from sklearn.decomposition import PCA
+
         return PCA(2, svd_solver="full").fit_transform(features)
     perplexity = min(15.0, (len(features) - 1) / 3)
+    from sklearn.manifold import TSNE
+
     return TSNE(2, init="pca", random_state=seed, perplexity=perplexity).fit_transform(features)
 
 

@@ -155,7 +155,8 @@ def _execute(
         engine_name="erasekit",
         progress_bar=False,
         request_save_on_cell_execute=True,
-        extra_arguments=["--IPKernelApp.log_level=40"],  # or each kernel warns of its transport
+        # A kernel warns of its transport, and calls its own end an error.
+        extra_arguments=["--IPKernelApp.log_level=50"],
     )
 
 

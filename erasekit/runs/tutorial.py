@@ -6,10 +6,9 @@ import multiprocessing
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from multiprocessing.connection import Connection
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +42,7 @@ def run_tutorial(
         parameters: for each notebook that declares them.
         jobs: how many notebooks run at once. By default two in smoke, whose notebooks mostly
             start and import, and one elsewhere, where the seconds that they state are results.
+            Side by side each computes with one thread.
 
     Returns:
         exit code: 0 when every notebook ran and the results are as the reference says.
@@ -63,7 +63,7 @@ def run_tutorial(
         {k: v for one in declared.values() for k, v in one.items()}, given, "notebooks"
     )
     _clear(out, whole=not only)
-    wanted = {"profile": profile, **given}
+    wanted = {"profile": profile, **({"threads": 1} if jobs > 1 else {}), **given}
     rows = _run_all(
         {path: {k: v for k, v in wanted.items() if k in declared[path]} for path in paths},
         out,
@@ -90,33 +90,94 @@ def _run_all(
     parameters: Mapping[Path, Mapping[str, Any]], out: Path, jobs: int
 ) -> list[dict[str, Any]]:
     """Run the notebooks, `jobs` at once; after one failed, no other begins."""
-    failed = threading.Event()
+    if jobs > 1:
+        return _run_side_by_side(parameters, out, jobs)
+    rows: list[dict[str, Any]] = []
+    for number, (path, given) in enumerate(parameters.items(), 1):
+        with Progress(_place(number, path, parameters)) as progress:
+            rows.append(_run(path, out, given, progress.tell))
+            progress.failed = bool(rows[-1]["failure"])
+        if rows[-1]["failure"]:
+            print(f"error: {rows[-1]['failure']}", file=sys.stderr)
+            break
+    return rows
 
-    def one(number: int, path: Path) -> dict[str, Any] | None:
-        if failed.is_set():
-            return None
-        run = _run if jobs == 1 else _run_in_a_process
-        with Progress(f"[{number}/{len(parameters)}] {path.stem}") as progress:
-            row = run(path, out, parameters[path], progress.tell)
-            progress.failed = bool(row["failure"])
+
+def _place(number: int, path: Path, paths: Collection[Path]) -> str:
+    return f"[{number}/{len(paths)}] {path.stem}"
+
+
+def _run_side_by_side(
+    parameters: Mapping[Path, Mapping[str, Any]], out: Path, jobs: int
+) -> list[dict[str, Any]]:
+    """The same in processes of their own: papermill wants a main thread for itself."""
+    context = multiprocessing.get_context("spawn")
+    told = context.SimpleQueue()
+    places = {
+        path.stem: _place(number, path, parameters) for number, path in enumerate(parameters, 1)
+    }
+    listener = threading.Thread(target=_listen, args=(told, places), daemon=True)
+    listener.start()
+    rows: list[dict[str, Any]] = []
+    with ProcessPoolExecutor(jobs, context, initializer=_tell_to, initargs=(told,)) as pool:
+        futures = [pool.submit(_child, path, out, given) for path, given in parameters.items()]
+        try:
+            for future in futures:
+                if not future.cancelled():
+                    rows.append(future.result())
+                if rows[-1]["failure"]:
+                    for other in futures:
+                        other.cancel()
+        except BrokenProcessPool:
+            rows.append(_no_row(list(parameters)[len(rows)]))
+        except BaseException:
+            for process in multiprocessing.active_children():
+                process.terminate()  # papermill takes its kernel down with it
+            raise
+    told.put(None)
+    listener.join()
+    for row in rows:
         if row["failure"]:
-            failed.set()
             print(f"error: {row['failure']}", file=sys.stderr)
-        return row
+    return rows
 
-    numbers = range(1, len(parameters) + 1)
-    if jobs == 1:  # in the main thread, where Ctrl-C reaches papermill
-        rows = list(map(one, numbers, parameters))
-    else:
-        with ThreadPoolExecutor(jobs) as pool:
-            try:
-                rows = list(pool.map(one, numbers, parameters))
-            except BaseException:
-                failed.set()
-                for process in multiprocessing.active_children():
-                    process.terminate()  # papermill takes its kernel down with it
-                raise
-    return [row for row in rows if row]
+
+def _listen(told: Any, places: Mapping[str, str]) -> None:
+    """Show what the processes tell: a notebook's name with its cell, then with its row."""
+    lines: dict[str, Progress] = {}
+    for name, news in iter(told.get, None):
+        if name not in lines:
+            lines[name] = Progress(places[name]).__enter__()
+        if isinstance(news, str):
+            lines[name].tell(news)
+        else:
+            lines[name].failed = bool(news["failure"])
+            lines.pop(name).__exit__(None)
+    for line in lines.values():  # of a process that died
+        line.failed = True
+        line.__exit__(None)
+
+
+_told: Any = None  #: in a process: the queue to tell of progress
+
+
+def _tell_to(told: Any) -> None:
+    global _told
+    _told = told
+
+
+def _child(path: Path, out: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    _told.put((path.stem, "starting"))
+    row = _run(path, out, parameters, lambda cell: _told.put((path.stem, cell)))
+    _told.put((path.stem, row))
+    return row
+
+
+def _no_row(path: Path) -> dict[str, Any]:
+    """The row of a notebook whose process died."""
+    failure = f"{path.stem} stopped: its process died"
+    row = {"name": path.stem, "title": notebook_title(path), "html": "", "ipynb": ""}
+    return {**row, "seconds": 0.0, "status": "failed", "failure": failure}
 
 
 def _run(path: Path, out: Path, parameters: Mapping[str, Any], tell: Any) -> dict[str, Any]:
@@ -140,35 +201,6 @@ def _run(path: Path, out: Path, parameters: Mapping[str, Any], tell: Any) -> dic
         "status": "failed" if failure else "completed",
         "failure": failure,
     }
-
-
-def _run_in_a_process(
-    path: Path, out: Path, parameters: Mapping[str, Any], tell: Any
-) -> dict[str, Any]:
-    """The same in a process of its own: papermill wants a main thread for itself."""
-    context = multiprocessing.get_context("spawn")
-    receive, send = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(send, path, out, parameters), daemon=True)
-    process.start()
-    send.close()
-    row: dict[str, Any] | None = None
-    with suppress(EOFError):
-        while row is None:
-            told = receive.recv()
-            if isinstance(told, str):
-                tell(told)
-            else:
-                row = told
-    process.join()
-    if row is None:
-        failure = f"{path.stem} stopped: its process ended with code {process.exitcode}"
-        row = {"name": path.stem, "title": notebook_title(path), "html": "", "ipynb": ""}
-        row |= {"seconds": 0.0, "status": "failed", "failure": failure}
-    return row
-
-
-def _child(send: Connection, path: Path, out: Path, parameters: Mapping[str, Any]) -> None:
-    send.send(_run(path, out, parameters, send.send))
 
 
 def _verdict(profile: str, out: Path, compare: bool) -> tuple[str, bool]:

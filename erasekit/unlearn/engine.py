@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from erasekit.data.captions import prompts
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
 from erasekit.errors import RunError
@@ -180,12 +181,20 @@ def _train(
     if method.needs_original_forget and forget_plan is not None:
         frozen_forget.require(forget_plan)
     original_scale = original.model.logit_scale.detach().exp()
-    prompts = Prompts(_retained_prompts(original, task).to(device))
-
+    fixed = Prompts(
+        _retained_prompts(original, task).to(device),
+        _never_seen(original, task) if method.needs_never_seen else None,
+    )
+    shares = torch.tensor(
+        [np.isin(concepts, task.forgotten).mean() for concepts in task.forget.concepts],
+        dtype=torch.float32,
+        device=device,
+    )
     noise = method.picture_noise() if method.needs_forget else 0.0
 
     forget_tokens = original.tokenizer(list(task.forget.captions)).to(device)
     retain_tokens = original.tokenizer(list(task.retain.captions)).to(device)
+    names = _Names(original, task, spec.seed) if method.needs_names else None
 
     def loss(step: int) -> dict[str, Tensor]:
         rows = retain_plan[step]
@@ -196,6 +205,8 @@ def _train(
             n = len(chosen)
             images = torch.cat([task.forget.images[chosen], images])
             tokens = torch.cat([forget_tokens[chosen], tokens])
+            if names is not None:
+                tokens = torch.cat([tokens, names.tokens(chosen, step).to(device)])
         both = encode(
             erased,
             images,
@@ -207,7 +218,8 @@ def _train(
         )
         none = (None, None)
         before = frozen.at(rows) if method.needs_original else none
-        retain = Features(both.image[n:], both.text[n:], both.scale, *before, original_scale)
+        last = n + len(rows)
+        retain = Features(both.image[n:], both.text[n:last], both.scale, *before, original_scale)
         forget = None
         if forget_plan is not None:
             before = frozen_forget.at(forget_plan[step]) if method.needs_original_forget else none
@@ -218,8 +230,10 @@ def _train(
                 original_image=before[0],
                 original_text=before[1],
                 original_scale=original_scale,
+                name=both.text[last:] if names is not None else None,
+                forgotten_share=shares[torch.from_numpy(forget_plan[step]).to(device)],
             )
-        terms = method.loss(forget, retain, prompts)
+        terms = method.loss(forget, retain, fixed)
         return _weighed(method, terms, moving) if method.weighs_gradients else terms
 
     def stop(history: list[dict[str, float]]) -> bool:
@@ -285,3 +299,38 @@ def _plan_forget(task: ErasureTask, method: Method, spec: EraseSpec) -> np.ndarr
 
 def _retained_prompts(original: Clip, task: ErasureTask) -> Tensor:
     return concept_features(original, [task.world.concept(i) for i in task.retained])
+
+
+class _Names:
+    """Captions that name one forgotten concept of a pair and nothing else, in forget languages."""
+
+    def __init__(self, clip: Clip, task: ErasureTask, seed: int) -> None:
+        self._task, self._seed = task, seed
+        texts = {
+            index: [
+                text
+                for language in task.forget_languages
+                for text in prompts(task.world.concept(index), language)
+            ]
+            for index in task.forgotten
+        }
+        self._tokens = {index: clip.tokenizer(of) for index, of in texts.items()}
+
+    def tokens(self, rows: np.ndarray, step: int) -> Tensor:
+        """One caption for each pair at `rows`, drawn from the seed and the step's number."""
+        rng = np.random.default_rng((self._seed, step))
+        chosen = []
+        for row in rows:
+            there = [i for i in self._task.forget.concepts[row] if i in self._tokens]
+            tokens = self._tokens[int(rng.choice(there))]
+            chosen.append(tokens[rng.integers(len(tokens))])
+        return torch.stack(chosen)
+
+
+def _never_seen(original: Clip, task: ErasureTask) -> float:
+    """What the original's cosine is between pictures and names of concepts it never saw."""
+    world = task.world
+    singles = world.pairs("validation").singles.where(lambda shown: shown[0] in world.holdout)
+    names = concept_features(original, [world.concept(i) for i in world.holdout])
+    own = names[[world.holdout.index(label) for label in singles.labels()]]
+    return float((original.encode_images(singles.images) * own).sum(1).mean())

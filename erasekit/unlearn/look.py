@@ -115,8 +115,8 @@ class _Validation:
     def __init__(self, clip: Clip, task: ErasureTask) -> None:
         self._clip, self._task = clip, task
         singles = task.world.pairs("validation").singles
-        trained = set(task.world.trained)
-        self._pairs = singles.where(lambda concepts: concepts[0] in trained)
+        asked = {*task.forgotten, *task.retained}  # not of what earlier requests took
+        self._pairs = singles.where(lambda concepts: concepts[0] in asked)
         labels = self._pairs.labels()
         rows = {concept: row for row, concept in enumerate(task.world.trained)}
         self._labels = [rows[label] for label in labels]

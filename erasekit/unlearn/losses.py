@@ -45,6 +45,13 @@ def drift(pairs: Features) -> Tensor:
     return kl_divergence(before, now) + kl_divergence(before.T, now.T)
 
 
+def moved(pairs: Features) -> Tensor:
+    """Mean squared distance of both features of a pair from the original's, a scalar."""
+    assert pairs.original_image is not None and pairs.original_text is not None
+    image = (pairs.image_unit - pairs.original_image).square().sum(1)
+    return (image + (pairs.text_unit - pairs.original_text).square().sum(1)).mean()
+
+
 def pair_nll(image: Tensor, text: Tensor, scale: Tensor) -> Tensor:
     """How unlikely each pair is to the model: its part of the contrastive loss, shape (n,).
 

@@ -33,6 +33,10 @@ class Features:
         noised_image: as `image`, of the pictures with noise on them; None unless the method
             asks for it (`Method.picture_noise`).
         noise_norm: length of each picture's noise, shape (n,).
+        name: text features of a caption that names one forgotten concept of each forget pair and
+            nothing else, not normalised, (n, d); None unless the method asks for it.
+        forgotten_share: share of each forget pair's concepts that must go, shape (n,); None
+            for retain pairs, where none does.
     """
 
     image: Tensor
@@ -43,6 +47,8 @@ class Features:
     original_scale: Tensor | None = None
     noised_image: Tensor | None = None
     noise_norm: Tensor | None = None
+    name: Tensor | None = None
+    forgotten_share: Tensor | None = None
 
     @property
     def image_unit(self) -> Tensor:
@@ -52,16 +58,25 @@ class Features:
     def text_unit(self) -> Tensor:
         return self.text / self.text.norm(dim=1, keepdim=True)
 
+    @property
+    def name_unit(self) -> Tensor:
+        assert self.name is not None
+        return self.name / self.name.norm(dim=1, keepdim=True)
+
 
 @dataclass(frozen=True)
 class Prompts:
     """Fixed class prompts, for methods that compare against them.
 
     Attributes:
-        text: normalised text features of one prompt a concept by the original, (c, d).
+        text: normalised text features of one prompt a retained concept by the original, (c, d).
+        never_seen: cosine of pictures with their own names for things that the original never
+            saw, the mean over holdout concepts on validation; None unless the method asks for
+            it (`Method.needs_never_seen`).
     """
 
     text: Tensor
+    never_seen: float | None = None
 
 
 class Method:
@@ -80,6 +95,10 @@ class Method:
     #: of the forget pairs.
     needs_original: ClassVar[bool] = False
     needs_original_forget: ClassVar[bool] = False
+    #: Whether the engine should provide `Features.name`.
+    needs_names: ClassVar[bool] = False
+    #: Whether the engine should measure `Prompts.never_seen`.
+    needs_never_seen: ClassVar[bool] = False
     #: Whether it looks at forget pairs at all (the control does not).
     needs_forget: ClassVar[bool] = True
     #: Whether its loss takes other forget pairs as negatives: no concept set twice in a batch.

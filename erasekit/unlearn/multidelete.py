@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from erasekit.unlearn.losses import moved
 from erasekit.unlearn.method import Features, Method, Prompts
 
 if TYPE_CHECKING:
@@ -54,8 +55,5 @@ class MultiDelete(Method):
             now = (retain.image_unit * retain.text_unit).sum(1)
             terms["retention"] = self.retention * (now - before).square().mean()
         if self.consistency:
-            moved = (forget.image_unit - forget.original_image).square().sum(1) + (
-                forget.text_unit - forget.original_text
-            ).square().sum(1)
-            terms["consistency"] = self.consistency * moved.mean()
+            terms["consistency"] = self.consistency * moved(forget)
         return terms

@@ -14,6 +14,7 @@ from erasekit.unlearn.lip import Lip
 from erasekit.unlearn.method import Method
 from erasekit.unlearn.multidelete import MultiDelete
 from erasekit.unlearn.munba import MUNBa
+from erasekit.unlearn.never_seen import NeverSeen
 from erasekit.unlearn.npo import NPO
 from erasekit.unlearn.null_space import NullSpace
 from erasekit.unlearn.random_label import RandomLabel
@@ -44,6 +45,7 @@ METHODS: dict[str, type[Method]] = {
         SLUG,
         TaskNegation,
         MUNBa,
+        NeverSeen,
     )
 }
 

@@ -85,3 +85,26 @@ def test_an_empty_forget_set_is_refused() -> None:
     )
     with pytest.raises(UsageError, match="the forget set is empty"):
         _ = ErasureTask(world, name, [language]).forget
+
+
+def test_what_earlier_requests_took_is_in_neither_set(world: World) -> None:
+    task = ErasureTask(world, "banana", gone=["bird", "banana"])
+    first = ErasureTask(world, "bird")
+    assert set(task.gone) == set(first.forgotten)
+    assert not set(task.retained) & {*task.gone, *task.forgotten}
+    assert len(task.retained) + len(task.gone) + len(task.forgotten) == len(world.trained)
+    shown = {i for concepts in task.retain.concepts for i in concepts}
+    assert shown == set(task.retained)
+    assert all(task.touches(concepts) for concepts in task.forget.concepts)
+    assert task.describe()["gone"] == [world.concept(i).name for i in first.forgotten]
+    assert "gone" not in first.describe()
+    with pytest.raises(UsageError, match="unknown concept or group 'brid'"):
+        ErasureTask(world, "banana", gone=["brid"])
+
+
+def test_a_forget_set_of_scenes_leaves_the_singles_out_of_both_sets(world: World) -> None:
+    whole, scenes = ErasureTask(world, "bird"), ErasureTask(world, "bird", scenes_only=True)
+    assert list(scenes.forget.captions) == list(whole.forget.scenes.captions)
+    assert len(scenes.forget) < len(whole.forget)
+    assert list(scenes.retain.captions) == list(whole.retain.captions)
+    assert scenes.describe()["scenes_only"] is True

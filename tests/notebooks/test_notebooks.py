@@ -125,7 +125,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS, ids=[path.stem for path in PATHS])
 def test_notebook(path: Path, folder: Path):
-    wanted = {"profile": "smoke", "solve": True}
+    wanted = {"profile": "smoke", "solve": True, "threads": 1}  # as `make tutorial` runs them
     declared = declared_parameters(path)
     executed = run_notebook(path, folder, {k: v for k, v in wanted.items() if k in declared})
     assert not cells_not_run(read(executed))

@@ -7,17 +7,21 @@ import os
 import signal
 from collections import Counter
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from support import fingerprint
 
+from erasekit.data import captions
 from erasekit.errors import RunError, UsageError
 from erasekit.models.clip import Clip
+from erasekit.models.zero_shot import concept_features
 from erasekit.unlearn import engine
 from erasekit.unlearn.cliperase import CLIPErase
 from erasekit.unlearn.engine import EraseSpec, FrozenFeatures, erase
+from erasekit.unlearn.fine_tune import FineTune
 from erasekit.unlearn.look import Look
 from erasekit.unlearn.method import Method
 from erasekit.unlearn.registry import METHODS, get_method
@@ -329,3 +333,43 @@ def test_a_specification_that_cannot_be_is_refused(field: str) -> None:
     for value in (0, -1, float("nan")):
         with pytest.raises(UsageError, match=f"{field} = "):
             EraseSpec(**{field: value})  # type: ignore[arg-type]
+
+
+def test_a_method_that_asks_gets_names_shares_and_the_level_of_the_never_seen(tiny_experiment):
+    e = tiny_experiment
+    seen: list[tuple] = []
+
+    @dataclasses.dataclass(frozen=True)
+    class Asking(FineTune):
+        name: ClassVar[str] = "asking"
+        needs_forget: ClassVar[bool] = True
+        needs_names: ClassVar[bool] = True
+        needs_never_seen: ClassVar[bool] = True
+
+        def loss(self, forget, retain, prompts):
+            seen.append((forget, prompts))
+            return super().loss(None, retain, prompts)
+
+    run(e, Asking(), dataclasses.replace(SPEC, steps=2))
+    forget, prompts = seen[0]
+    assert forget.name.shape == forget.text.shape == (4, forget.image.shape[1])
+    # Before the first step the model is the original, which knows each name by itself.
+    known = e.original.encode_texts(
+        [
+            text
+            for concept in e.task.forgotten_concepts
+            for language in e.task.forget_languages
+            for text in captions.prompts(concept, language)
+        ]
+    )
+    nearest = (forget.name_unit.detach() @ known.T).max(1).values
+    assert torch.allclose(nearest, torch.ones(4), atol=1e-5)
+    shares = {round(float(share), 3) for forget, _ in seen for share in forget.forgotten_share}
+    assert shares <= {0.333, 0.5, 0.667, 1.0}
+    assert len(shares) > 1, "scenes are among them"
+    holdout = e.world.holdout
+    singles = e.world.pairs("validation").singles.where(lambda shown: shown[0] in holdout)
+    names = {i: concept_features(e.original, [e.world.concept(i)])[0] for i in holdout}
+    pictures = e.original.encode_images(singles.images)
+    cosines = [float(p @ names[i]) for p, (i,) in zip(pictures, singles.concepts, strict=True)]
+    assert prompts.never_seen == pytest.approx(sum(cosines) / len(cosines), abs=1e-5)

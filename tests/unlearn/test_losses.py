@@ -28,6 +28,7 @@ from erasekit.unlearn.kl_minimization import KLMinimization
 from erasekit.unlearn.losses import kl_divergence
 from erasekit.unlearn.method import Features, Prompts
 from erasekit.unlearn.multidelete import MultiDelete
+from erasekit.unlearn.never_seen import NeverSeen
 from erasekit.unlearn.npo import NPO
 from erasekit.unlearn.random_label import RandomLabel
 from erasekit.unlearn.registry import get_method
@@ -369,6 +370,39 @@ def test_multidelete_aims_at_the_similarity_of_strangers(n, d, seed) -> None:
     assert value(terms, "forgetting") == pytest.approx(2 * forgetting)
     assert value(terms, "retention") == pytest.approx(3 * kept)
     assert value(terms, "consistency") == pytest.approx(4 * moved)
+
+
+@settings(max_examples=20, deadline=None)
+@given(**SHAPES, level=st.floats(-0.5, 0.5))
+def test_never_seen_aims_at_the_level_of_strangers_and_moves_nothing_else(
+    n, d, seed, level
+) -> None:
+    forget, retain = both(n, d, seed)
+    shares = [1.0 if i % 2 else 0.5 for i in range(n)]
+    forget = dataclasses.replace(
+        forget, name=2 * unit(n, d, seed + 7), forgotten_share=torch.tensor(shares).double()
+    )
+    image, text, name = (rows_unit(t) for t in (forget.image, forget.text, forget.name))
+    before_i, before_t = array(forget.original_image), array(forget.original_text)
+    forgetting = naming = 0.0
+    for i, share in enumerate(shares):
+        target = share * level + (1 - share) * float(before_i[i] @ before_t[i])
+        forgetting += abs(float(image[i] @ text[i]) - target) / n
+        naming += abs(float(image[i] @ name[i]) - level) / n
+    moved = np.mean(
+        ((rows_unit(retain.image) - array(retain.original_image)) ** 2).sum(1)
+        + ((rows_unit(retain.text) - array(retain.original_text)) ** 2).sum(1)
+    )
+    method = NeverSeen(forgetting=2, naming=3, consistency=4)
+    terms = method.loss(forget, retain, Prompts(unit(3, d, 5), level))
+    assert value(terms, "forgetting") == pytest.approx(2 * forgetting)
+    assert value(terms, "naming") == pytest.approx(3 * naming)
+    assert value(terms, "consistency") == pytest.approx(4 * moved)
+    shuffled = NeverSeen(level="shuffled").loss(forget, retain, Prompts(unit(3, d, 5), level))
+    strangers = float((before_i @ array(retain.original_text).T).mean())
+    assert value(shuffled, "naming") == pytest.approx(
+        np.mean([abs(float(a @ b) - strangers) for a, b in zip(image, name, strict=True)])
+    )
 
 
 WEIGHTS = {

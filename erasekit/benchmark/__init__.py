@@ -1,0 +1,1 @@
+"""Every method on every task, tuned alike, held against the same oracles."""
