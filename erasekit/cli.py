@@ -488,7 +488,7 @@ def tutorial(
     \b
     Examples:
       erasekit tutorial                    about 20 minutes on two CPU cores
-      erasekit tutorial --profile smoke    about 5 minutes, with a smaller world
+      erasekit tutorial --profile smoke    about 4 minutes, with a smaller world
       erasekit tutorial --only 03          one notebook
 
     At its end it holds what came out against the committed reference, and says so.
@@ -525,6 +525,10 @@ def benchmark(
     out: Annotated[
         Path, typer.Option(help="File of results; what is in it is not run again.")
     ] = Path("runs/benchmark.jsonl"),
+    page: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write leaderboard.md with its pictures there."),
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Processes at once; one a core by default."),
@@ -551,6 +555,10 @@ def benchmark(
     records = run_benchmark(profile, chosen, asked, numbers, out, jobs=jobs)
     typer.echo(summary_text(records.read()))
     typer.echo(f"results: {out}")
+    if page is not None:
+        from erasekit.benchmark.leaderboard import write_leaderboard
+
+        typer.echo(f"page: {write_leaderboard(records.read(), page)}")
 
 
 def _names(text: str) -> list[str]:

@@ -27,14 +27,14 @@ RANK = {
     "experiment": 5,
     "plots": 6,
     "runs": 7,
-    "benchmark": 7,
+    "benchmark": 8,
     "exercises": 7,
     "certificate": 8,
     "notebook": 8,
     "cli": 10,
 }
 #: What every room may use; it uses nothing but itself.
-GROUND = {"errors", "files", "device", "loop", "cache", "settings", "progress"}
+GROUND = {"errors", "files", "device", "loop", "cache", "settings", "progress", "processes"}
 HEAVY = {"torch", "open_clip", "pandas", "matplotlib", "sklearn", "transformers", "papermill"}
 #: All that the command line loads before it lets heavy things in.
 LIGHT = (

@@ -62,7 +62,7 @@ KNOWN = {
     "random": Known(
         "a model with random weights",
         MORE,
-        ("domain_shift", "compression", "over_forgetting"),
+        ("domain_shift", "over_forgetting"),
         never=(LESS,),
     ),
     "another-seed": Known(

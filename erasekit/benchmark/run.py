@@ -29,6 +29,7 @@ from erasekit.benchmark.plan import (
 )
 from erasekit.benchmark.records import Records, key_of
 from erasekit.errors import ErasekitError
+from erasekit.processes import end_children
 from erasekit.progress import progress_bar
 
 #: Seeds of the oracles that every seed's results are held against.
@@ -161,8 +162,7 @@ def run_benchmark(
                 _run_in_pool(pool, tunings, tests, path, look)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
-                for process in multiprocessing.active_children():
-                    process.terminate()
+                end_children()
                 raise
     return records
 

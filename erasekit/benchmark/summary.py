@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from scipy.stats import friedmanchisquare, studentized_range
 
 from erasekit.benchmark.plan import CONTROL
 from erasekit.benchmark.run import ORACLE, ORIGINAL
+from erasekit.errors import RunError
 from erasekit.evaluate.scorecard import AVERAGE_GAP
 
 #: The name under which the oracles' own gap stands: an oracle against the others.
 FLOOR = "oracle (floor)"
-#: What is no method of its own in a ranking.
-REFERENCES = (ORIGINAL, CONTROL, FLOOR)
 _MEASURES = [f"{metric}_{subset}" for metric, subset in AVERAGE_GAP]
 
 
@@ -25,9 +27,10 @@ def results(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         records: of `benchmark.records`; of two of one task, method and seed the later counts.
 
     Returns:
-        A row a result. ``average_gap`` is in points, to the mean of the oracles measured with
-        the same seed; an oracle's own is to the other oracles, and it stands as `FLOOR`. A
-        method that failed has no measures, and the original's gap.
+        A row a result. ``kind`` is method, reference or floor. ``average_gap`` is in points,
+        to the mean of the oracles measured with the same seed; an oracle's own is to the other
+        oracles, and it stands as `FLOOR`. Each measure has its signed gap beside it, such as
+        ``top1_forget_gap``. A method that failed has no measures, and the original's gap.
     """
     tests = {
         (record["task"], record["method"], record["seed"]): record
@@ -51,9 +54,11 @@ def results(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
             {
                 "task": task,
                 "method": FLOOR if method in oracles else method,
+                "kind": _kind(method, method in oracles),
                 "seed": seed,
                 "average_gap": _average_gap(metrics or original["metrics"], others),
                 **metrics,
+                **{f"{name}_gap": 100 * (v - _mean(others, name)) for name, v in metrics.items()},
                 "seconds": seconds,
                 "retraining_share": seconds / retraining if seconds and retraining else None,
                 "peak_mb": record.get("peak_mb"),
@@ -63,12 +68,19 @@ def results(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _kind(method: str, is_oracle: bool) -> str:
+    if is_oracle:
+        return "floor"
+    return "reference" if method in (ORIGINAL, CONTROL) else "method"
+
+
 def _average_gap(metrics: Mapping[str, float], oracles: Sequence[Mapping[str, float]]) -> float:
-    gaps = [
-        abs(metrics[name] - sum(oracle[name] for oracle in oracles) / len(oracles))
-        for name in _MEASURES
-    ]
+    gaps = [abs(metrics[name] - _mean(oracles, name)) for name in _MEASURES]
     return 100 * sum(gaps) / len(gaps)
+
+
+def _mean(oracles: Sequence[Mapping[str, float]], name: str) -> float:
+    return sum(oracle[name] for oracle in oracles) / len(oracles)
 
 
 def gap_table(found: pd.DataFrame) -> pd.DataFrame:
@@ -81,6 +93,48 @@ def gap_table(found: pd.DataFrame) -> pd.DataFrame:
     )
     table["mean"] = table.mean(axis=1, skipna=False)
     return table.sort_values("mean")
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How methods rank over tasks.
+
+    Attributes:
+        ranks: mean rank of each method, 1 the best; best first.
+        tasks: how many tasks every one of them was tested on.
+        p_value: of Friedman's test that all rank alike.
+        critical_difference: Nemenyi's at 5 %: mean ranks closer than this cannot be told apart.
+    """
+
+    ranks: pd.Series
+    tasks: int
+    p_value: float
+    critical_difference: float
+
+
+def ranking(found: pd.DataFrame) -> Ranking:
+    """Ranks by average gap, of the methods that were tested on every task.
+
+    Source: Demšar 2006, Statistical comparisons of classifiers over multiple data sets (JMLR 7).
+
+    Args:
+        found: from `results`.
+
+    Raises:
+        RunError: with fewer than three methods or two tasks in common.
+    """
+    methods = found.loc[found["kind"] == "method"]
+    table = methods.pivot_table(index="task", columns="method", values="average_gap")
+    table = table.dropna(axis=1)  # who lacks a task is not ranked
+    tasks, k = table.shape
+    if k < 3 or tasks < 2:
+        raise RunError(
+            f"{k} methods on {tasks} tasks in common cannot be ranked: at least 3 on 2 are needed"
+        )
+    ranks = table.rank(axis=1).mean().sort_values()
+    p_value = float(friedmanchisquare(*(table[name] for name in table)).pvalue)
+    quantile = float(studentized_range.ppf(0.95, k, np.inf)) / np.sqrt(2)
+    return Ranking(ranks, tasks, p_value, float(quantile * np.sqrt(k * (k + 1) / (6 * tasks))))
 
 
 def summary_text(records: Sequence[Mapping[str, Any]]) -> str:

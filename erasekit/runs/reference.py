@@ -9,11 +9,14 @@ were measured stands in each file.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from erasekit.errors import RunError
-from erasekit.evaluate.scorecard import Row, Scorecard
 from erasekit.files import read_json, write_json
 from erasekit.settings import Settings, make_settings
+
+if TYPE_CHECKING:
+    from erasekit.evaluate.scorecard import Row, Scorecard
 
 FOLDER = Path(__file__).with_name("references")
 SCORECARD_FILE = "scorecard.json"
@@ -67,6 +70,8 @@ def compare_with_reference(profile: str, folder: Path) -> tuple[bool, list[str]]
     path = reference_path(profile)
     if not path.is_file():
         raise RunError(f"there is no reference for profile '{profile}' ({path})")
+    from erasekit.evaluate.scorecard import Scorecard
+
     reference = read_json(path)
     expected = _scorecard(reference["scorecard"])
     found = Scorecard.load(folder / SCORECARD_FILE)
@@ -81,6 +86,8 @@ def compare_with_reference(profile: str, folder: Path) -> tuple[bool, list[str]]
 
 def write_reference(profile: str, folder: Path, tolerance: dict[str, float] | None = None) -> Path:
     """Make the scorecard in `folder` the profile's reference; tolerances stay unless given."""
+    from erasekit.evaluate.scorecard import Scorecard
+
     path = reference_path(profile)
     before = read_json(path) if path.is_file() else {}
     found = Scorecard.load(folder / SCORECARD_FILE).as_dict()
@@ -91,9 +98,25 @@ def write_reference(profile: str, folder: Path, tolerance: dict[str, float] | No
             "settings": expected_settings(make_settings(profile)),
             "how_tolerance_was_set": before.get("how_tolerance_was_set", ""),
             "tolerance": tolerance or before.get("tolerance", {}),
+            "seconds": _seconds(folder) or before.get("seconds", {}),
             "scorecard": {**found, "cost": {}},
         },
     )
+
+
+def reference_seconds(profile: str) -> dict[str, float]:
+    """How long each notebook took when the reference was made; empty where that is not known."""
+    path = reference_path(profile)
+    return read_json(path).get("seconds", {}) if path.is_file() else {}
+
+
+def _seconds(folder: Path) -> dict[str, float]:
+    """The duration that papermill wrote into each executed notebook of a tutorial."""
+    executed = {path.stem: read_json(path) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
+    return {
+        name: round(notebook["metadata"]["papermill"]["duration"], 1)
+        for name, notebook in executed.items()
+    }
 
 
 def expected_settings(settings: Settings) -> dict:
@@ -102,4 +125,6 @@ def expected_settings(settings: Settings) -> dict:
 
 
 def _scorecard(value: dict) -> Scorecard:
+    from erasekit.evaluate.scorecard import Row, Scorecard
+
     return Scorecard(value["task"], value["cost"], [Row(**row) for row in value["rows"]])

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import sys
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 from erasekit.errors import RunError, UsageError
+from erasekit.processes import end_children
 from erasekit.runs.notebooks import (
     Progress,
     declared_parameters,
@@ -51,6 +53,7 @@ def run_tutorial(
     Raises:
         UsageError: for an unknown profile, notebook or parameter; nothing has run then.
     """
+    from erasekit.runs.reference import reference_seconds
     from erasekit.settings import make_settings
 
     make_settings(profile)
@@ -68,6 +71,7 @@ def run_tutorial(
         {path: {k: v for k, v in wanted.items() if k in declared[path]} for path in paths},
         out,
         jobs,
+        reference_seconds(profile),
     )
     failure = next((row["failure"] for row in rows if row["failure"]), "")
     verdict, right = _verdict(profile, out, compare=not (failure or only or given))
@@ -87,11 +91,18 @@ def _clear(out: Path, whole: bool) -> None:
 
 
 def _run_all(
-    parameters: Mapping[Path, Mapping[str, Any]], out: Path, jobs: int
+    parameters: Mapping[Path, Mapping[str, Any]],
+    out: Path,
+    jobs: int,
+    seconds: Mapping[str, float] | None = None,
 ) -> list[dict[str, Any]]:
-    """Run the notebooks, `jobs` at once; after one failed, no other begins."""
+    """Run the notebooks, `jobs` at once; after one failed, no other begins.
+
+    Args:
+        seconds: how long each took once, by name.
+    """
     if jobs > 1:
-        return _run_side_by_side(parameters, out, jobs)
+        return _run_side_by_side(parameters, out, jobs, seconds or {})
     rows: list[dict[str, Any]] = []
     for number, (path, given) in enumerate(parameters.items(), 1):
         with Progress(_place(number, path, parameters)) as progress:
@@ -108,9 +119,13 @@ def _place(number: int, path: Path, paths: Collection[Path]) -> str:
 
 
 def _run_side_by_side(
-    parameters: Mapping[Path, Mapping[str, Any]], out: Path, jobs: int
+    parameters: Mapping[Path, Mapping[str, Any]], out: Path, jobs: int, seconds: Mapping[str, float]
 ) -> list[dict[str, Any]]:
-    """The same in processes of their own: papermill wants a main thread for itself."""
+    """The same in processes of their own: papermill wants a main thread for itself.
+
+    Each notebook runs without the others; the longest begins first, so that the end is even.
+    """
+    order = sorted(parameters, key=lambda path: -seconds.get(path.stem, math.inf))
     context = multiprocessing.get_context("spawn")
     told = context.SimpleQueue()
     places = {
@@ -120,26 +135,27 @@ def _run_side_by_side(
     listener.start()
     rows: list[dict[str, Any]] = []
     with ProcessPoolExecutor(jobs, context, initializer=_tell_to, initargs=(told,)) as pool:
-        futures = [pool.submit(_child, path, out, given) for path, given in parameters.items()]
+        futures = {pool.submit(_child, path, out, parameters[path]): path for path in order}
         try:
-            for future in futures:
+            for future in as_completed(futures):
                 if not future.cancelled():
                     rows.append(future.result())
-                if rows[-1]["failure"]:
-                    for other in futures:
-                        other.cancel()
+                    if rows[-1]["failure"]:
+                        for other in futures:
+                            other.cancel()
         except BrokenProcessPool:
-            rows.append(_no_row(list(parameters)[len(rows)]))
+            known = {row["name"] for row in rows}
+            rows.append(_no_row(next(path for path in order if path.stem not in known)))
         except BaseException:
-            for process in multiprocessing.active_children():
-                process.terminate()  # papermill takes its kernel down with it
+            pool.shutdown(wait=False, cancel_futures=True)
+            end_children()
             raise
     told.put(None)
     listener.join()
     for row in rows:
         if row["failure"]:
             print(f"error: {row['failure']}", file=sys.stderr)
-    return rows
+    return sorted(rows, key=lambda row: row["name"])
 
 
 def _listen(told: Any, places: Mapping[str, str]) -> None:
