@@ -119,7 +119,9 @@ def test_ctrl_c_ends_every_notebook_that_runs(tmp_path):
         text = f"name: str = '{name}'  # file that tells that it began\nout: str = ''  # folder"
         write_notebook(folder / f"{name}.ipynb", text, sleep)
     code = (
-        "import pathlib, sys; from erasekit.runs import notebooks, tutorial\n"
+        "import pathlib, signal, sys; from erasekit.runs import notebooks, tutorial\n"
+        # A job in a shell's background is started with Ctrl-C ignored, and hands that on.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"notebooks.notebooks_folder = lambda: pathlib.Path(r'{folder}')\n"
         "if __name__ == '__main__':\n"
         "    try: tutorial.run_tutorial('smoke', sys.argv[1], jobs=2)\n"
