@@ -488,7 +488,7 @@ def tutorial(
     \b
     Examples:
       erasekit tutorial                    about 20 minutes on two CPU cores
-      erasekit tutorial --profile smoke    about 4 minutes, with a smaller world
+      erasekit tutorial --profile smoke    a little over 4 minutes, with a smaller world
       erasekit tutorial --only 03          one notebook
 
     At its end it holds what came out against the committed reference, and says so.
