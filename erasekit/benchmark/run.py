@@ -262,17 +262,24 @@ class _Bench:
         )
 
     def result(self, what: Mapping[str, Any]) -> dict[str, Any]:
-        """Make one result: a model, its measures, and what it cost."""
+        """Make one result: a model, its measures, and what it cost.
+
+        A method that fails is a result; what fails besides (a cache that cannot be written, a
+        damaged oracle) is none, and stops the run.
+        """
         name = what["method"]
-        try:
-            if name == ORIGINAL or name in self.oracles_or_none(name):
-                model = self.experiment.original if name == ORIGINAL else self.oracles[name]
-                cost: dict[str, Any] = {"seconds": None, "steps": None, "peak_mb": None}
-            else:
-                model, cost = self.erase(name, what["trial"])
-            metrics = self.measure(model, what["split"])
-        except ErasekitError as error:
-            return {"failed": str(error), "metrics": None, "expected_gap": None}
+        cost: dict[str, Any] = {"seconds": None, "steps": None, "peak_mb": None}
+        if name == ORIGINAL:
+            model = self.experiment.original
+        elif name.startswith(f"{ORACLE}-"):
+            model = self.oracles[name]
+        else:
+            original = self.experiment.original
+            try:
+                model, cost = self.erase(original, name, what["trial"])
+            except ErasekitError as error:
+                return {"failed": str(error), "metrics": None, "expected_gap": None}
+        metrics = self.measure(model, what["split"])
         found: dict[str, Any] = {"failed": None, "metrics": metrics, **cost}
         if self.unit.tuning:
             from erasekit.evaluate.scorecard import AVERAGE_GAP
@@ -283,11 +290,9 @@ class _Bench:
             found["retraining_seconds"] = self.retraining_seconds
         return found
 
-    def oracles_or_none(self, name: str) -> Mapping[str, Any]:
-        """The oracles if `name` is one of them: they are not trained for anything else."""
-        return self.oracles if name.startswith(ORACLE) else {}
-
-    def erase(self, name: str, trial: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def erase(
+        self, original: Any, name: str, trial: Mapping[str, Any]
+    ) -> tuple[Any, dict[str, Any]]:
         """Carry out every request with one method; the model, and its cost in all."""
         from erasekit.unlearn.engine import erase
         from erasekit.unlearn.registry import get_method
@@ -296,7 +301,7 @@ class _Bench:
         spec = replace(
             self.experiment.erase_spec, **{k: v for k, v in trial.items() if k != "options"}
         )
-        model, seconds, steps = self.experiment.original, 0.0, 0
+        model, seconds, steps = original, 0.0, 0
         _reset_peak()
         # The control is the original trained on with all that stays, once.
         for task in [self.judged] if name == CONTROL else self.requests:

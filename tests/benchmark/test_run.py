@@ -104,7 +104,7 @@ def test_what_is_there_is_not_run_again_and_what_is_lost_is(done: Records, tmp_p
     monkeypatch.setattr(
         run._Bench,
         "erase",
-        lambda self, name, trial: made.append(name) or erase(self, name, trial),
+        lambda self, model, name, trial: made.append(name) or erase(self, model, name, trial),
     )
     again = run_benchmark("smoke", METHODS, list(TASKS), [0, 1], path, jobs=1, progress=False)
     assert made == ["null_space"]
@@ -113,7 +113,7 @@ def test_what_is_there_is_not_run_again_and_what_is_lost_is(done: Records, tmp_p
 
 
 def test_a_method_that_fails_is_written_down_and_stops_nothing(done, tmp_path, monkeypatch):
-    def broken(self, name, trial):
+    def broken(self, original, name, trial):
         raise RunError("the loss is nan")
 
     path = tmp_path / "r.jsonl"
@@ -123,6 +123,17 @@ def test_a_method_that_fails_is_written_down_and_stops_nothing(done, tmp_path, m
     assert len(failed) == len(SPACE["null_space"]) + 1
     assert all("the loss is nan" in r["failed"] for r in failed)
     assert chosen(records, method="oracle-0")[0]["metrics"]
+
+
+def test_what_fails_besides_a_method_is_no_result(done, tmp_path, monkeypatch):
+    def full(self):
+        raise RunError("cannot write the cache")
+
+    path = tmp_path / "r.jsonl"
+    monkeypatch.setattr(run._Bench, "oracles", property(full))
+    with pytest.raises(RunError, match="cannot write the cache"):
+        run_benchmark("smoke", ("null_space",), ["one"], [0], path, jobs=1, progress=False)
+    assert not any(r["method"].startswith("oracle") for r in Records(path).read())
 
 
 def test_the_best_trial_has_the_least_expected_gap_and_none_is_needed():
