@@ -96,7 +96,7 @@ class Audit:
 
     def frame(self) -> pd.DataFrame:
         """Every row as a table."""
-        return pd.DataFrame([asdict(row) for row in self.rows])
+        return pd.DataFrame([vars(row) for row in self.rows])
 
     def report(self, test: str) -> TestReport:
         """What one test found.

@@ -123,6 +123,23 @@ def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
     return pixels.contiguous(memory_format=torch.channels_last)
 
 
+def remembering(tokenizer: Callable[[list[str]], Tensor]) -> Callable[[list[str]], Tensor]:
+    """The same tokenizer, which reads each text once.
+
+    Captions and prompts are finite lists that are encoded again and again, and reading them
+    costs as much as a small text tower.
+    """
+    known: dict[str, Tensor] = {}
+
+    def tokens(texts: list[str]) -> Tensor:
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        if new:
+            known.update(zip(new, tokenizer(new), strict=True))
+        return torch.stack([known[text] for text in texts])
+
+    return tokens
+
+
 def _save_weights(model: nn.Module, path: Path) -> None:
     weights = {
         name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()
@@ -215,7 +232,7 @@ def _load(
             model = open_clip.create_model(
                 name, pretrained=tag, require_pretrained=True, device=device
             )
-            tokenizer = open_clip.get_tokenizer(texts)
+            tokenizer = remembering(open_clip.get_tokenizer(texts))
         config = open_clip.get_model_preprocess_cfg(model)
         mean, std = tuple(config["mean"]), tuple(config["std"])
     except Exception as error:  # open_clip raises many kinds for damaged input

@@ -58,7 +58,7 @@ def save_figure(figure: Figure, path: Path) -> Path:
     if layout is not None:  # once; matplotlib would lay it out and draw it a second time
         figure.set_dpi(DPI)
         layout.execute(figure)
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)
     try:
         return write_whole(path, lambda aside: figure.savefig(aside, dpi=DPI, format="png"))
     finally:

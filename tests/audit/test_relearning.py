@@ -191,7 +191,7 @@ def test_the_original_remembers_and_the_oracles_must_learn(smoke_experiment, smo
     e = smoke_experiment
     oracles = dict(zip(("oracle", "oracle-1", "oracle-2"), e.oracles(3), strict=True))
     models = {"original": e.original, "erased": smoke_erasure.model, **oracles}
-    result = relearning(models, e.task, draws=100, **TEST.smoke)
+    result = relearning(models, e.task, draws=100, **{**TEST.smoke, "pairs": (1, 4)})
     area, after = _values(result, "area"), _values(result, "after")
     for condition in ("k=1", "k=4"):
         for oracle in oracles:

@@ -23,6 +23,7 @@ from erasekit.models.clip import (
     load_clip,
     normalise,
     read_config,
+    remembering,
     with_random_weights,
 )
 
@@ -215,3 +216,16 @@ def test_a_pretrained_model_that_cannot_be_fetched_is_one_line(monkeypatch) -> N
     monkeypatch.setattr("open_clip.create_model", offline)
     with pytest.raises(RunError, match=r"^model ViT-B-32 cannot be loaded: no network$"):
         load_clip("ViT-B-32:openai")
+
+
+def test_a_text_is_read_once():
+    asked = []
+
+    def tokenizer(texts):
+        asked.append(texts)
+        return torch.tensor([[len(text), ord(text[0])] for text in texts])
+
+    tokens = remembering(tokenizer)
+    assert tokens(["fox", "owl", "fox"]).tolist() == [[3, 102], [3, 111], [3, 102]]
+    assert tokens(["ant", "owl"]).tolist() == [[3, 97], [3, 111]]
+    assert asked == [["fox", "owl"], ["ant"]]
