@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -227,6 +228,7 @@ class Experiment:
         }
 
         def make(folder: Path) -> None:
+            began = time.process_time()
             result = train_clip(
                 self.world,
                 pairs,
@@ -237,8 +239,10 @@ class Experiment:
                 precision=self.settings.precision,
                 progress=self.progress,
             )
+            cost = {"seconds": result.seconds, "cpu_seconds": time.process_time() - began}
             write_json(
-                folder / COST_FILE, {"seconds": round(result.seconds, 2), "steps": result.steps}
+                folder / COST_FILE,
+                {**{k: round(v, 2) for k, v in cost.items()}, "steps": result.steps},
             )
 
         # JSON turns tuples into lists; the key must not depend on which it was.

@@ -69,7 +69,7 @@ def leaderboard_text(records: Sequence[Mapping[str, Any]], pictures: Sequence[st
         "chosen on validation by a measure that knows no oracle, and was tested once a seed. "
         "The average gap is the mean distance, in points, to three oracles, over top-1 on forget, "
         "neighbours and retain, R@1 on retain, and membership AUC. What failed counts as if "
-        "nothing had been done. Seconds are of one thread.",
+        "nothing had been done. Seconds are of the processor, with one thread.",
         "## All tasks",
         _markdown(gap_table(found).rename_axis("average gap").map(_points)),
         *_ranks(found),

@@ -42,7 +42,8 @@ class Erasure:
     Attributes:
         history: one row a step; of a method that takes none, one row with the validation
             top-1 that it ended at.
-        seconds: of everything that the method itself did: mask, steps, closed form.
+        seconds: of everything that the method itself did: mask, features of the original,
+            steps, closed form.
         steps: how many were taken.
     """
 
@@ -165,6 +166,7 @@ def _train(
     progress: bool,
 ) -> LoopResult:
     """The steps of an erasure, on `erased`."""
+    began = time.perf_counter()
     model, device = erased.model, erased.device
     moving = [p for p in model.parameters() if p.requires_grad]
     frozen_forget = FrozenFeatures(original, task.forget)
@@ -199,14 +201,15 @@ def _train(
     def loss(step: int) -> dict[str, Tensor]:
         rows = retain_plan[step]
         images, tokens = task.retain.images[rows], retain_tokens[rows]
-        n = 0
+        n, original_name = 0, None
         if forget_plan is not None:
             chosen = forget_plan[step]
             n = len(chosen)
             images = torch.cat([task.forget.images[chosen], images])
             tokens = torch.cat([forget_tokens[chosen], tokens])
             if names is not None:
-                tokens = torch.cat([tokens, names.tokens(chosen, step).to(device)])
+                named, original_name = names.draw(chosen, step)
+                tokens = torch.cat([tokens, named.to(device)])
         both = encode(
             erased,
             images,
@@ -231,6 +234,7 @@ def _train(
                 original_text=before[1],
                 original_scale=original_scale,
                 name=both.text[last:] if names is not None else None,
+                original_name=None if original_name is None else original_name.to(device),
                 forgotten_share=shares[torch.from_numpy(forget_plan[step]).to(device)],
             )
         terms = method.loss(forget, retain, fixed)
@@ -241,7 +245,9 @@ def _train(
         checks = [row["validation_forget"] for row in history if "validation_forget" in row]
         return len(checks) > 1 and max(checks[-2:]) <= spec.stop_at
 
-    return run_loop(
+    # What is computed once is a part of the cost; an erasure that is resumed pays it again.
+    prepared = time.perf_counter() - began
+    result = run_loop(
         model,
         torch.optim.Adam(moving, lr=spec.learning_rate, betas=(0.9, 0.98), fused=True),
         loss,
@@ -266,6 +272,8 @@ def _train(
         ),
         progress=progress,
     )
+    result.seconds += prepared
+    return result
 
 
 def _weighed(method: Method, terms: dict[str, Tensor], weights: list) -> dict[str, Tensor]:
@@ -315,16 +323,23 @@ class _Names:
             for index in task.forgotten
         }
         self._tokens = {index: clip.tokenizer(of) for index, of in texts.items()}
+        self._features = {index: clip.encode_texts(of) for index, of in texts.items()}
 
-    def tokens(self, rows: np.ndarray, step: int) -> Tensor:
-        """One caption for each pair at `rows`, drawn from the seed and the step's number."""
+    def draw(self, rows: np.ndarray, step: int) -> tuple[Tensor, Tensor]:
+        """One caption for each pair at `rows`, drawn from the seed and the step's number.
+
+        Returns:
+            its tokens, and the original's feature of it.
+        """
         rng = np.random.default_rng((self._seed, step))
         chosen = []
         for row in rows:
             there = [i for i in self._task.forget.concepts[row] if i in self._tokens]
-            tokens = self._tokens[int(rng.choice(there))]
-            chosen.append(tokens[rng.integers(len(tokens))])
-        return torch.stack(chosen)
+            index = int(rng.choice(there))
+            place = int(rng.integers(len(self._tokens[index])))
+            chosen.append((self._tokens[index][place], self._features[index][place]))
+        tokens, features = zip(*chosen, strict=True)
+        return torch.stack(tokens), torch.stack(features)
 
 
 def _never_seen(original: Clip, task: ErasureTask) -> float:

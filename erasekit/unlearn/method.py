@@ -33,8 +33,9 @@ class Features:
         noised_image: as `image`, of the pictures with noise on them; None unless the method
             asks for it (`Method.picture_noise`).
         noise_norm: length of each picture's noise, shape (n,).
-        name: text features of a caption that names one forgotten concept of each forget pair and
-            nothing else, not normalised, (n, d); None unless the method asks for it.
+        name, original_name: text features of a caption that names one forgotten concept of each
+            forget pair and nothing else, (n, d): by the model, not normalised, and by the
+            original, normalised; None unless the method asks for them (`Method.needs_names`).
         forgotten_share: share of each forget pair's concepts that must go, shape (n,); None
             for retain pairs, where none does.
     """
@@ -48,6 +49,7 @@ class Features:
     noised_image: Tensor | None = None
     noise_norm: Tensor | None = None
     name: Tensor | None = None
+    original_name: Tensor | None = None
     forgotten_share: Tensor | None = None
 
     @property
@@ -95,7 +97,7 @@ class Method:
     #: of the forget pairs.
     needs_original: ClassVar[bool] = False
     needs_original_forget: ClassVar[bool] = False
-    #: Whether the engine should provide `Features.name`.
+    #: Whether the engine should provide `Features.name` and what the original made of it.
     needs_names: ClassVar[bool] = False
     #: Whether the engine should measure `Prompts.never_seen`.
     needs_never_seen: ClassVar[bool] = False

@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NeverSeen(Method):
-    """L = forgetting · |s − s*| + naming · |s_n − level| + consistency · (‖Δ image‖² + ‖Δ text‖²).
+    """L = forgetting · |s − s*| + naming · |n − level| + consistency · (‖Δ image‖² + ‖Δ text‖²).
 
-    The first two run over forget pairs: s is the cosine of picture and caption, s_n that of
-    the picture and a caption which names one forgotten concept alone. The target is
+    The first two run over forget pairs. s is the cosine of picture and caption; its target is
     s* = share · level + (1 − share) · s_o, s_o the original's: a scene in which one of two
-    things must go keeps half of what it was. The last runs over retain pairs: Δ is how far a
-    feature has moved from the original's. `level` is the original's cosine of pictures with
-    their own names, for holdout concepts on validation (``holdout``), or of forget pictures
-    with retained captions (``shuffled``), where nothing was held out.
+    things must go keeps half of what it was. n is the cosine of a caption that names one
+    forgotten concept alone with the original's feature of the same caption. That feature
+    stands where the pictures of the concept lie, so that a name can be taken from them without
+    one, as must be where the forget set holds scenes alone. The last term runs over retain
+    pairs: Δ is how far a feature has moved from the original's. `level` is the original's
+    cosine of pictures with their own names, for holdout concepts on validation (``holdout``),
+    or of forget pictures with retained captions (``shuffled``), where nothing was held out.
     """
 
     name: ClassVar[str] = "never_seen"
@@ -37,7 +39,7 @@ class NeverSeen(Method):
 
     forgetting: float = 1.0
     naming: float = 1.0
-    consistency: float = 6.0
+    consistency: float = 10.0
     level: Literal["holdout", "shuffled"] = "holdout"
 
     needs_original: ClassVar[bool] = True
@@ -73,8 +75,9 @@ def level_loss(forget: Features, level: Tensor | float) -> Tensor:
 
 
 def naming_loss(forget: Features, level: Tensor | float) -> Tensor:
-    """Mean distance of the cosine of picture and forgotten name from `level`, a scalar."""
-    return ((forget.image_unit * forget.name_unit).sum(1) - level).abs().mean()
+    """Mean distance from `level` of each name's cosine with what it was, a scalar."""
+    assert forget.original_name is not None
+    return ((forget.name_unit * forget.original_name).sum(1) - level).abs().mean()
 
 
 def shuffled_level(forget: Features, retain: Features) -> Tensor:
