@@ -43,6 +43,7 @@ def scorecard_bars(scorecard: Scorecard) -> Figure:
     data, models = scorecard_bars_data(scorecard), scorecard.models
     figure, grid = plt.subplots(2, 1, figsize=(WIDTH, 7.4), height_ratios=[1, 1.1])
     bar = 0.8 / len(models)
+    slim = len(models) > 4  # too slim for a number with a sign to stand over it
     handles: dict[str, object] = {}
     for axes, (metric, label) in zip(grid, _PANELS, strict=True):
         part = where(data, metric=metric)
@@ -77,6 +78,7 @@ def scorecard_bars(scorecard: Scorecard) -> Figure:
                     ha="center",
                     va="bottom" if up else "top",
                     fontsize=9.5 if metric == "top1" else 8.5,
+                    rotation=90 if slim and metric != "top1" else 0,
                 )
         axes.set_xticks(range(len(subsets)), subsets)
         axes.tick_params(axis="x", length=0)
@@ -87,7 +89,8 @@ def scorecard_bars(scorecard: Scorecard) -> Figure:
     grid[0].set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     grid[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     low, high = grid[1].get_ylim()
-    grid[1].set_ylim(low - 0.08, high + 0.08)
+    space = 0.3 if slim else 0.08
+    grid[1].set_ylim(low - space, high + space)
     legend_above(figure, list(handles.values()), list(handles), len(handles))
     return figure
 
