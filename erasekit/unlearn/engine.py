@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import concept_features
 from erasekit.unlearn.look import Look, encode
 from erasekit.unlearn.mask import WeightMask
-from erasekit.unlearn.method import Features, Method, Prompts
+from erasekit.unlearn.method import Features, Method, Prompts, Unseen
 from erasekit.unlearn.spec import EraseSpec
 
 
@@ -185,7 +186,7 @@ def _train(
     original_scale = original.model.logit_scale.detach().exp()
     fixed = Prompts(
         _retained_prompts(original, task).to(device),
-        _never_seen(original, task) if method.needs_never_seen else None,
+        _unseen(original, task) if method.needs_unseen else None,
     )
     shares = torch.tensor(
         [np.isin(concepts, task.forgotten).mean() for concepts in task.forget.concepts],
@@ -342,10 +343,23 @@ class _Names:
         return torch.stack(tokens), torch.stack(features)
 
 
-def _never_seen(original: Clip, task: ErasureTask) -> float:
-    """What the original's cosine is between pictures and names of concepts it never saw."""
+def _unseen(original: Clip, task: ErasureTask) -> Unseen:
     world = task.world
-    singles = world.pairs("validation").singles.where(lambda shown: shown[0] in world.holdout)
-    names = concept_features(original, [world.concept(i) for i in world.holdout])
-    own = names[[world.holdout.index(label) for label in singles.labels()]]
-    return float((original.encode_images(singles.images) * own).sum(1).mean())
+    validation = world.pairs("validation")
+
+    def mean_cosine(pairs: Pairs, texts: Callable[[], Tensor]) -> float | None:
+        if not len(pairs):
+            return None
+        return float((original.encode_images(pairs.images) * texts()).sum(1).mean())
+
+    def own_names() -> Tensor:
+        names = concept_features(original, [world.concept(i) for i in world.holdout])
+        return names[[world.holdout.index(label) for label in strangers.labels()]]
+
+    strangers = validation.singles.where(lambda shown: shown[0] in world.holdout)
+    retained = set(task.retained)
+    scenes = validation.where(lambda shown: len(shown) > 1 and retained.issuperset(shown))
+    return Unseen(
+        mean_cosine(strangers, own_names),
+        mean_cosine(scenes, lambda: original.encode_texts(scenes.captions)),
+    )

@@ -67,18 +67,30 @@ class Features:
 
 
 @dataclass(frozen=True)
+class Unseen:
+    """How similar the original finds what it never saw, each a mean cosine on validation.
+
+    Attributes:
+        concepts: of pictures of holdout concepts with their own names; None in a world that
+            holds nothing out.
+        scenes: of scenes of retained concepts with their captions; None where there are none.
+    """
+
+    concepts: float | None
+    scenes: float | None
+
+
+@dataclass(frozen=True)
 class Prompts:
     """Fixed class prompts, for methods that compare against them.
 
     Attributes:
         text: normalised text features of one prompt a retained concept by the original, (c, d).
-        never_seen: cosine of pictures with their own names for things that the original never
-            saw, the mean over holdout concepts on validation; None unless the method asks for
-            it (`Method.needs_never_seen`).
+        unseen: None unless the method asks for it (`Method.needs_unseen`).
     """
 
     text: Tensor
-    never_seen: float | None = None
+    unseen: Unseen | None = None
 
 
 class Method:
@@ -99,8 +111,8 @@ class Method:
     needs_original_forget: ClassVar[bool] = False
     #: Whether the engine should provide `Features.name` and what the original made of it.
     needs_names: ClassVar[bool] = False
-    #: Whether the engine should measure `Prompts.never_seen`.
-    needs_never_seen: ClassVar[bool] = False
+    #: Whether the engine should measure `Prompts.unseen`.
+    needs_unseen: ClassVar[bool] = False
     #: Whether it looks at forget pairs at all (the control does not).
     needs_forget: ClassVar[bool] = True
     #: Whether its loss takes other forget pairs as negatives: no concept set twice in a batch.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+import time
 from collections import Counter
 from pathlib import Path
 from typing import ClassVar
@@ -335,7 +336,7 @@ def test_a_specification_that_cannot_be_is_refused(field: str) -> None:
             EraseSpec(**{field: value})  # type: ignore[arg-type]
 
 
-def test_a_method_that_asks_gets_names_shares_and_the_level_of_the_never_seen(tiny_experiment):
+def test_a_method_that_asks_gets_names_shares_and_how_the_unseen_look(tiny_experiment):
     e = tiny_experiment
     seen: list[tuple] = []
 
@@ -344,7 +345,7 @@ def test_a_method_that_asks_gets_names_shares_and_the_level_of_the_never_seen(ti
         name: ClassVar[str] = "asking"
         needs_forget: ClassVar[bool] = True
         needs_names: ClassVar[bool] = True
-        needs_never_seen: ClassVar[bool] = True
+        needs_unseen: ClassVar[bool] = True
 
         def loss(self, forget, retain, prompts):
             seen.append((forget, prompts))
@@ -364,6 +365,7 @@ def test_a_method_that_asks_gets_names_shares_and_the_level_of_the_never_seen(ti
     )
     nearest = (forget.name_unit.detach() @ known.T).max(1).values
     assert torch.allclose(nearest, torch.ones(4), atol=1e-5)
+    assert torch.allclose(forget.name_unit.detach(), forget.original_name, atol=1e-5)
     shares = {round(float(share), 3) for forget, _ in seen for share in forget.forgotten_share}
     assert shares <= {0.333, 0.5, 0.667, 1.0}
     assert len(shares) > 1, "scenes are among them"
@@ -372,4 +374,26 @@ def test_a_method_that_asks_gets_names_shares_and_the_level_of_the_never_seen(ti
     names = {i: concept_features(e.original, [e.world.concept(i)])[0] for i in holdout}
     pictures = e.original.encode_images(singles.images)
     cosines = [float(p @ names[i]) for p, (i,) in zip(pictures, singles.concepts, strict=True)]
-    assert prompts.never_seen == pytest.approx(sum(cosines) / len(cosines), abs=1e-5)
+    assert prompts.unseen.concepts == pytest.approx(sum(cosines) / len(cosines), abs=1e-5)
+    cosines = [
+        float(e.original.encode_images(one.images)[0] @ e.original.encode_texts(one.captions)[0])
+        for i, shown in enumerate(e.world.pairs("validation").concepts)
+        if len(shown) > 1 and not set(shown) & set(e.task.forgotten)
+        for one in [e.world.pairs("validation").take([i])]
+    ]
+    assert prompts.unseen.scenes == pytest.approx(sum(cosines) / len(cosines), abs=1e-5)
+
+
+def test_the_cost_counts_what_is_computed_before_the_first_step(tiny_experiment, monkeypatch):
+    e = tiny_experiment
+
+    class Slow(FrozenFeatures):
+        def require(self, indices):
+            time.sleep(0.3)
+            super().require(indices)
+
+    method = get_method("kl_minimization").build({})
+    spec = dataclasses.replace(SPEC, steps=1)
+    slow = Slow(e.original, e.task.retain)
+    erasure = erase(e.original, e.task, method, spec, frozen=slow, progress=False)
+    assert erasure.seconds >= 0.6  # once before the first step, once in it
