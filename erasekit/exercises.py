@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from erasekit.data.task import ErasureTask
     from erasekit.data.world import World
     from erasekit.evaluate.scorecard import Scorecard
@@ -114,6 +116,14 @@ def _a_leak() -> str:
     return LESS
 
 
+def _nearest_task(gaps: pd.DataFrame) -> str:
+    return str(gaps.loc["cliperase"].drop("mean").idxmin())
+
+
+def _half_way(level: float, scenes: float) -> float:
+    return (level + scenes) / 2
+
+
 EXERCISES: dict[str, Exercise] = {
     "00_quickstart": Exercise(
         hint="`len(e.world.trained)` concepts are on offer, and a guess is right once in as many.",
@@ -185,5 +195,22 @@ EXERCISES: dict[str, Exercise] = {
         truth=_a_leak,
         because="An audit that cannot fail would be worth nothing. This one found what a single "
         "step leaves behind.",
+    ),
+    "09_methods": Exercise(
+        hint='`summary.gap_table(found).loc["cliperase"]` is its line: leave the `"mean"` out, and '
+        "ask for `.idxmin()`.",
+        solution='summary.gap_table(found).loc["cliperase"].drop("mean").idxmin()',
+        truth=_nearest_task,
+        because="How hard a task is differs from method to method: a comparison on one task alone "
+        "is a choice of the winner.",
+    ),
+    "10_our_method": Exercise(
+        hint="one of two must go: its share is a half. Weigh `level` and `scenes` by the shares "
+        "that go and stay.",
+        solution="(level + scenes) / 2",
+        truth=_half_way,
+        because="All of the way would take the other thing along, and none of it would leave the "
+        "forgotten one where it was.",
+        within=1e-6,
     ),
 }

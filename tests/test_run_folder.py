@@ -322,6 +322,18 @@ def test_headline_is_the_scorecard_in_per_cent_and_points(whole_run: Path) -> No
     )
 
 
+def test_the_table_of_models_has_the_nearest_to_the_oracle_first(whole_run: Path) -> None:
+    from erasekit.runs.tables import models_table
+
+    card = RunFolder.open(whole_run).scorecard
+    table = models_table(card)
+    assert table.index[0] == "oracle"
+    assert table["average gap"].is_monotonic_increasing
+    assert table.loc["erased", "average gap"] == card.average_gap()
+    assert table.loc["erased", "recall@1 retain"] == card.value("erased", "recall@1", "retain")
+    assert list(table.columns)[-1] == "similarity holdout"
+
+
 def test_comparison_names_each_run_and_leaves_the_gap_out_without_an_oracle(
     whole_run: Path, tmp_path: Path
 ) -> None:

@@ -61,9 +61,13 @@ def leaderboard_text(records: Sequence[Mapping[str, Any]], pictures: Sequence[st
     trials = len(next(iter(search_space().values())))
     parts = [
         "# Leaderboard",
-        "This page is made by the command below from the records beside it, and by hand nowhere.",
+        "This page is made by the command below from `erasekit/benchmark/results.jsonl`, and by "
+        "hand nowhere. What is in that file is not run again, so that the command only writes "
+        "the page anew, or goes on.",
         f"```\nerasekit benchmark --profile {profile} --methods all --tasks all "
-        f"--seeds {' '.join(map(str, seeds))} --page docs\n```",
+        f"--seeds {' '.join(map(str, seeds))} \\\n    "
+        "--out erasekit/benchmark/results.jsonl --page docs\n```",
+        *_unfinished(profile, names),
         f"World: {settings.concepts} concepts, pictures of {settings.image_size} px, "
         f"{settings.train_steps} training steps. Every method had {trials} trials for each task, "
         "chosen on validation by a measure that knows no oracle, and was tested once a seed. "
@@ -71,7 +75,7 @@ def leaderboard_text(records: Sequence[Mapping[str, Any]], pictures: Sequence[st
         "neighbours and retain, R@1 on retain, and membership AUC. What failed counts as if "
         "nothing had been done. Seconds are of the processor, with one thread.",
         "## All tasks",
-        _markdown(gap_table(found).rename_axis("average gap").map(_points)),
+        gaps_text(records),
         *_ranks(found),
         *(f"![{name.removesuffix('.png').replace('_', ' ')}]({name})" for name in pictures),
     ]
@@ -87,6 +91,21 @@ def leaderboard_text(records: Sequence[Mapping[str, Any]], pictures: Sequence[st
         lines = [f"- {one.method}, {one.task}, seed {one.seed}: {one.failed}" for one in failed]
         parts += ["## What failed", "\n".join(lines)]
     return "\n\n".join(parts) + "\n"
+
+
+def _unfinished(profile: str, done: Sequence[str]) -> list[str]:
+    missing = [task.title for name, task in tasks_of(profile).items() if name not in done]
+    if not missing:
+        return []
+    return [
+        f"**{len(done)} of {len(done) + len(missing)} tasks have been run.** Not yet: "
+        f"{'; '.join(missing)}."
+    ]
+
+
+def gaps_text(records: Sequence[Mapping[str, Any]]) -> str:
+    """The table of average gaps as Markdown: methods down, tasks across, best first."""
+    return _markdown(gap_table(results(records)).rename_axis("average gap").map(_points))
 
 
 def write_leaderboard(records: Sequence[Mapping[str, Any]], folder: Path) -> Path:

@@ -42,6 +42,10 @@ def key_of(what: Mapping[str, Any]) -> str:
     return sha256_json({**what, "code": _code(str(what["method"]))})[:20]
 
 
+#: The results of the full run, which come with the kit.
+SHIPPED = Path(__file__).with_name("results.jsonl")
+
+
 class Records:
     """A file of results, one a line, which several processes may append to at once.
 

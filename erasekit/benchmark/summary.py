@@ -14,6 +14,7 @@ from erasekit.benchmark.plan import CONTROL
 from erasekit.benchmark.run import ORACLE, ORIGINAL
 from erasekit.errors import RunError
 from erasekit.evaluate.scorecard import AVERAGE_GAP
+from erasekit.plots.records import where
 
 #: The name under which the oracles' own gap stands: an oracle against the others.
 FLOOR = "oracle (floor)"
@@ -135,6 +136,76 @@ def ranking(found: pd.DataFrame) -> Ranking:
     p_value = float(friedmanchisquare(*(table[name] for name in table)).pvalue)
     quantile = float(studentized_range.ppf(0.95, k, np.inf)) / np.sqrt(2)
     return Ranking(ranks, tasks, p_value, float(quantile * np.sqrt(k * (k + 1) / (6 * tasks))))
+
+
+def findings(found: pd.DataFrame) -> dict[str, str | float | int]:
+    """Who comes nearest to the oracles over all tasks, and what there is to hold it against.
+
+    Returns:
+        best, second: methods, by the mean over tasks; best_gap, second_gap, floor_gap: their
+        average gaps and the floor, in points; tasks: how many; best_on: on how many of them the
+        best has the smallest gap of all methods.
+    """
+    methods = gap_table(where(found, kind="method")).dropna()
+    floor = gap_table(where(found, kind="floor"))
+    best, second = (str(name) for name in methods.index[:2])
+    by_task = methods.drop(columns="mean")
+    return {
+        "best": best,
+        "best_gap": float(methods["mean"].iloc[0]),
+        "second": second,
+        "second_gap": float(methods["mean"].iloc[1]),
+        "floor_gap": float(floor["mean"].iloc[0]),
+        "tasks": by_task.shape[1],
+        "best_on": int((by_task.idxmin() == best).sum()),
+    }
+
+
+def gaps_by_measure(found: pd.DataFrame, method: str) -> pd.DataFrame:
+    """What lies between one method and the oracles, signed, in points: a line a task.
+
+    The average gap comes first, with the floor and the best other method beside it; then the
+    measures that it is made of, then what stands beside them.
+
+    Raises:
+        RunError: when the method was not tested.
+    """
+    own = where(found, method=method)
+    if own.empty:
+        raise RunError(f"the records hold no test of {method}")
+    columns = [str(name) for name in own if str(name).endswith("_gap") and name != "average_gap"]
+    measures = own.pivot_table(index="task", values=columns, sort=False)[columns]
+    others = gap_table(where(found, kind="method")).drop(index=method)
+    floor = gap_table(where(found, kind="floor"))
+    beside = {
+        "average gap": gap_table(own).loc[method],
+        "best other": others.min(),
+        "floor": floor.loc[FLOOR],
+    }
+    measures.columns = [name.removesuffix("_gap").replace("_", " ") for name in columns]
+    return pd.DataFrame(beside).drop(index="mean").join(measures)
+
+
+def tuning_table(records: Sequence[Mapping[str, Any]], method: str, task: str) -> pd.DataFrame:
+    """The trials of one method on one task: what was tried, and the expected gap on validation.
+
+    Raises:
+        RunError: when the records hold none.
+    """
+    trials = [
+        {"trial": _words(record["trial"]), "expected gap": record["expected_gap"]}
+        for record in records
+        if (record["split"], record["method"], record["task"]) == ("validation", method, task)
+    ]
+    if not trials:
+        raise RunError(f"the records hold no trial of {method} on {task}")
+    return pd.DataFrame(trials).set_index("trial").sort_values("expected gap")
+
+
+def _words(trial: Mapping[str, Any]) -> str:
+    """A trial as a person writes it: ``learning_rate 0.0005, forgetting 1``."""
+    flat = {**{k: v for k, v in trial.items() if k != "options"}, **trial["options"]}
+    return ", ".join(f"{name} {value}" for name, value in flat.items())
 
 
 def summary_text(records: Sequence[Mapping[str, Any]]) -> str:

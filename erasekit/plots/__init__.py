@@ -12,6 +12,7 @@ from erasekit.plots.audit import (
     readable_layers,
     relearning_curves,
 )
+from erasekit.plots.benchmark import critical_difference, methods_cost, methods_tradeoff
 from erasekit.plots.curves import loss_terms
 from erasekit.plots.embedding import embedding_shift
 from erasekit.plots.gallery import retrieval_gallery
@@ -27,10 +28,13 @@ __all__ = [
     "compare",
     "concept_sheet",
     "contact_sheet",
+    "critical_difference",
     "embedding_shift",
     "forget_retain",
     "language_map",
     "loss_terms",
+    "methods_cost",
+    "methods_tradeoff",
     "readable_layers",
     "relearning_curves",
     "retrieval_gallery",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from erasekit import plots
-from erasekit.evaluate.scorecard import Scorecard
+from erasekit.evaluate.scorecard import AVERAGE_GAP, Scorecard
 from erasekit.files import write_text
 from erasekit.runs.figures import save_figure
 from erasekit.runs.folder import RunFolder
@@ -58,6 +58,22 @@ def summary(folder: RunFolder) -> str:
             lines.append(f"{what}: {cost['seconds']:.1f} s, {cost['steps']} steps")
     lines.append(f"report: {folder.report}")
     return "\n".join(lines)
+
+
+def models_table(scorecard: Scorecard) -> pd.DataFrame:
+    """A line a model, the nearest to the oracle first: the average gap, and what it is made of.
+
+    The gap is in points, shares are from 0 to 1. Similarities, which do not count, stand last.
+    """
+    beside = (("similarity", "forget"), ("similarity", "holdout"))
+    lines = {
+        model: {
+            "average gap": scorecard.average_gap(model),
+            **{f"{m} {s}": scorecard.value(model, m, s) for m, s in (*AVERAGE_GAP, *beside)},
+        }
+        for model in scorecard.models
+    }
+    return pd.DataFrame.from_dict(lines, orient="index").sort_values("average gap")
 
 
 def comparison(cards: Mapping[str, Scorecard]) -> pd.DataFrame:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from erasekit.benchmark.summary import FLOOR, gap_table, results, summary_text
+from erasekit.benchmark.summary import (
+    FLOOR,
+    findings,
+    gap_table,
+    gaps_by_measure,
+    results,
+    summary_text,
+    tuning_table,
+)
+from erasekit.errors import RunError
 from erasekit.evaluate.scorecard import AVERAGE_GAP
 
 NAMES = [f"{metric}_{subset}" for metric, subset in AVERAGE_GAP]
@@ -79,3 +88,48 @@ def test_the_table_is_the_mean_over_seeds_then_over_tasks_best_first():
     assert "npo" in text
     assert "nan" not in text
     assert summary_text([]) == "no task has been tested yet"
+
+
+def test_the_findings_name_the_nearest_and_on_how_many_tasks_it_is():
+    records: list[dict] = []
+    for task, (npo, ssd) in {"t": (0.56, 0.60), "u": (0.58, 0.54), "v": (0.52, 0.62)}.items():
+        records += [*references(task=task), record("npo", npo, task=task)]
+        records.append(record("ssd", ssd, task=task))
+    found = findings(results(records))
+    assert (found["best"], found["second"]) == ("npo", "ssd")
+    assert found["best_gap"] == pytest.approx((4 + 6 + 0) / 3)
+    assert found["second_gap"] == pytest.approx((8 + 2 + 10) / 3)
+    assert found["floor_gap"] == pytest.approx(2)
+    assert (found["tasks"], found["best_on"]) == (3, 2)
+
+
+def test_a_methods_gaps_keep_their_sign_and_stand_beside_the_others():
+    one = record("npo", 0.5)
+    one["metrics"] = dict(zip(NAMES, (0.62, 0.42, 0.52, 0.52, 0.52), strict=True))
+    table = gaps_by_measure(results([*references(), one, record("ssd", 0.55)]), "npo")
+    line = table.loc["t"]
+    assert line["average gap"] == pytest.approx(4)
+    assert line["best other"] == pytest.approx(3)
+    assert line["floor"] == pytest.approx(2)
+    assert line["top1 forget"] == pytest.approx(10)
+    assert line["top1 neighbours"] == pytest.approx(-10)
+    with pytest.raises(RunError, match="no test of scrub"):
+        gaps_by_measure(results([*references(), one]), "scrub")
+
+
+def test_trials_are_told_in_words_the_best_first():
+    trials = [
+        record("npo", 0, split="validation", expected_gap=gap, trial=trial)
+        for gap, trial in (
+            (9.0, {"options": {}, "learning_rate": 0.001}),
+            (4.0, {"options": {"forgetting": 0.3}, "learning_rate": 0.0005, "steps": 80}),
+        )
+    ]
+    table = tuning_table([*references(), *trials], "npo", "t")
+    assert list(table.index) == [
+        "learning_rate 0.0005, steps 80, forgetting 0.3",
+        "learning_rate 0.001",
+    ]
+    assert table["expected gap"].tolist() == [4, 9]
+    with pytest.raises(RunError, match="no trial of ssd on t"):
+        tuning_table(trials, "ssd", "t")

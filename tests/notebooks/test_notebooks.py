@@ -99,6 +99,28 @@ def is_it_gone(v: Values) -> None:
         assert v[f"verdict_{test}"] != LESS, "the names are gone, whatever else is"
 
 
+def methods(v: Values) -> None:
+    assert v["top1_retain_gradient_ascent"] < v["top1_retain_original"] / 2, "forgets by breaking"
+    assert v["gap_gradient_ascent"] > v["gap_never_seen"]
+    assert v["gap_oracle"] == 0
+    assert v["best_gap"] <= v["second_gap"], "it comes nearest"
+    assert 1 <= v["best_on"] <= v["tasks"]
+
+
+def our_method(v: Values) -> None:
+    assert v["top1_forget_never_seen"] <= 0.05
+    assert v["top1_retain_never_seen"] >= v["top1_retain_original"] - 0.1
+    for part in ("forgetting", "naming", "consistency"):
+        assert v[f"gap_no {part}"] > v["gap_never_seen"], "each part that is left out costs"
+    assert v["top1_retain_no consistency"] < v["top1_retain_never_seen"] / 2, "torn along"
+    assert v["similarity_forget_no naming"] > v["similarity_forget_never_seen"], "nearer"
+    oracle = v["similarity_forget_oracle"]
+    ours, cliperase = (v[f"similarity_forget_{name}"] for name in ("never_seen", "cliperase"))
+    assert abs(ours - oracle) < abs(cliperase - oracle) / 2, "among the unknown, not far below"
+    moved = v["similarity_retain_never_seen"] - v["similarity_retain_original"]
+    assert abs(moved) < 0.05, "the retained are where they were"
+
+
 CLAIMS: dict[str, Callable[[Values], None]] = {
     "00_quickstart": quickstart,
     "01_data": data,
@@ -109,6 +131,8 @@ CLAIMS: dict[str, Callable[[Values], None]] = {
     "06_evaluation": evaluation,
     "07_embedding_shift": embedding_shift,
     "08_is_it_gone": is_it_gone,
+    "09_methods": methods,
+    "10_our_method": our_method,
 }
 
 
