@@ -18,7 +18,8 @@ help:
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
+	@# Made once: with another Python on the path, a second time would mix the two.
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing (torch is large: this can take some minutes)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $@
