@@ -20,6 +20,8 @@ import sys
 import time
 from pathlib import Path
 
+from erasekit.runs.kernels import kernel_environment
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 NOTEBOOKS = BUILD / "notebooks"
@@ -65,7 +67,11 @@ def main() -> int:
                 "no:cacheprovider",
                 "-q",
             ],
-            {"ERASEKIT_CACHE": str(BUILD / "cache-nbval"), "ERASEKIT_PROGRESS": "0"},
+            {
+                "ERASEKIT_CACHE": str(BUILD / "cache-nbval"),
+                "ERASEKIT_PROGRESS": "0",
+                **kernel_environment(),
+            },
         ),
         (
             f"coverage of the package, at least {COVERAGE_FLOOR} %",

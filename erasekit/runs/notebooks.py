@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -132,6 +133,10 @@ def _execute(
 ) -> Any:
     from papermill import execute_notebook
     from papermill.engines import NBClientEngine, papermill_engines
+
+    from erasekit.runs.kernels import kernel_environment
+
+    os.environ.update(kernel_environment())
 
     class Engine(NBClientEngine):
         """papermill's own engine, which tells of each cell that begins."""

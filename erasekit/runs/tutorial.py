@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import sys
 import threading
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 from erasekit.errors import RunError, UsageError
 from erasekit.processes import end_children
+from erasekit.runs.kernels import forking
 from erasekit.runs.notebooks import (
     Progress,
     declared_parameters,
@@ -25,6 +25,8 @@ from erasekit.runs.notebooks import (
 from erasekit.runs.parameters import check_parameters
 
 INDEX = "index.html"
+#: The notebook that shares no model with the others.
+_OWN_WORLD = "00_quickstart"
 
 
 def run_tutorial(
@@ -123,10 +125,12 @@ def _run_side_by_side(
 ) -> list[dict[str, Any]]:
     """The same in processes of their own: papermill wants a main thread for itself.
 
-    Each notebook runs without the others; the longest begins first, so that the end is even.
+    Each notebook runs without the others; the longest begins first, so that the end is even,
+    and beside it the one with a world of its own: two of one world would wait for one model.
     """
     order = sorted(parameters, key=lambda path: -seconds.get(path.stem, math.inf))
-    context = multiprocessing.get_context("spawn")
+    order[1:] = sorted(order[1:], key=lambda path: path.stem != _OWN_WORLD)
+    context = forking()
     told = context.SimpleQueue()
     places = {
         path.stem: _place(number, path, parameters) for number, path in enumerate(parameters, 1)

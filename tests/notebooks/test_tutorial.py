@@ -99,7 +99,10 @@ def test_a_process_that_dies_is_told_and_not_waited_for(tmp_path, capsys):
     path = write_notebook(
         tmp_path / "book.ipynb",
         "steps: int = 3  # how many",
-        "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)",  # whoever runs this kernel
+        # whoever runs this kernel
+        "import multiprocessing, os, signal\n"
+        "runner = multiprocessing.parent_process()\n"
+        "os.kill(runner.pid if runner else os.getppid(), signal.SIGKILL)",
     )
     (row,) = tutorial._run_all({path: {}}, tmp_path / "out", jobs=2)
     assert row["status"] == "failed"
