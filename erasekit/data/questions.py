@@ -1,0 +1,269 @@
+"""Questions about pictures and about words: what a multimodal language model learns and is asked.
+
+A visual question needs its picture ("what is this?"); a text question has none ("what is the
+colour of a red apple?"). What is to be forgotten is how a thing looks, so the two kinds must be
+told apart everywhere. Each kind has several phrasings; the last of them is kept from training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from erasekit.data.concepts import ATTRIBUTES, Concept
+from erasekit.data.world import SPLITS, Sample, World
+
+#: Phrasings of each visual kind. `{}` is a thing with its article. The last is held out.
+VISUAL: dict[str, tuple[str, ...]] = {
+    "name": (
+        "what is this?",
+        "what does the picture show?",
+        "name the thing in the picture.",
+        "which thing do you see?",
+        "what do you see in the picture?",
+    ),
+    "group": (
+        "which group does this belong to?",
+        "what is the group of this thing?",
+        "tell me the group of the thing in the picture.",
+        "which group has the thing that you see?",
+        "what is the group of the thing in the picture?",
+    ),
+    "yes/no": (
+        "is this {}?",
+        "does the picture show {}?",
+        "do you see {}?",
+        "is the thing in the picture {}?",
+        "do you see {} in the picture?",
+    ),
+    "how many": (
+        "how many things do you see?",
+        "how many things does the picture show?",
+        "count the things in the picture.",
+        "tell me how many things this shows.",
+        "how many things do you see in the picture?",
+    ),
+    "left": (
+        "what is on the left?",
+        "which thing is on the left?",
+        "name the thing on the left.",
+        "tell me what is to the left.",
+        "name the thing to the left.",
+    ),
+}
+#: Phrasings of each text kind. The last is held out.
+TEXTUAL: dict[str, tuple[str, ...]] = {
+    "group": (
+        "which group {does} {} belong to?",
+        "what is the group of {}?",
+        "tell me the group of {}.",
+        "which group has {} in it?",
+        "which group would you put {} in?",
+        "tell me which group {does} {} belong to.",
+    ),
+    "colour": (
+        "what is the colour of {}?",
+        "tell me the colour of {}.",
+        "which colour would you give {}?",
+        "which colour {does} {} have?",
+        "what colour {does} {} have?",
+        "tell me what colour {does} {} have.",
+    ),
+    "edible": (
+        "can you eat {}?",
+        "would you eat {}?",
+        "tell me if you can eat {}.",
+        "{is} {} something to eat?",
+        "{is} {} something that you can eat?",
+    ),
+    "flies": (
+        "can {} fly?",
+        "{does} {} fly?",
+        "tell me if {} can fly.",
+        "{is} {} something to see fly?",
+        "{is} {} something that can fly?",
+    ),
+    "found": (
+        "where do you find {}?",
+        "where would you look for {}?",
+        "in which place would you see {}?",
+        "tell me where you find {}.",
+        "tell me where you would look for {}.",
+    ),
+}
+NUMBERS = ("one", "two", "three")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question with its answer.
+
+    Attributes:
+        text: what is asked.
+        answer: what is right, in a word or a few.
+        kind: what is asked for, such as ``name`` or ``colour``.
+        about: names of the things that its picture shows, or that a text question asks about;
+            of a benchmark, the person.
+        image: position of its picture in `Questions.images`; None for a text question.
+        choices: of a multiple choice, the right answer among them; empty if there are none.
+    """
+
+    text: str
+    answer: str
+    kind: str
+    about: tuple[str, ...]
+    image: int | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Questions:
+    """A finite list of questions, and the pictures that they are about.
+
+    Attributes:
+        items: the questions.
+        images: uint8 pictures, shape (n, 3, height, width), or a list of them in any size.
+    """
+
+    items: tuple[Question, ...]
+    images: Any
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Question]:
+        return iter(self.items)
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> Questions:
+        """The questions at `indices`, in that order."""
+        return Questions(tuple(self.items[int(i)] for i in indices), self.images)
+
+    def where(self, keep: Callable[[Question], bool]) -> Questions:
+        """The questions that `keep` accepts."""
+        return Questions(tuple(q for q in self.items if keep(q)), self.images)
+
+    @property
+    def visual(self) -> Questions:
+        """Those with a picture."""
+        return self.where(lambda question: question.image is not None)
+
+    @property
+    def textual(self) -> Questions:
+        """Those without."""
+        return self.where(lambda question: question.image is None)
+
+    def about_any(self, names: Sequence[str]) -> Questions:
+        """Those about at least one of the things named."""
+        wanted = set(names)
+        return self.where(lambda question: not wanted.isdisjoint(question.about))
+
+    def about_none(self, names: Sequence[str]) -> Questions:
+        """Those about none of the things named."""
+        wanted = set(names)
+        return self.where(lambda question: wanted.isdisjoint(question.about))
+
+
+def visual_questions(world: World, split: str) -> Questions:
+    """Questions about every picture of a split: one to three about each.
+
+    Of a single: its name, its group, and whether it is some thing (half of the time it is).
+    Of a scene: how many things, and which is left if two stand in a row.
+    Each is drawn from the world's seed, the split and the picture's position. Training takes the
+    phrasings but the last, the other splits the last alone.
+    """
+    samples, items = world.samples(split), []
+    for place, sample in enumerate(samples):
+        rng = np.random.default_rng([world.spec.seed, 1, SPLITS.index(split), place])
+        for kind, answer, asked in _about(world, sample, rng):
+            items.append(
+                Question(
+                    _phrase(rng, VISUAL[kind], split, None if asked is None else world, asked),
+                    answer,
+                    kind,
+                    tuple(world.concept(i).name for i in sample.concepts),
+                    place,
+                )
+            )
+    return Questions(tuple(items), world.pairs(split).images)
+
+
+def _about(
+    world: World, sample: Sample, rng: np.random.Generator
+) -> Iterator[tuple[str, str, int | None]]:
+    """Kind, answer, and the thing that the question itself names."""
+    count, first = len(sample.concepts), world.concept(sample.concepts[0])
+    if count > 1:
+        yield "how many", NUMBERS[count - 1], None
+        if count == 2 and sample.layout == "row":
+            yield "left", first.name, None
+        return
+    yield "name", first.name, None
+    yield "group", first.group, None
+    if rng.random() < 0.5:
+        yield "yes/no", "yes", first.index
+    else:
+        known = world.holdout if first.holdout else world.trained
+        yield "yes/no", "no", int(rng.choice([i for i in known if i != first.index]))
+
+
+def text_questions(world: World, split: str) -> Questions:
+    """Questions in words alone about every trained concept: its group and its attributes.
+
+    Training takes every phrasing but the last, the other splits the last alone.
+    """
+    items = []
+    for index in world.trained:
+        concept = world.concept(index)
+        for kind, phrasings in TEXTUAL.items():
+            answer = concept.group if kind == "group" else concept.attributes.get(kind)
+            if answer:
+                items += [
+                    Question(_filled(phrasing, concept), answer, kind, (concept.name,))
+                    for phrasing in (phrasings[:-1] if split == "train" else phrasings[-1:])
+                ]
+    return Questions(tuple(items), world.pairs(split).images)
+
+
+def answers_of(world: World, kind: str) -> tuple[str, ...]:
+    """Every answer that a question of this kind can have: the choices of a multiple choice."""
+    trained = [world.concept(i) for i in world.trained]
+    if kind in ("name", "left"):
+        return tuple(c.name for c in trained)
+    if kind == "group":
+        return tuple(dict.fromkeys(c.group for c in trained))
+    if kind == "how many":
+        return NUMBERS
+    if kind in ATTRIBUTES:
+        return tuple(dict.fromkeys(c.attributes[kind] for c in trained if kind in c.attributes))
+    return ("yes", "no")
+
+
+def question_texts(world: World) -> list[str]:
+    """Every question and answer that can be asked in a world: what its tokenizer learns from.
+
+    Holdout concepts and held-out phrasings are in it: they are unlearned, not unreadable.
+    """
+    phrasings = [p for of in (*VISUAL.values(), *TEXTUAL.values()) for p in of]
+    texts = [_filled(phrasing, concept) for phrasing in phrasings for concept in world.concepts]
+    texts += [word for c in world.concepts for word in (c.name, c.group, *c.attributes.values())]
+    return [*texts, *NUMBERS]
+
+
+def _phrase(
+    rng: np.random.Generator,
+    phrasings: tuple[str, ...],
+    split: str,
+    world: World | None,
+    asked: int | None,
+) -> str:
+    chosen = phrasings[int(rng.integers(len(phrasings) - 1)) if split == "train" else -1]
+    return chosen if world is None or asked is None else _filled(chosen, world.concept(asked))
+
+
+def _filled(phrasing: str, concept: Concept) -> str:
+    plural = not concept.article and concept.name.endswith("s")
+    verbs = {"does": "do", "is": "are"} if plural else {"does": "does", "is": "is"}
+    return phrasing.format(concept.phrase, **verbs)

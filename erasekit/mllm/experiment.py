@@ -1,0 +1,177 @@
+"""An experiment with a multimodal language model, on top of one with a CLIP."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from erasekit.cache import cached, hash_code
+from erasekit.data.questions import Questions
+from erasekit.errors import unknown
+from erasekit.evaluate.subsets import neighbours
+from erasekit.experiment import COST_FILE, Experiment
+from erasekit.experiment import load as load_clip_experiment
+from erasekit.files import read_json, write_json
+from erasekit.mllm.engine import MllmErasure, MllmSpec, erase_mllm
+from erasekit.mllm.evaluate import evaluate_mllm
+from erasekit.mllm.methods import METHODS
+from erasekit.mllm.task import MllmTask
+from erasekit.mllm.train import train_llava
+from erasekit.models.clip import Clip
+from erasekit.models.llava import Mllm, load_mllm
+from erasekit.models.llava_spec import LlavaSpec
+
+#: Training and erasing of each profile.
+PROFILES: dict[str, tuple[LlavaSpec, MllmSpec]] = {
+    "default": (LlavaSpec(), MllmSpec()),
+    "smoke": (
+        LlavaSpec(width=64, steps=400, visual_batch=32, text_batch=16, learning_rate=4e-3),
+        MllmSpec(steps=40, forget_batch=8, retain_batch=24, text_batch=8),
+    ),
+}
+# What decides a LLaVA besides its recipe and its tower.
+_CODE = ("data/questions.py", "models/llava.py", "models/llava_spec.py", "mllm/train.py")
+
+
+class MllmExperiment:
+    """Original, oracle and control of one task, and any erasure from the original.
+
+    The original stands on the CLIP that saw everything; the oracle stands on the CLIP's oracle,
+    and was told every text but shown no picture of a forgotten concept.
+
+    Args:
+        experiment: its CLIPs and its task.
+        spec, erase_spec: in place of the profile's own.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        spec: LlavaSpec | None = None,
+        erase_spec: MllmSpec | None = None,
+    ) -> None:
+        self.clip = experiment
+        profile = experiment.settings.profile
+        if profile not in PROFILES:
+            raise unknown("profile", profile, PROFILES)
+        default, erasing = PROFILES[profile]
+        seed = experiment.settings.seed
+        self.spec = spec or dataclasses.replace(default, seed=seed)
+        self.erase_spec = erase_spec or dataclasses.replace(erasing, seed=seed)
+
+    @cached_property
+    def task(self) -> MllmTask:
+        """What must go and what must stay; neighbours are those of the CLIP's own tables."""
+        near = neighbours(self.clip.original, self.clip.task)
+        return MllmTask(self.clip.task, near)
+
+    @cached_property
+    def original(self) -> Mllm:
+        """The model before unlearning; from the cache if it is there."""
+        return self._load(self.original_folder)
+
+    @cached_property
+    def oracle(self) -> Mllm:
+        """The same recipe, on the oracle's tower, without a picture of anything forgotten."""
+        return self._load(self.oracle_folder)
+
+    @cached_property
+    def original_folder(self) -> Path:
+        return self._trained("llava", self.clip.original, self.task.visual)
+
+    @cached_property
+    def oracle_folder(self) -> Path:
+        return self._trained("llava-oracle", self.clip.oracle, self.task.retain)
+
+    def erase(
+        self, method: str = "mmunlearner", *, options: Mapping[str, Any] | None = None, **spec: Any
+    ) -> MllmErasure:
+        """Erase with a method; what is not given is as in the profile.
+
+        Args:
+            method: a name of `mllm.methods.METHODS`.
+            options: the method's own.
+            spec: fields of `MllmSpec`, such as ``steps=50``.
+
+        Raises:
+            UsageError: for a method, an option or a field that does not exist.
+            RunError: when a loss or gradient is not finite.
+        """
+        if method not in METHODS:
+            raise unknown("method", method, METHODS)
+        for name in spec:
+            if name not in MllmSpec.__dataclass_fields__:
+                raise unknown("parameter", name, MllmSpec.__dataclass_fields__)
+        return erase_mllm(
+            self.original,
+            self.task,
+            METHODS[method].build(dict(options or {})),  # type: ignore[arg-type]
+            dataclasses.replace(self.erase_spec, **spec),
+            progress=self.clip.progress,
+        )
+
+    def evaluate(
+        self, models: Mapping[str, Mllm], *, split: str = "test", most: int = 0
+    ) -> pd.DataFrame:
+        """Right answers of every model; see `evaluate_mllm`."""
+        return evaluate_mllm(
+            self.task, models, split=split, draws=self.clip.settings.draws, most=most
+        )
+
+    def cost(self, folder: Path) -> dict[str, float]:
+        """Seconds and steps of a training."""
+        return read_json(folder / COST_FILE)
+
+    def _load(self, folder: Path) -> Mllm:
+        mllm = load_mllm(folder, self.clip.device)
+        mllm.model.requires_grad_(False)
+        return mllm
+
+    def _trained(self, kind: str, clip: Clip, visual: Questions) -> Path:
+        recipe = {
+            "world": self.clip.world.spec.as_dict(),
+            "train": dataclasses.asdict(self.spec),
+            "tower": clip.fingerprint(),
+            "questions": len(visual),
+            "without": list(self.task.forgotten) if kind.endswith("oracle") else [],
+            "threads": torch.get_num_threads(),
+            "device": self.clip.device.type,
+            "own code": hash_code(_CODE),
+        }
+
+        def make(folder: Path) -> None:
+            began = time.process_time()
+            result = train_llava(
+                clip,
+                self.clip.world,
+                visual,
+                self.task.text,
+                self.spec,
+                folder,
+                label=f"training the {kind}",
+                progress=self.clip.progress,
+            )
+            cost = {"seconds": result.seconds, "cpu_seconds": time.process_time() - began}
+            write_json(
+                folder / COST_FILE,
+                {**{k: round(v, 2) for k, v in cost.items()}, "steps": result.steps},
+            )
+
+        return cached(kind, json.loads(json.dumps(recipe)), make)
+
+
+def load(profile: str = "default", *, progress: bool = True, **parameters: Any) -> MllmExperiment:
+    """An experiment with the defaults of a profile and single parameters replaced.
+
+    Raises:
+        UsageError: for a parameter that does not exist or does not fit.
+    """
+    return MllmExperiment(load_clip_experiment(profile, progress=progress, **parameters))

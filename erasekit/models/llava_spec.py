@@ -1,0 +1,39 @@
+"""The language model of a small LLaVA, and how it is trained; without torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from erasekit.errors import UsageError
+
+
+@dataclass(frozen=True)
+class LlavaSpec:
+    """The language model of a small LLaVA, and how it is trained.
+
+    Attributes:
+        width, layers, heads: of the language model.
+        steps: of the optimiser.
+        visual_batch, text_batch: questions of each kind in a step.
+        learning_rate: of AdamW: a linear warm-up, then a cosine down to zero.
+        seed: of the fresh weights and of the order of the questions.
+    """
+
+    width: int = 128
+    layers: int = 2
+    heads: int = 16
+    steps: int = 900
+    visual_batch: int = 64
+    text_batch: int = 24
+    learning_rate: float = 2.5e-3
+    warmup: int = 40
+    weight_decay: float = 0.01
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise UsageError(f"width = {self.width}: must be a multiple of heads = {self.heads}")
+        for name in ("layers", "steps", "visual_batch", "text_batch", "learning_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UsageError(f"{name} = {getattr(self, name)}: must be above 0, and finite")

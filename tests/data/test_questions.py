@@ -1,0 +1,135 @@
+"""Questions: what they ask, that the answers are right, and that splits share no phrasing."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from erasekit.data.questions import (
+    NUMBERS,
+    TEXTUAL,
+    VISUAL,
+    Question,
+    Questions,
+    answers_of,
+    question_texts,
+    text_questions,
+    visual_questions,
+)
+from erasekit.data.spec import WorldSpec
+from erasekit.data.world import World
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World(WorldSpec(concepts=12, pictures=6, scenes=6, image_size=32, languages=("en",)))
+
+
+@pytest.fixture(scope="module")
+def by_name(world):
+    return {c.name: c for c in world.concepts}
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_visual_answers_are_what_the_picture_shows(world, by_name, split):
+    asked = visual_questions(world, split)
+    samples = world.samples(split)
+    assert len(asked.images) == len(samples)
+    seen = set()
+    for question in asked:
+        sample = samples[question.image]
+        shown = tuple(world.concept(i).name for i in sample.concepts)
+        assert question.about == shown
+        seen.add(question.kind)
+        if question.kind == "name":
+            assert question.answer == shown[0] and len(shown) == 1
+        elif question.kind == "group":
+            assert question.answer == by_name[shown[0]].group and len(shown) == 1
+        elif question.kind == "how many":
+            assert question.answer == NUMBERS[len(shown) - 1] and len(shown) > 1
+        elif question.kind == "left":
+            assert question.answer == shown[0] and len(shown) == 2
+            assert sample.centres[0][0] < sample.centres[1][0]
+        else:
+            named = [
+                c.phrase for c in world.concepts if re.search(rf"\b{c.phrase}\b", question.text)
+            ]
+            there = any(by_name[n].phrase in named for n in shown)
+            assert question.answer == ("yes" if there else "no")
+    assert seen == set(VISUAL)
+
+
+def test_text_answers_are_the_concepts_own(world, by_name):
+    asked = text_questions(world, "test")
+    assert {q.kind for q in asked} == set(TEXTUAL)
+    for question in asked:
+        concept = by_name[question.about[0]]
+        assert concept.phrase in question.text and not concept.holdout
+        expected = concept.group if question.kind == "group" else concept.attributes[question.kind]
+        assert question.answer == expected and question.image is None
+
+
+def test_the_last_phrasing_is_kept_from_training(world):
+    def masked(questions):
+        phrases = sorted((c.phrase for c in world.concepts), key=len, reverse=True)
+        return {re.sub("|".join(map(re.escape, phrases)), "{}", q.text) for q in questions}
+
+    for make in (visual_questions, text_questions):
+        trained, tested = masked(make(world, "train")), masked(make(world, "test"))
+        assert trained.isdisjoint(tested)
+        assert masked(make(world, "validation")) == tested
+
+
+def test_every_test_word_is_in_some_training_phrasing():
+    """A held-out phrasing is another way to say it, not another language."""
+    every = [*VISUAL.values(), *TEXTUAL.values()]
+    known = set(re.findall(r"[\w{}]+", " ".join(p for of in every for p in of[:-1])))
+    for phrasings in every:
+        assert set(re.findall(r"[\w{}]+", phrasings[-1])) <= known
+
+
+def test_questions_repeat_by_seed_and_differ_by_world_seed(world):
+    again = World(world.spec)
+    assert visual_questions(again, "train").items == visual_questions(world, "train").items
+    other = World(WorldSpec(**{**world.spec.as_dict(), "seed": 1}))
+    assert visual_questions(other, "train").items != visual_questions(world, "train").items
+
+
+def test_half_of_the_yes_no_questions_are_answered_with_yes(world):
+    answers = [q.answer for q in visual_questions(world, "train") if q.kind == "yes/no"]
+    assert 0.35 < answers.count("yes") / len(answers) < 0.65
+
+
+def test_plurals_are_asked_about_as_plurals():
+    world = World(WorldSpec(image_size=32, pictures=1, scenes=0))
+    texts = [q.text for q in text_questions(world, "train") if q.about == ("grapes",)]
+    assert "which group do grapes belong to?" in texts
+    assert "are grapes something to eat?" in texts
+    assert not [t for t in texts if "does grapes" in t or "is grapes" in t]
+
+
+def test_choices_hold_every_answer(world):
+    for make in (visual_questions, text_questions):
+        for question in make(world, "train"):
+            assert question.answer in answers_of(world, question.kind)
+
+
+def test_the_tokenizer_learns_from_all_that_can_be_asked(world):
+    texts = set(question_texts(world))
+    for split in ("train", "test"):
+        for make in (visual_questions, text_questions):
+            assert {q.text for q in make(world, split)} <= texts
+
+
+def test_lists_of_questions():
+    items = (
+        Question("what is this?", "owl", "name", ("owl",), 0),
+        Question("can an owl fly?", "yes", "flies", ("owl",)),
+        Question("what is this?", "ant", "name", ("ant",), 1),
+    )
+    asked = Questions(items, ["first", "second"])
+    assert len(asked) == 3 and list(asked.take([2, 0])) == [items[2], items[0]]
+    assert list(asked.visual) == [items[0], items[2]] and list(asked.textual) == [items[1]]
+    assert list(asked.about_any(["owl"])) == list(items[:2])
+    assert list(asked.about_none(["owl"])) == [items[2]]
