@@ -76,8 +76,8 @@ def evaluate_mllm(
         most: questions of each mode and subset at most, evenly spread; 0 for all.
 
     Returns:
-        columns model, mode, subset, kind, value, low, high, n; kind "all" is the mean over
-        kinds, and "recognition" that over the kinds of `RECOGNITION`.
+        columns model, mode, subset, kind, value, low, high, n; kind "all" is over all questions,
+        and "recognition" over those of the kinds of `RECOGNITION`.
     """
     rows = []
     for (mode, subset), asked in task.subsets(split).items():

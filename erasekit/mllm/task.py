@@ -8,10 +8,6 @@ from functools import cached_property
 from erasekit.data.questions import Questions, text_questions, visual_questions
 from erasekit.data.task import ErasureTask
 
-#: What a question is about, and whether it has a picture: the subsets of every table.
-SUBSETS = ("forget", "neighbours", "retain")
-MODES = ("visual", "text")
-
 
 class MllmTask:
     """Questions to forget and questions to keep, in the world of an erasure task.
