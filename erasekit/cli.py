@@ -457,6 +457,47 @@ def verify(
 
 
 @app.command()
+def preview(
+    data: Annotated[str, typer.Argument(metavar="folder:PATH", help="Your pictures and captions.")],
+    forget: Annotated[
+        str,
+        typer.Option(
+            metavar="RULE",
+            help="What to forget, joined by commas: apple | group=fruit | word=apple | "
+            "files=list.txt | regex=... (last).",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the counts and the sheet.")] = Path(
+        "runs/preview"
+    ),
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave rows with a problem out, and go on.")
+    ] = False,
+) -> None:
+    """Check a folder of your own data, and show what a rule would forget in it.
+
+    \b
+    Examples:
+      erasekit preview folder:photos --forget word=apple
+      erasekit preview folder:photos --forget 'group=fruit,files=also.txt' --out runs/look
+
+    \b
+    The folder holds one of:
+      pairs.csv, pairs.jsonl or pairs.parquet   columns image and caption; concept, group, split
+      CLASS/*.jpg                               or train/CLASS/*.jpg and test/CLASS/*.jpg
+      *.tar                                     webdataset shards with KEY.jpg and KEY.txt
+
+    No model is loaded. Erasing from such a folder is not there yet.
+    """
+    from erasekit.data.selection import parse_rule
+
+    parse_rule(forget)
+    from erasekit.runs.preview import preview_folder
+
+    typer.echo(preview_folder(data, forget, out, skip_bad=skip_bad))
+
+
+@app.command()
 def tutorial(
     profile: Profile = "default",
     out: Annotated[Path, typer.Option(help="Folder for the executed notebooks.")] = Path(
@@ -487,8 +528,8 @@ def tutorial(
 
     \b
     Examples:
-      erasekit tutorial                    about 20 minutes on two CPU cores
-      erasekit tutorial --profile smoke    a little over 4 minutes, with a smaller world
+      erasekit tutorial                    about 25 minutes on two CPU cores
+      erasekit tutorial --profile smoke    a little over 3 minutes, with a smaller world
       erasekit tutorial --only 03          one notebook
 
     At its end it holds what came out against the committed reference, and says so.

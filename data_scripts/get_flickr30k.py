@@ -1,0 +1,99 @@
+"""Make a folder of Flickr30K, by Karpathy's split, that `--data folder:PATH` reads.
+
+The pictures (4.4 GB) are given out on request alone: fill in https://forms.illinois.edu/sec/229675,
+fetch flickr30k-images.tar.gz by the link that comes back, and give it here, packed or unpacked. The
+split (37 MB) is fetched from Stanford. What the folder then holds: the pictures, the table
+`pairs.parquet` with a row a caption, a `DATASET_CARD.md`, and the split in `source/`.
+
+    python data_scripts/get_flickr30k.py --out data/flickr30k --images flickr30k-images.tar.gz
+    python data_scripts/get_flickr30k.py --out data/flickr30k --images flickr30k-images/
+    python data_scripts/get_flickr30k.py --out data/flickr30k --images flickr30k-images/ \\
+        --karpathy dataset_flickr30k.json
+
+Pictures from a folder are linked where the disk allows it, and copied otherwise. No checksum of
+the pictures is published: give the one that you know as --checksum. The split is held against the
+sum that TensorFlow Datasets records, its author publishing none. It takes the packages requests
+and pyarrow: pip install 'erasekit[data]'.
+
+Exit code 0: the folder is whole. 1: a file cannot be had, is damaged or lacks pictures, or the disk
+is full; the message names which. 2: the arguments do not fit. 130: stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from erasekit.data.download import verify
+from erasekit.data.published import FLICKR30K_FORM, KARPATHY, PAIRS, fetch, make_flickr30k
+from erasekit.errors import ErasekitError, UsageError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    chosen = _parser().parse_args(arguments)
+    out: Path = chosen.out
+    if (out / PAIRS).exists():
+        print(f"{out} is whole already; remove it to make it anew")
+        return 0
+    try:
+        images = _pictures(chosen.images, chosen.checksum)
+        karpathy = chosen.karpathy or fetch(KARPATHY, out / "source", mirrors=chosen.mirror)
+        counts = make_flickr30k(karpathy, images, out)
+    except ErasekitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: the same command, given again, goes on", file=sys.stderr)
+        return 130
+    print(f"{out}: " + ", ".join(f"{n:,} {split}" for split, n in counts.items()))
+    return 0
+
+
+def _pictures(images: Path | None, checksum: str | None) -> Path:
+    """The pictures that were given, before anything is fetched for them."""
+    if images is None:
+        raise UsageError(
+            "the pictures of Flickr30K are given out on request alone: fill in "
+            f"{FLICKR30K_FORM} and give what comes of it as --images ARCHIVE_OR_FOLDER"
+        )
+    if not images.exists():
+        raise UsageError(f"--images {images} does not exist")
+    if checksum is not None and images.is_dir():
+        raise UsageError("--checksum goes with an archive of pictures: a folder has none")
+    verify(images, checksum)
+    return images
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder to make")
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="ARCHIVE_OR_FOLDER",
+        help="the pictures: a tar or zip, or the folder that it unpacks to",
+    )
+    parser.add_argument(
+        "--karpathy",
+        type=Path,
+        metavar="FILE",
+        help=f"dataset_flickr30k.json or {KARPATHY.name}, if it is here already",
+    )
+    parser.add_argument(
+        "--mirror",
+        action="append",
+        default=[],
+        metavar="URL",
+        help=f"ask here first: the address of {KARPATHY.name} or of its folder; may be given again",
+    )
+    parser.add_argument(
+        "--checksum", help="sha256:HEX or md5:HEX of the archive of pictures, where you know it"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

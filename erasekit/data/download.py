@@ -1,0 +1,281 @@
+"""Fetch a published file: mirrors in turn, resumed where it broke off, named once it is right.
+
+What has arrived lies in ``NAME.part`` until it is whole and its checksum is right. An interrupted
+download goes on from there, at another mirror if need be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+from erasekit.errors import RunError, UsageError
+from erasekit.progress import progress_bar
+
+#: Digits of each kind of checksum that is understood.
+CHECKSUMS = {"md5": 32, "sha256": 64}
+
+_CHUNK = 1 << 16
+# Seconds to connect, and seconds without a byte.
+_TIMEOUT = (10.0, 60.0)
+# A place that breaks off again and again is given up; one that gets on meanwhile is not.
+_TRIES = 5
+_PROGRESS = 1 << 20
+_PAUSE = 1.0
+
+
+class _GivenUpError(Exception):
+    """A place does not give the file; the message says why."""
+
+
+def download(
+    urls: Sequence[str],
+    path: Path,
+    *,
+    checksum: str | None = None,
+    size: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """Bring a file from the first of several places that has it.
+
+    A file that is there already, and right, is not fetched again. A second process that wants the
+    same file waits. Without a checksum nothing can tell whether an old part fits, so that only
+    what this call itself received is resumed, and from the same place.
+
+    Args:
+        urls: where it is to be had, http or https, in the order in which to ask.
+        path: the file's name here.
+        checksum: ``sha256:HEX`` or ``md5:HEX``.
+        size: its length in bytes, where that is known.
+        progress: whether to show a bar.
+
+    Raises:
+        UsageError: for an address or a checksum of another form; without the package requests.
+        RunError: when no place gives the file, or what they give is not it; names each with its
+            reason. When the file cannot be written, or is there and is another one.
+    """
+    path = Path(path)
+    session = _session()
+    if checksum is not None:
+        _parsed(checksum)
+    if not urls:
+        raise UsageError(f"no place to fetch {path.name} from: give one")
+    for url in urls:
+        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+            raise UsageError(f"'{url}' is no address: it starts with http:// or https://")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with session, FileLock(path.parent / f".{path.name}.lock"):
+            if path.exists():
+                verify(path, checksum)
+                return path
+            part = path.with_name(f"{path.name}.part")
+            _from_any(session, urls, part, checksum, size, progress)
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            part.replace(path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+    return path
+
+
+def verify(path: Path, checksum: str | None) -> None:
+    """Hold a file against its checksum, ``sha256:HEX`` or ``md5:HEX``; none is always right.
+
+    Raises:
+        UsageError: for a checksum of another form.
+        RunError: when it is another file, naming both sums, or cannot be read.
+    """
+    if checksum is None:
+        return
+    kind, right = _parsed(checksum)
+    try:
+        found = _sum(path, kind)
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+    if found != right:
+        raise RunError(
+            f"{path} is not the file that was asked for: its {kind} is {found}, not {right}. "
+            "Remove it to fetch it anew"
+        )
+
+
+def _parsed(checksum: str) -> tuple[str, str]:
+    kind, _, digits = checksum.strip().lower().partition(":")
+    if not re.fullmatch(r"[0-9a-f]+", digits) or len(digits) != CHECKSUMS.get(kind):
+        raise UsageError(
+            f"'{checksum}' is no checksum: write sha256: and 64 hexadecimal digits, "
+            "or md5: and 32 of them"
+        )
+    return kind, digits
+
+
+def _sum(path: Path, kind: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, kind).hexdigest()
+
+
+def _session() -> Any:
+    try:
+        import requests
+    except ImportError as error:
+        raise UsageError(
+            "fetching data takes the package requests: pip install 'erasekit[data]'"
+        ) from error
+    return requests.Session()
+
+
+def _from_any(
+    session: Any,
+    urls: Sequence[str],
+    part: Path,
+    checksum: str | None,
+    size: int | None,
+    progress: bool,
+) -> None:
+    """Make `part` the whole file, from the first place that gives it."""
+    reasons = []
+    for i, url in enumerate(urls):
+        if checksum is None:
+            part.unlink(missing_ok=True)
+        try:
+            _from_one(session, url, part, checksum, size, progress)
+            return
+        except _GivenUpError as reason:
+            reasons.append(f"{_shown(url)}: {reason}")
+            if i + 1 < len(urls):
+                print(f"note: {reasons[-1]}; asking {_shown(urls[i + 1])}", file=sys.stderr)
+    name = part.name.removesuffix(".part")
+    raise RunError(
+        f"cannot fetch {name}: {'; '.join(reasons)}. "
+        "Run it again to go on, or fetch it from another place"
+    )
+
+
+def _from_one(
+    session: Any, url: str, part: Path, checksum: str | None, size: int | None, progress: bool
+) -> None:
+    """Make `part` the whole file, from one place, in as many requests as that takes."""
+    found_some = _length(part) > 0
+    came, idle = 0, 0
+    while size is None or _length(part) != size:
+        if size is not None and _length(part) > size:
+            part.unlink()
+        received, trouble = _receive(session, url, part, size, progress)
+        if trouble is None:
+            break
+        came += received
+        idle = 0 if received >= _PROGRESS else idle + 1
+        if not came or idle >= _TRIES:
+            raise _GivenUpError(trouble)
+        time.sleep(_PAUSE * idle)
+    if checksum is None:
+        return
+    kind, right = _parsed(checksum)
+    found = _sum(part, kind)
+    if found == right:
+        return
+    part.unlink()
+    if not found_some:
+        raise _GivenUpError(f"its {kind} is {found}, not {right}; what came was removed")
+    # What lay here before may be what was wrong.
+    _from_one(session, url, part, checksum, size, progress)
+
+
+def _receive(
+    session: Any, url: str, part: Path, size: int | None, progress: bool
+) -> tuple[int, str | None]:
+    """One request for what `part` lacks: bytes received, and what broke it off, if anything."""
+    from requests import RequestException
+    from urllib3.exceptions import HTTPError
+
+    had = _length(part)
+    # Archives are compressed as they are, and a server must not do it again.
+    headers = {"Accept-Encoding": "identity", "User-Agent": "erasekit"}
+    if had:
+        headers["Range"] = f"bytes={had}-"
+    received = 0
+    try:
+        with session.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
+            if answer.status_code == 416 and had:
+                part.unlink()  # longer than the file, or all of a file whose length is not known
+                return _receive(session, url, part, size, progress)
+            start, total = _extent(answer, had)
+            if size is not None and total not in (None, size):
+                raise _GivenUpError(f"it has {total:,} bytes there, not {size:,}")
+            total = total if size is None else size
+            with (
+                part.open("ab" if start else "wb") as file,
+                progress_bar(part.stem, "B", total or 0, done=start, show=progress) as bar,
+            ):
+                bar.unit_scale = True
+                for chunk in answer.raw.stream(_CHUNK, decode_content=False):
+                    received += file.write(chunk)
+                    bar.update(len(chunk))
+                    if total is not None and start + received > total:
+                        raise _GivenUpError(f"it sends more than the {total:,} bytes of the file")
+    except (RequestException, HTTPError) as error:
+        return received, _broke_off(part) if received else _said(error)
+    if total is not None and start + received < total:
+        return received, _broke_off(part)
+    return received, None
+
+
+def _extent(answer: Any, had: int) -> tuple[int, int | None]:
+    """Where an answer's bytes start in the file, and the file's length if it is told."""
+    if answer.status_code == 200:
+        told = answer.headers.get("Content-Length", "")
+        return 0, int(told) if told.isdecimal() else None
+    if answer.status_code == 206 and had:
+        told = answer.headers.get("Content-Range", "")
+        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", told.strip())
+        if found is None or int(found[1]) != had:
+            raise _GivenUpError("it answers with other bytes than those that were asked for")
+        return had, None if found[2] == "*" else int(found[2])
+    # The words are the standard's: a server's own could hold anything.
+    phrase = http.client.responses.get(answer.status_code, "")
+    raise _GivenUpError(f"it answers {answer.status_code} {phrase}".rstrip())
+
+
+def _length(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _broke_off(part: Path) -> str:
+    return f"it broke off after {_length(part):,} bytes"
+
+
+def _shown(url: str) -> str:
+    """An address without what may be secret in it: a password, a signature."""
+    found = urlsplit(url)
+    return f"{found.scheme}://{found.netloc.rpartition('@')[2]}{found.path}"
+
+
+def _said(error: Exception) -> str:
+    """What went wrong between here and a server, in a few words."""
+    told = str(error).lower()
+    for sign, words in _SIGNS.items():
+        if sign in told:
+            return words
+    return f"it cannot be asked ({type(error).__name__})"
+
+
+_SIGNS = {
+    "refused": "it refuses the connection",
+    "resol": "there is no such host",
+    "timed out": "it does not answer in time",
+    "certificate": "its certificate is not trusted",
+    "incompleteread": "it broke off before the first byte",
+    "reset by peer": "it hangs up",
+    "aborted": "it hangs up",
+}

@@ -1,0 +1,891 @@
+"""Your own pictures and captions: a folder is read, checked, and becomes a list of pairs.
+
+The folder is one of:
+
+- a table beside the pictures, ``pairs.csv``, ``pairs.jsonl`` or ``pairs.parquet``, with the columns
+  ``image`` (a path in the folder) and ``caption``, and if you like ``concept``, ``group`` and
+  ``split`` (train, validation or test). Several rows may show one picture;
+- a folder for each class, ``CLASS/*.jpg``, or ``train/CLASS/*.jpg`` and ``test/CLASS/*.jpg``: the
+  class is the concept, and its name is the caption;
+- shards as webdataset writes them, ``*.tar`` or ``shards/*.tar``: ``KEY.jpg`` and ``KEY.txt`` one
+  after the other, and if you like ``KEY.json`` with ``concept``, ``group`` and ``split``.
+
+Where no split is told, a hash of the picture's path decides: 80 % train, 10 % validation, 10 %
+test, the same on every machine. What was read and found is kept in the cache, so that the next
+run of the same folder starts at once.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import posixpath
+import re
+import shutil
+import stat
+import tarfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, NamedTuple, Self
+
+import numpy as np
+
+from erasekit.cache import cached, hash_code
+from erasekit.data.listing import (
+    BATCH,
+    SPLITS,
+    FolderPairs,
+    Listing,
+    Spot,
+    arrow,
+    content,
+    decode,
+    in_threads,
+    mapped,
+    place,
+    reason,
+    sample_key,
+    shown,
+)
+from erasekit.errors import RunError, UsageError, unknown
+from erasekit.files import read_json, sha256_file, write_json, write_whole
+from erasekit.progress import progress_bar
+
+#: Tables that a folder may have.
+TABLES = ("pairs.csv", "pairs.jsonl", "pairs.parquet")
+#: File names that are taken for pictures.
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
+#: How much is checked: everything, or all but the pictures' contents.
+CHECKS = ("all", "table")
+#: Kinds of problems.
+MISSING, DAMAGED, OUTSIDE = "missing file", "damaged picture", "path outside the folder"
+EMPTY, ENCODING, ROW = "empty caption", "wrong encoding", "unreadable row"
+SPLIT, TWICE, SHARD = "unknown split", "same picture in two splits", "damaged shard"
+
+_NEEDED, _OPTIONAL = ("image", "caption"), ("concept", "group", "split")
+# A NUL, a mark that another program put for what it could not read, bytes that are no UTF-8.
+_BROKEN = re.compile("[\x00\ufffd\ud800-\udfff]")
+_MOST_TEXT = 100_000
+# Pictures whose checks are saved together, so that an interrupted run goes on from there.
+_SAVED_AT_ONCE = 512
+
+
+class Problem(NamedTuple):
+    """What is wrong with a row."""
+
+    place: str  #: the row in words
+    kind: str
+    said: str  #: what exactly
+
+
+@dataclass(frozen=True)
+class FolderReport:
+    """What was found in a folder.
+
+    Attributes:
+        folder: that was read.
+        rows: there are, good and bad.
+        pictures: that the readable rows show.
+        kept: rows without a problem.
+        counts: number of problems of each kind. What is wrong with a picture counts once,
+            at the first row that shows it.
+        first: the first problem.
+        ignored: files in class folders that are no pictures by their name.
+        path: the CSV file with all problems, in the cache.
+    """
+
+    folder: Path
+    rows: int
+    pictures: int
+    kept: int
+    counts: dict[str, int]
+    first: Problem | None
+    ignored: int
+    path: Path
+
+    def problems(self) -> Iterator[Problem]:
+        """Every problem, read from the file one at a time."""
+        with self.path.open(encoding="utf-8", newline="") as file:
+            lines = csv.reader(file)
+            next(lines)
+            yield from (Problem(*line) for line in lines)
+
+    def write(self, path: Path | str) -> Path:
+        """Write all problems to a CSV file: columns place, kind, said.
+
+        Raises:
+            RunError: when it cannot be written.
+        """
+        return write_whole(Path(path), lambda aside: _copy(self.path, aside))
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.folder}: {self.rows:,} rows, {self.kept:,} of them good; "
+            f"{self.pictures:,} pictures"
+        ]
+        if self.ignored:
+            lines.append(f"no pictures by their names, passed over: {self.ignored:,} files")
+        if self.first is None:
+            return "\n".join([*lines, "no problems"])
+        lines += [f"{number:>9,}  {kind}" for kind, number in sorted(self.counts.items())]
+        lines.append(f"the first: {self.first.place}: {self.first.said}")
+        return "\n".join([*lines, f"all of them: {self.path}"])
+
+
+def check_folder(path: Path | str, *, checks: str = "all", progress: bool = True) -> FolderReport:
+    """Read a folder and tell what is wrong with it.
+
+    Args:
+        path: the folder, as a path or as ``folder:PATH``.
+        checks: ``all`` decodes every picture and compares their contents; ``table`` looks only
+            whether the files are there.
+        progress: show a bar while pictures are decoded.
+
+    Raises:
+        UsageError: when it is no folder of a form that is read, or has no rows at all.
+        RunError: when a table is damaged, or the cache cannot be written.
+    """
+    return _examine(path, checks, progress)[0]
+
+
+def read_folder(
+    path: Path | str, *, skip_bad: bool = False, checks: str = "all", progress: bool = True
+) -> FolderPairs:
+    """The pairs in a folder.
+
+    Args:
+        path: the folder, as a path or as ``folder:PATH``.
+        skip_bad: leave rows with a problem out.
+        checks: ``all`` decodes every picture and compares their contents; ``table`` looks only
+            whether the files are there.
+        progress: show a bar while pictures are decoded.
+
+    Raises:
+        UsageError: as `check_folder`; when there is a problem, unless `skip_bad`; when no row
+            is good.
+        RunError: as `check_folder`.
+    """
+    report, pairs = _examine(path, checks, progress)
+    if report.first is not None and not (skip_bad and len(pairs)):
+        told = ", ".join(f"{number:,} × {kind}" for kind, number in sorted(report.counts.items()))
+        mend = "skip_bad leaves them out" if len(pairs) else "no row is good"
+        raise UsageError(
+            f"{report.folder} has problems: {told}. The first: {report.first.place}: "
+            f"{report.first.said}. All are in {report.path}; {mend}"
+        )
+    return pairs
+
+
+def _examine(path: Path | str, checks: str, progress: bool) -> tuple[FolderReport, FolderPairs]:
+    if checks not in CHECKS:
+        raise unknown("kind of checks", checks, CHECKS)
+    arrow()
+    folder = Path(str(path).removeprefix("folder:")).expanduser()
+    try:
+        source = _source(folder, progress)
+        recipe = {"folder": str(source.root), "source": source.recipe()}
+    except OSError as error:
+        raise RunError(f"cannot read {error.filename or folder}: {reason(error)}") from error
+    recipe["code"] = hash_code(("data/folder.py", "data/listing.py"))
+    read = cached("folder", recipe, lambda partial: _read(source, partial))
+    pictures = mapped(read / "pictures.arrow")
+    if not len(pictures) and not read_json(read / "about.json")["counts"]:
+        raise UsageError(f"{source.root}: {source.what} has no rows")
+    states, seen = _look(source, pictures)
+    checked = cached(
+        "folder-checked",
+        {**recipe, "files": seen, "checks": checks},
+        lambda partial: _check(source, read, states, checks, partial),
+    )
+    listing = Listing(source.root, read, checked)
+    about = read_json(checked / "report.json")
+    first = Problem(*about.pop("first")) if about["first"] else about.pop("first")
+    report = FolderReport(source.root, **about, first=first, path=checked / "problems.csv")
+    return report, FolderPairs(listing, listing.kept)
+
+
+# What lies in the folder
+
+
+class Row(NamedTuple):
+    """One row as it is told."""
+
+    image: str
+    caption: str
+    concept: str = ""
+    group: str = ""
+    split: str = ""
+    line: int = -1
+    offset: int = -1
+    length: int = 0
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One of the forms that a folder may have.
+
+    Attributes:
+        root: the folder, without links.
+        form: ``csv``, ``jsonl``, ``parquet``, ``classes`` or ``shards``.
+        files: the table, or the shards; for classes the class folders.
+        progress: show a bar where it takes long.
+    """
+
+    root: Path
+    form: str
+    files: tuple[Path, ...]
+    progress: bool
+
+    @property
+    def what(self) -> str:
+        return self.files[0].name if self.is_table else f"the {self.form}"
+
+    @property
+    def is_table(self) -> bool:
+        return self.form not in ("classes", "shards")
+
+    def place(self, line: int, path: str) -> str:
+        return place(self.form, self.files[0].name, line, path)
+
+    def recipe(self) -> Any:
+        """What decides the rows."""
+        if self.is_table:
+            return {"form": self.form, "sha256": sha256_file(self.files[0])}
+        if self.form == "classes":
+            return {"form": self.form, "sha256": _hash(row.image for row in _class_files(self))}
+        times = [(file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
+        names = [file.relative_to(self.root).as_posix() for file in self.files]
+        return {"form": self.form, "files": list(zip(names, times, strict=True))}
+
+    def rows(self) -> Iterator[Row | Problem]:
+        return _READERS[self.form](self)
+
+
+def _source(folder: Path, progress: bool) -> _Source:
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder: give one with your pictures, folder:PATH")
+    root = folder.resolve()
+    tables = [root / name for name in TABLES if (root / name).is_file()]
+    if len(tables) > 1:
+        both = " and ".join(table.name for table in tables)
+        raise UsageError(f"{root} has {both}: leave one of them, so that it is clear which counts")
+    if tables:
+        return _Source(root, tables[0].suffix[1:], tuple(tables), progress)
+    shards = sorted([*root.glob("*.tar"), *root.glob("shards/*.tar")])
+    if shards:
+        return _Source(root, "shards", tuple(shards), progress)
+    return _Source(root, "classes", tuple(_classes(root)), progress)
+
+
+def _classes(root: Path) -> list[Path]:
+    """The class folders, those of the splits one split after the other."""
+    folders = _folders(root)
+    splits = [each for each in folders if each.name in SPLITS and _folders(each)]
+    for each in folders:
+        if splits and each not in splits:
+            hint = f"Beside {splits[0].name}/CLASS there may be other splits alone"
+            raise unknown(f"split folder in {root}", each.name, SPLITS, hint)
+    classes = [inner for each in splits for inner in _folders(each)] or folders
+    if not classes:
+        raise UsageError(
+            f"{root} has none of {', '.join(TABLES)}, no folder for each class "
+            "and no shards (*.tar)"
+        )
+    return classes
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(
+        each for each in folder.iterdir() if each.is_dir() and not each.name.startswith((".", "__"))
+    )
+
+
+# Reading
+
+
+def _class_files(source: _Source) -> Iterator[Row]:
+    """Every file below the class folders, in order."""
+    for folder in source.files:
+        above = folder.parent.relative_to(source.root).as_posix()
+        name = folder.name.replace("_", " ").strip()
+        for file in _files(folder):
+            image = file.relative_to(source.root).as_posix()
+            yield Row(image, name, name, split="" if above == "." else above)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Files below a folder. A link to a folder in it is told as a file, and not followed."""
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(Path(entry.path))
+        else:
+            yield Path(entry.path)
+
+
+def _class_rows(source: _Source) -> Iterator[Row | Problem]:
+    return (row for row in _class_files(source) if _is_picture(row.image))
+
+
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(PICTURES)
+
+
+def _csv_rows(source: _Source) -> Iterator[Row | Problem]:
+    table = source.files[0]
+    # Bytes that are no UTF-8 come through as marks, so that their row can be named.
+    with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        lines = csv.reader(file, strict=True)
+        try:
+            names = [name.strip() for name in next(lines, [])]
+        except csv.Error as error:
+            raise UsageError(f"{table} has no line with the columns' names ({error})") from error
+        _check_columns(table, names)
+        while True:
+            line = lines.line_num + 1
+            try:
+                cells = next(lines)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield Problem(source.place(line, ""), ROW, f"this is no CSV: {error}")
+                continue
+            if len(cells) == len(names):
+                yield _row(dict(zip(names, cells, strict=True)), line)
+            elif cells:
+                said = f"{len(cells)} cells under {len(names)} columns"
+                mend = "a caption with a comma stands in quotes"
+                yield Problem(source.place(line, ""), ROW, f"{said}: {mend}")
+
+
+def _jsonl_rows(source: _Source) -> Iterator[Row | Problem]:
+    table = source.files[0]
+    checked = False
+    with table.open("rb") as file:
+        for line, held in enumerate(file, start=1):
+            if not held.strip():
+                continue
+            try:
+                cells = _json_texts(held.decode("utf-8-sig", errors="surrogateescape"))
+            except ValueError as error:
+                yield Problem(source.place(line, ""), ROW, str(error))
+                continue
+            if not checked:
+                _check_columns(table, list(cells))
+                checked = True
+            yield _row(cells, line)
+
+
+def _json_texts(held: str) -> dict[str, str]:
+    """The columns of an object in JSON that are texts, with nothing where there is null."""
+    try:
+        value = json.loads(held)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"this is no JSON: {reason(error)}") from error
+    if not isinstance(value, dict):
+        raise ValueError("this is no JSON object")
+    cells = {key: value[key] for key in (*_NEEDED, *_OPTIONAL) if key in value}
+    for key, cell in cells.items():
+        if cell is not None and not isinstance(cell, str):
+            raise ValueError(f"'{key}' is no text")
+    return {key: cell or "" for key, cell in cells.items()}
+
+
+def _parquet_rows(source: _Source) -> Iterator[Row | Problem]:
+    pa = arrow()
+    from pyarrow import parquet
+
+    table, line = source.files[0], 0
+    try:
+        with table.open("rb") as opened, parquet.ParquetFile(opened) as file:
+            schema = file.schema_arrow
+            _check_columns(table, schema.names)
+            chosen = [name for name in (*_NEEDED, *_OPTIONAL) if name in schema.names]
+            for name in chosen:
+                _check_texts(table, schema.field(name))
+            for batch in file.iter_batches(BATCH, columns=chosen):
+                # As bytes, for pyarrow does not say which of its texts is no UTF-8.
+                cells = [
+                    column.cast(pa.large_string(), safe=False).cast(pa.large_binary()).to_pylist()
+                    for column in (batch.column(name) for name in chosen)
+                ]
+                for held in zip(*cells, strict=True):
+                    texts = ((each or b"").decode(errors="surrogateescape") for each in held)
+                    yield _row(dict(zip(chosen, texts, strict=True)), line)
+                    line += 1
+    except (pa.ArrowException, OSError) as error:
+        raise RunError(f"{table} is damaged: {reason(error)}") from error
+
+
+def _check_columns(table: Path, names: Sequence[str]) -> None:
+    if any(_BROKEN.search(name) for name in names):
+        raise UsageError(f"{table} is not in UTF-8: save it anew in that encoding")
+    for needed in _NEEDED:
+        if needed not in names:
+            told = ", ".join(map(shown, names)) or "none"
+            raise UsageError(f"{table} has no column '{needed}'; it has {told}")
+    for name in names:
+        if names.count(name) > 1 and name in (*_NEEDED, *_OPTIONAL):
+            raise UsageError(f"{table} has the column '{name}' twice")
+
+
+def _check_texts(table: Path, field: Any) -> None:
+    types = arrow().types
+    kind = field.type.value_type if types.is_dictionary(field.type) else field.type
+    if not (types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind)):
+        raise UsageError(f"{table}: the column '{field.name}' has {kind} in it, not texts")
+
+
+def _row(cells: dict[str, str], line: int) -> Row:
+    image = cells.get("image", "").strip()
+    # In its shortest spelling, so that a picture has one path.
+    image = posixpath.normpath(image) if image else ""
+    return Row(image, cells.get("caption", ""), **_optional(cells), line=line)
+
+
+def _optional(cells: dict[str, str]) -> dict[str, Any]:
+    return {name: cells.get(name, "").strip() for name in _OPTIONAL}
+
+
+def _shard_rows(source: _Source) -> Iterator[Row | Problem]:
+    with progress_bar("reading shards", "shard", len(source.files), show=source.progress) as bar:
+        for shard in source.files:
+            yield from _rows_of_shard(source, shard)
+            bar.update(1)
+
+
+def _rows_of_shard(source: _Source, shard: Path) -> Iterator[Row | Problem]:
+    name = shard.relative_to(source.root).as_posix()
+    if not _within(source.root, shard):
+        yield Problem(f"shard {shown(name)}", OUTSIDE, "it is a link out of the folder")
+        return
+    try:
+        with shard.open("rb") as file:
+            for members in _samples(file):
+                yield _sample(source, file, f"{name}/", members)
+    except (tarfile.TarError, OSError) as error:
+        yield Problem(f"shard {shown(name)}", SHARD, f"it cannot be read on: {reason(error)}")
+
+
+def _samples(file: BinaryIO) -> Iterator[list[tarfile.TarInfo]]:
+    """The members of a shard that belong together, one after the other.
+
+    Raises:
+        TarError: after the last sample, if the shard is damaged behind it.
+    """
+    together: list[tarfile.TarInfo] = []
+    damage = None
+    try:
+        for member in _members(file):
+            if together and sample_key(member.name) != sample_key(together[0].name):
+                yield together
+                together = []
+            together.append(member)
+    except tarfile.TarError as error:
+        damage = error
+    if together:
+        yield together
+    if damage is not None:
+        raise damage
+
+
+def _members(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    """The files in a shard. Raises as `_samples`."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    with tarfile.open(fileobj=file, mode="r:") as tar:
+        while (member := tar.next()) is not None:
+            tar.members = []  # type: ignore[attr-defined]  # tarfile would keep them all
+            if member.offset_data + member.size > size:
+                raise tarfile.ReadError("it ends too early")
+            # What begins so is no part of a sample: notes of packers and of desktops.
+            aside = posixpath.basename(member.name).startswith((".", "__"))
+            if member.isreg() and not member.issparse() and not aside:
+                yield member
+        # tarfile takes a header that it cannot read for the end.
+        file.seek(tar.offset)
+        if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
+            raise tarfile.ReadError("a header is damaged")
+
+
+def _sample(
+    source: _Source, file: BinaryIO, prefix: str, members: Sequence[tarfile.TarInfo]
+) -> Row | Problem:
+    """The members of one key as a row."""
+    key = sample_key(members[0].name)
+    parts = {member.name[len(key) + 1 :].lower(): member for member in members}
+    where = source.place(-1, prefix + key)
+    picture = next((part for part in parts if f".{part}" in PICTURES), None)
+    for part, wanted in ((picture, "picture"), ("txt" if "txt" in parts else None, "caption")):
+        if part is None:
+            said = f"there is no {wanted} beside {shown(members[0].name)}"
+            return Problem(where, MISSING, f"{said}: the files of a key follow each other")
+    assert picture is not None
+    try:
+        texts = _json_texts(_member_text(file, parts["json"])) if "json" in parts else {}
+        caption = _member_text(file, parts["txt"]).strip()
+    except ValueError as error:
+        return Problem(where, ROW, str(error))
+    spot = parts[picture]
+    at: dict[str, Any] = {"offset": spot.offset_data, "length": spot.size}
+    return Row(prefix + spot.name, caption, **_optional(texts), **at)
+
+
+def _member_text(file: BinaryIO, member: tarfile.TarInfo) -> str:
+    if member.size > 4 * _MOST_TEXT:
+        raise ValueError(f"{shown(member.name)} has {member.size:,} bytes, too many for a text")
+    file.seek(member.offset_data)
+    return file.read(member.size).decode("utf-8-sig", errors="surrogateescape")
+
+
+_READERS: dict[str, Callable[[_Source], Iterator[Row | Problem]]] = {
+    "csv": _csv_rows,
+    "jsonl": _jsonl_rows,
+    "parquet": _parquet_rows,
+    "classes": _class_rows,
+    "shards": _shard_rows,
+}
+
+
+def _read(source: _Source, entry: Path) -> None:
+    """Fill a cache entry with the rows that can be read, and the problems of the others."""
+    pa = arrow()
+    text, number, small = pa.large_string(), pa.int64(), pa.int32()
+    row_columns = {"picture": small, "line": number, "caption": text}
+    row_columns |= {"concept": small, "group": small, "split": pa.int8()}
+    picture_columns = {"path": text, "offset": number, "length": number, "line": number}
+    concepts, groups, pictures = _Codes(), _Codes(), _Codes()
+    rows = 0
+    with (
+        _Problems(entry / "problems.csv") as problems,
+        _Columns(entry / "rows.arrow", row_columns) as row_file,
+        _Columns(entry / "pictures.arrow", picture_columns) as picture_file,
+    ):
+        for rows, row in enumerate(source.rows(), start=1):  # noqa: B007
+            if isinstance(row, Problem):
+                problems.add(row)
+                continue
+            wrong = list(_wrong(row))
+            for kind, said in wrong:
+                problems.add(Problem(source.place(row.line, row.image), kind, said))
+            if wrong:
+                continue
+            # Only a table tells of one picture twice; a shard's are told apart by their place.
+            picture = pictures[row.image] if source.is_table else len(picture_file)
+            if picture == len(picture_file):
+                picture_file.add((row.image, row.offset, row.length, row.line))
+            split = SPLITS.index(row.split.lower()) if row.split else -1
+            concept = concepts[row.concept] if row.concept else -1
+            group = groups[row.group] if row.group else -1
+            row_file.add((picture, row.line, row.caption, concept, group, split))
+    about = {
+        "form": source.form,
+        "table": source.files[0].name,
+        "rows": rows,
+        "concept": list(concepts),
+        "group": list(groups),
+        "counts": problems.counts,
+        "ignored": _ignored(source),
+    }
+    write_json(entry / "about.json", about)
+
+
+def _ignored(source: _Source) -> int:
+    if source.form != "classes":
+        return 0
+    return sum(not _is_picture(row.image) for row in _class_files(source))
+
+
+class _Codes(dict):
+    """A number for each thing, in the order in which they come."""
+
+    def __missing__(self, thing: Any) -> int:
+        self[thing] = len(self)
+        return self[thing]
+
+
+def _wrong(row: Row) -> Iterator[tuple[str, str]]:
+    """Kind and words of each thing that is wrong with a row by itself."""
+    for name in (*_NEEDED, *_OPTIONAL):
+        text = getattr(row, name)
+        if _BROKEN.search(text):
+            said = "is not UTF-8, or was broken before: write it anew in UTF-8"
+            yield ENCODING, f"'{name}' {said}"
+        elif len(text) > _MOST_TEXT:
+            yield ROW, f"'{name}' has {len(text):,} characters, more than {_MOST_TEXT:,}"
+    if not row.caption.strip():
+        yield EMPTY, "there is no caption"
+    if row.split and row.split.lower() not in SPLITS:
+        yield SPLIT, str(unknown("split", shown(row.split), SPLITS))
+    if not row.image:
+        yield MISSING, "no picture is named"
+    elif row.image.startswith("/") or re.match(r"[A-Za-z]:[\\/]|\\", row.image):
+        yield OUTSIDE, f"{shown(row.image)} is absolute: a path begins in the folder"
+    elif row.image.split("/")[0] == "..":
+        yield OUTSIDE, f"{shown(row.image)} leaves the folder"
+
+
+# Looking at the files
+
+_FINE, _GONE, _NO_FILE, _LINK = range(4)
+_STATES = {
+    _GONE: (MISSING, " is not there"),
+    _NO_FILE: (MISSING, " is no file"),
+    _LINK: (OUTSIDE, " is a link out of the folder"),
+}
+
+
+def _look(source: _Source, pictures: Any) -> tuple[np.ndarray, str]:
+    """Whether each picture's file is there, and one hash of all names, sizes and times."""
+    states = np.zeros(len(pictures), dtype=np.uint8)
+    if source.form == "shards":
+        return states, ""  # the shards' own sizes and times are in the recipe
+    folder_within = lru_cache(10_000)(lambda folder: _within(source.root, source.root / folder))
+    seen = hashlib.sha256()
+    for at, path in enumerate(_paths(pictures)):
+        states[at], size, time = _state(source.root, path, folder_within)
+        seen.update(f"{path}\0{states[at]}\0{size}\0{time}\0".encode())
+    return states, seen.hexdigest()
+
+
+def _paths(pictures: Any) -> Iterator[str]:
+    for chunk in pictures["path"].chunks:
+        yield from chunk.to_pylist()
+
+
+def _state(root: Path, path: str, folder_within: Callable[[str], bool]) -> tuple[int, int, int]:
+    """State, size and time of a file."""
+    file = f"{root}/{path}"  # a Path would take longer than the look itself
+    try:
+        found = os.lstat(file)
+        if not folder_within(posixpath.dirname(path)):
+            return _LINK, 0, 0
+        if stat.S_ISLNK(found.st_mode):
+            if not _within(root, Path(file)):
+                return _LINK, 0, 0
+            found = Path(file).stat()
+    except (OSError, RuntimeError):  # not there, not allowed, or a link to itself
+        return _GONE, 0, 0
+    state = _FINE if stat.S_ISREG(found.st_mode) else _NO_FILE
+    return state, found.st_size, found.st_mtime_ns
+
+
+def _within(root: Path, path: Path) -> bool:
+    return path.resolve().is_relative_to(root)
+
+
+# Checking the pictures
+
+
+def _check(source: _Source, read: Path, states: np.ndarray, checks: str, entry: Path) -> None:
+    """Fill a cache entry with what was found: the rows to keep, their splits, the problems."""
+    pictures, rows = mapped(read / "pictures.arrow"), mapped(read / "rows.arrow")
+    about = read_json(read / "about.json")
+    shutil.copyfile(read / "problems.csv", entry / "problems.csv")
+    lines = pictures["line"].to_numpy()
+    contents = np.arange(len(pictures), dtype=np.int32)
+    good = states == _FINE
+    with _Problems(entry / "problems.csv", about["counts"]) as problems:
+
+        def add(at: int, line: int, kind: str, said: str) -> None:
+            path = _path(pictures, at)
+            problems.add(Problem(source.place(int(line), path), kind, f"{shown(path)}{said}"))
+
+        for at in np.flatnonzero(~good).tolist():
+            add(at, lines[at], *_STATES[states[at]])
+        if checks == "all":
+            digests = []
+            for at, (digest, said) in enumerate(_decoded(source, pictures, good, entry)):
+                digests.append(digest or str(at))  # what cannot be read is like nothing else
+                if said:
+                    add(at, lines[at], DAMAGED, f": {said}")
+                    good[at] = False
+            contents = _same(digests, pictures)
+        picture, told, line = (rows[name].to_numpy() for name in ("picture", "split", "line"))
+        kept = good[picture]
+        splits, clash = _splits(contents[picture], told, kept, pictures)
+        for row in np.flatnonzero(clash).tolist():
+            both = f"{SPLITS[told[row]]} and, before, in {SPLITS[splits[row]]}"
+            add(int(picture[row]), line[row], TWICE, f" is told to be in {both}")
+    np.save(entry / "kept.npy", np.flatnonzero(kept & ~clash))
+    np.save(entry / "splits.npy", splits)
+    np.save(entry / "contents.npy", contents)
+    first = _first_problem(entry / "problems.csv")
+    report = {"rows": about["rows"], "pictures": len(pictures), "ignored": about["ignored"]}
+    report |= {"kept": int((kept & ~clash).sum()), "counts": problems.counts, "first": first}
+    write_json(entry / "report.json", report)
+    shutil.rmtree(entry / "saved", ignore_errors=True)
+
+
+def _path(pictures: Any, at: int) -> str:
+    return pictures["path"].chunk(at // BATCH)[at % BATCH].as_py()
+
+
+def _same(digests: list[str], pictures: Any) -> np.ndarray:
+    """For each picture, of those with its content the one whose path is the smallest.
+
+    Returns:
+        int32, shape (pictures,).
+    """
+    pa = arrow()
+    codes = pa.array(digests, pa.string()).dictionary_encode().indices.to_numpy()
+    order = pa.compute.sort_indices(pictures["path"]).to_numpy().astype(np.int32)
+    return order[np.unique(codes[order], return_index=True)[1]][codes]
+
+
+def _decoded(
+    source: _Source, pictures: Any, good: np.ndarray, entry: Path
+) -> Iterator[tuple[str, str]]:
+    """Each picture's hash, and what is wrong with it; both empty where there is no file.
+
+    What was done is saved in `entry`, from where an interrupted run goes on.
+    """
+
+    def check(one: tuple[Spot, bool]) -> tuple[str, str]:
+        return _digest(source.root, one[0]) if one[1] else ("", "")
+
+    with progress_bar("checking pictures", "picture", len(pictures), show=source.progress) as bar:
+        for start in range(0, len(pictures), _SAVED_AT_ONCE):
+            saved = entry / "saved" / f"{start:09}.json"
+            if not saved.exists():
+                part = pictures.slice(start, _SAVED_AT_ONCE).select(Spot._fields).to_pylist()
+                spots = [Spot(**each) for each in part]
+                write_json(saved, list(in_threads(check, zip(spots, good[start:], strict=False))))
+            found = read_json(saved)
+            bar.update(len(found))
+            yield from found
+
+
+def _digest(root: Path, spot: Spot) -> tuple[str, str]:
+    """The hash of a picture's bytes, and what is wrong with it."""
+    try:
+        held = content(root, spot)
+        decode(held)
+    except (OSError, ValueError) as error:
+        return "", reason(error)
+    return hashlib.blake2b(held, digest_size=16).hexdigest(), ""
+
+
+def _splits(
+    contents: np.ndarray, told: np.ndarray, kept: np.ndarray, pictures: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """The split of each row, and which rows tell another one than their picture has.
+
+    A picture is in the split that the first of its rows tells; if none does, the smallest of
+    its paths decides.
+
+    Args:
+        contents: for each row its picture, the same one for all of the same content.
+        told: for each row the split that it tells, or −1.
+        kept: for each row whether it counts.
+        pictures: their paths.
+
+    Returns:
+        int8 and bool, each of shape (rows,).
+    """
+    split = np.full(len(pictures), -1, dtype=np.int8)
+    telling = np.flatnonzero((told >= 0) & kept)[::-1]
+    split[contents[telling]] = told[telling]  # backwards, so that the first has the last word
+    for at in np.unique(contents[kept & (split[contents] < 0)]):
+        split[at] = _hashed_split(_path(pictures, int(at)))
+    splits = split[contents]
+    return splits, kept & (told >= 0) & (told != splits)
+
+
+def _hashed_split(path: str) -> int:
+    """The split that a path belongs to where none is told, as a position in `SPLITS`."""
+    tenth = int.from_bytes(hashlib.sha256(path.encode()).digest()[:8]) % 10
+    return max(0, tenth - 7)
+
+
+# Writing
+
+
+class _Columns:
+    """An Arrow IPC file, written batch by batch from rows."""
+
+    def __init__(self, path: Path, columns: dict[str, Any]) -> None:
+        self._schema = arrow().schema(list(columns.items()))
+        self._file = arrow().ipc.new_file(str(path), self._schema)
+        self._rows: list[tuple] = []
+        self._number = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __len__(self) -> int:
+        return self._number
+
+    def add(self, row: tuple) -> None:
+        self._number += 1
+        self._rows.append(row)
+        if len(self._rows) == BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        columns = zip(*self._rows, strict=True)
+        arrays = [
+            arrow().array(column, field.type)
+            for column, field in zip(columns, self._schema, strict=True)
+        ]
+        self._file.write_batch(arrow().record_batch(arrays, schema=self._schema))
+        self._rows = []
+
+    def __exit__(self, kind: type | None, error: object, trace: TracebackType | None) -> None:
+        if kind is None and self._rows:
+            self._flush()
+        self._file.close()
+
+
+class _Problems:
+    """The file of problems, and their numbers.
+
+    Args:
+        path: of the file; if it is there and has `counts`, more is added to it.
+        counts: of the problems in it.
+    """
+
+    def __init__(self, path: Path, counts: dict[str, int] | None = None) -> None:
+        self.counts: Counter[str] = Counter(counts)
+        mode = "w" if counts is None else "a"
+        self._file = path.open(mode, encoding="utf-8", newline="")
+        self._lines = csv.writer(self._file)
+        if counts is None:
+            self._lines.writerow(Problem._fields)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def add(self, problem: Problem) -> None:
+        self.counts[problem.kind] += 1
+        self._lines.writerow(problem)
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _first_problem(path: Path) -> list[str] | None:
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = csv.reader(file)
+        next(lines)
+        return next(lines, None)
+
+
+def _copy(path: Path, to: Path) -> None:
+    shutil.copyfile(path, to)
+
+
+def _hash(texts: Iterable[str]) -> str:
+    found = hashlib.sha256()
+    for text in texts:
+        found.update(text.encode(errors="surrogateescape") + b"\0")
+    return found.hexdigest()
