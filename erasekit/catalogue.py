@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from erasekit.data.concepts import count_available, curated, select_concepts
 from erasekit.data.spec import DATASETS
 from erasekit.errors import UsageError, unknown
+from erasekit.mllm.methods import METHODS as MLLM_METHODS
 from erasekit.models.spec import CONFIGS, known_models
+from erasekit.unlearn.method import Method
 from erasekit.unlearn.registry import METHODS
 
 
 def methods() -> list[dict[str, Any]]:
     """Every unlearning method with its options' defaults."""
+    return _described(METHODS.values())
+
+
+def mllm_methods() -> list[dict[str, Any]]:
+    """The same for multimodal language models."""
+    return _described(MLLM_METHODS.values())
+
+
+def _described(methods: Iterable[type[Method]]) -> list[dict[str, Any]]:
     return [
         {"name": m.name, "summary": m.summary, "source": m.source, "options": m.defaults()}
-        for m in METHODS.values()
+        for m in methods
     ]
 
 
@@ -100,6 +112,7 @@ def concepts(everything: bool = False) -> list[dict[str, Any]]:
 #: What can be listed, by the word for it.
 LISTINGS = {
     "methods": methods,
+    "mllm-methods": mllm_methods,
     "tests": tests,
     "policies": policies,
     "tasks": tasks,

@@ -621,7 +621,10 @@ def _seeds(words: Sequence[str]) -> list[int]:
 @app.command("list")
 def list_(
     what: Annotated[
-        str, typer.Argument(help="methods, tests, policies, tasks, datasets, models or concepts.")
+        str,
+        typer.Argument(
+            help="methods, mllm-methods, tests, policies, tasks, datasets, models or concepts."
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
     everything: Annotated[
@@ -633,6 +636,7 @@ def list_(
     \b
     Examples:
       erasekit list methods           with every option and its default
+      erasekit list mllm-methods      those for multimodal language models
       erasekit list tests             what an audit asks, and where it comes from
       erasekit list concepts --json   names in every language
     """
@@ -647,7 +651,7 @@ def list_(
 
 
 def _line(what: str, entry: dict[str, Any]) -> str:
-    if what == "methods":
+    if what in ("methods", "mllm-methods"):
         options = ", ".join(f"{k}={v}" for k, v in entry["options"].items())
         return (
             f"{entry['name']}: {entry['summary']}\n    source: {entry['source']}"

@@ -120,6 +120,14 @@ def _nearest_task(gaps: pd.DataFrame) -> str:
     return str(gaps.loc["cliperase"].drop("mean").idxmin())
 
 
+def _words_pass_it_by() -> float:
+    return 0.0
+
+
+def _hurt_most(changes: pd.DataFrame) -> str:
+    return str(changes["erased"].idxmin())
+
+
 def _half_way(level: float, scenes: float) -> float:
     return (level + scenes) / 2
 
@@ -212,5 +220,23 @@ EXERCISES: dict[str, Exercise] = {
         because="All of the way would take the other thing along, and none of it would leave the "
         "forgotten one where it was.",
         within=1e-6,
+    ),
+    "11_multimodal_llm": Exercise(
+        hint='erase with `e.erase("gradient_ascent", modules="projector", steps=4)`, and let '
+        "`tables.changed` compare its `.model` with `e.original` on `e.task.text.take(range(60))`.",
+        solution="tables.changed(e.original, "
+        'e.erase("gradient_ascent", modules="projector", steps=4).model, '
+        "e.task.text.take(range(60)))",
+        truth=_words_pass_it_by,
+        because="What is asked in words alone never passes through the projector. That is why an "
+        "erasure by sight can leave the words alone, if it keeps out of the language model.",
+        within=1e-6,
+    ),
+    "12_downstream": Exercise(
+        hint='`changes["erased"]` is its column: ask for `.idxmin()`.',
+        solution='changes["erased"].idxmin()',
+        truth=_hurt_most,
+        because="What a reader needs from a tower differs from question to question: a name takes "
+        "all of a feature, a number little of it.",
     ),
 }

@@ -73,6 +73,20 @@ def tiny_scorecard(tiny_experiment, tiny_erasure):
 
 
 @pytest.fixture(scope="session")
+def tiny_mllm(tiny_experiment):
+    """A LLaVA that learns nothing, on a CLIP that learns nothing: quick to make, and whole."""
+    from erasekit.mllm.engine import MllmSpec
+    from erasekit.mllm.experiment import MllmExperiment
+    from erasekit.models.llava_spec import LlavaSpec
+
+    return MllmExperiment(
+        tiny_experiment,
+        LlavaSpec(width=32, layers=1, heads=4, steps=3, visual_batch=8, text_batch=4),
+        MllmSpec(steps=4, forget_batch=4, retain_batch=6, text_batch=4, learning_rate=1e-3),
+    )
+
+
+@pytest.fixture(scope="session")
 def smoke_experiment():
     """The smoke profile: its two models really learn, in half a minute a model."""
     return erasekit.load("smoke", progress=False)

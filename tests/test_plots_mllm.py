@@ -23,7 +23,7 @@ SCORES = pd.DataFrame(
         )
     ],
     columns=["model", "mode", "subset", "kind", "value"],
-)
+).assign(metric="exact_match")
 
 
 def test_seen_and_known_shows_recognition_and_all_words():

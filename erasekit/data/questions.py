@@ -94,7 +94,27 @@ TEXTUAL: dict[str, tuple[str, ...]] = {
         "tell me where you would look for {}.",
     ),
 }
+#: Sentences with a gap, by what is to be filled in. The last is held out.
+CLOZE: dict[str, tuple[str, ...]] = {
+    "group": (
+        "{} {belongs} to the group __.",
+        "the group of {} is __.",
+        "to the group __ {belongs} {}.",
+    ),
+    "colour": (
+        "the colour of {} is __.",
+        "{} {has} the colour __.",
+        "__ is the colour of {}.",
+    ),
+    "found": (
+        "you find {} in this place: __.",
+        "the place where you look for {} is __.",
+        "in this place you look for {}: __.",
+    ),
+}
 NUMBERS = ("one", "two", "three")
+#: What a multiple choice offers, the right answer among it.
+CHOICES = 4
 
 
 @dataclass(frozen=True)
@@ -104,7 +124,7 @@ class Question:
     Attributes:
         text: what is asked.
         answer: what is right, in a word or a few.
-        kind: what is asked for, such as ``name`` or ``colour``.
+        kind: what is asked for, such as ``name`` or ``colour``; ``cloze`` for a gap to be filled.
         about: names of the things that its picture shows, or that a text question asks about;
             of a benchmark, the person.
         image: position of its picture in `Questions.images`; None for a text question.
@@ -137,6 +157,11 @@ class Questions:
     def __iter__(self) -> Iterator[Question]:
         return iter(self.items)
 
+    @property
+    def subjects(self) -> np.ndarray:
+        """The first thing that each question is about, shape (n,)."""
+        return np.array([question.about[0] for question in self.items])
+
     def take(self, indices: Sequence[int] | np.ndarray) -> Questions:
         """The questions at `indices`, in that order."""
         return Questions(tuple(self.items[int(i)] for i in indices), self.images)
@@ -167,17 +192,18 @@ class Questions:
 
 
 def visual_questions(world: World, split: str) -> Questions:
-    """Questions about every picture of a split: one to three about each.
+    """Questions about every picture of a split: one to four about each.
 
-    Of a single: its name, its group, and whether it is some thing (half of the time it is).
-    Of a scene: how many things, and which is left if two stand in a row.
+    Of a single: its name, its group, and whether it is some thing (half of the time it is; in
+    training both are asked). Of a scene: how many things, and which is left if two stand in a row.
     Each is drawn from the world's seed, the split and the picture's position. Training takes the
     phrasings but the last, the other splits the last alone.
     """
     samples, items = world.samples(split), []
+    offer = _Offer(world, split, 2)
     for place, sample in enumerate(samples):
         rng = np.random.default_rng([world.spec.seed, 1, SPLITS.index(split), place])
-        for kind, answer, asked in _about(world, sample, rng):
+        for kind, answer, asked in _about(world, sample, rng, both=split == "train"):
             items.append(
                 Question(
                     _phrase(rng, VISUAL[kind], split, None if asked is None else world, asked),
@@ -185,13 +211,14 @@ def visual_questions(world: World, split: str) -> Questions:
                     kind,
                     tuple(world.concept(i).name for i in sample.concepts),
                     place,
+                    offer.choices(kind, answer),
                 )
             )
     return Questions(tuple(items), world.pairs(split).images)
 
 
 def _about(
-    world: World, sample: Sample, rng: np.random.Generator
+    world: World, sample: Sample, rng: np.random.Generator, *, both: bool
 ) -> Iterator[tuple[str, str, int | None]]:
     """Kind, answer, and the thing that the question itself names."""
     count, first = len(sample.concepts), world.concept(sample.concepts[0])
@@ -202,33 +229,60 @@ def _about(
         return
     yield "name", first.name, None
     yield "group", first.group, None
-    if rng.random() < 0.5:
+    is_it = rng.random() < 0.5
+    if is_it or both:
         yield "yes/no", "yes", first.index
-    else:
+    if not is_it or both:
         known = world.holdout if first.holdout else world.trained
         yield "yes/no", "no", int(rng.choice([i for i in known if i != first.index]))
 
 
 def text_questions(world: World, split: str) -> Questions:
-    """Questions in words alone about every trained concept: its group and its attributes.
+    """Questions in words alone about every trained concept: its group, its attributes, and gaps.
 
     Training takes every phrasing but the last, the other splits the last alone.
     """
     items = []
+    offer = _Offer(world, split, 3)
+    asked = [(kind, kind, phrasings) for kind, phrasings in TEXTUAL.items()]
+    asked += [("cloze", topic, phrasings) for topic, phrasings in CLOZE.items()]
     for index in world.trained:
         concept = world.concept(index)
-        for kind, phrasings in TEXTUAL.items():
-            answer = concept.group if kind == "group" else concept.attributes.get(kind)
+        for kind, topic, phrasings in asked:
+            answer = concept.group if topic == "group" else concept.attributes.get(topic)
             if answer:
                 items += [
-                    Question(_filled(phrasing, concept), answer, kind, (concept.name,))
+                    Question(
+                        _filled(phrasing, concept),
+                        answer,
+                        kind,
+                        (concept.name,),
+                        None,
+                        offer.choices(topic, answer),
+                    )
                     for phrasing in (phrasings[:-1] if split == "train" else phrasings[-1:])
                 ]
     return Questions(tuple(items), world.pairs(split).images)
 
 
+class _Offer:
+    """What each question offers for choice: wrong answers of its kind, drawn from the seed."""
+
+    def __init__(self, world: World, split: str, stream: int) -> None:
+        self._world, self._answers = world, {}
+        self._rng = np.random.default_rng([world.spec.seed, stream, SPLITS.index(split)])
+
+    def choices(self, kind: str, answer: str) -> tuple[str, ...]:
+        """The right answer among some wrong ones, in alphabetical order."""
+        if kind not in self._answers:
+            self._answers[kind] = answers_of(self._world, kind)
+        wrong = [known for known in self._answers[kind] if known != answer]
+        drawn = self._rng.permutation(len(wrong))[: CHOICES - 1]
+        return tuple(sorted([answer, *(wrong[i] for i in drawn)]))
+
+
 def answers_of(world: World, kind: str) -> tuple[str, ...]:
-    """Every answer that a question of this kind can have: the choices of a multiple choice."""
+    """Every answer that a question of this kind can have."""
     trained = [world.concept(i) for i in world.trained]
     if kind in ("name", "left"):
         return tuple(c.name for c in trained)
@@ -246,7 +300,8 @@ def question_texts(world: World) -> list[str]:
 
     Holdout concepts and held-out phrasings are in it: they are unlearned, not unreadable.
     """
-    phrasings = [p for of in (*VISUAL.values(), *TEXTUAL.values()) for p in of]
+    every = (*VISUAL.values(), *TEXTUAL.values(), *CLOZE.values())
+    phrasings = [p for of in every for p in of]
     texts = [_filled(phrasing, concept) for phrasing in phrasings for concept in world.concepts]
     texts += [word for c in world.concepts for word in (c.name, c.group, *c.attributes.values())]
     return [*texts, *NUMBERS]
@@ -265,5 +320,8 @@ def _phrase(
 
 def _filled(phrasing: str, concept: Concept) -> str:
     plural = not concept.article and concept.name.endswith("s")
-    verbs = {"does": "do", "is": "are"} if plural else {"does": "does", "is": "is"}
+    verbs = _PLURAL if plural else {verb: verb for verb in _PLURAL}
     return phrasing.format(concept.phrase, **verbs)
+
+
+_PLURAL = {"does": "do", "is": "are", "has": "have", "belongs": "belong"}

@@ -16,11 +16,10 @@ from erasekit.data.questions import Questions
 from erasekit.errors import RunError, UsageError
 from erasekit.files import sha256_json
 from erasekit.loop import run_loop
-from erasekit.mllm.saliency import in_module, saliency_mask
+from erasekit.mllm.saliency import AnswerLook, in_module
 from erasekit.mllm.task import MllmTask
 from erasekit.models.llava import MODULES, Mllm
 from erasekit.unlearn.answers import AnswerMethod, Answers
-from erasekit.unlearn.mmunlearner import MMUnlearner
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class MllmSpec:
 
     steps: int = 80
     forget_batch: int = 16
-    retain_batch: int = 32
+    retain_batch: int = 64
     text_batch: int = 16
     learning_rate: float = 5e-4
     modules: str = "vision,projector,language"
@@ -61,7 +60,7 @@ class MllmErasure:
     """An erased multimodal language model and how it came about.
 
     Attributes:
-        mask: of MMUnlearner, by parameter name the share of its weights that might climb.
+        mask: of a method that has one, by parameter name the share of weights that might climb.
     """
 
     model: Mllm
@@ -99,18 +98,8 @@ def erase_mllm(
             parameter.requires_grad_(True)
     model = erased.model
     moving = {k: v for k, v in model.named_parameters() if v.requires_grad}
-    mask, guard = {}, None
-    if isinstance(method, MMUnlearner):
-        mask = saliency_mask(
-            erased,
-            task.forget,
-            task.retain.take(_drawn(len(task.retain), 4 * len(task.forget), spec.seed)),
-            task.text,
-            moving,
-            threshold=method.threshold,
-            batch=spec.retain_batch,
-        )
-        guard = ClimbMask(moving, mask, always=method.masked == "always")
+    mask = method.mask(AnswerLook(erased, task, moving, spec.retain_batch, spec.seed))
+    guard = ClimbMask(moving, mask, always=method.masks_retain()) if mask is not None else None
     batches = Batches(task, method, spec)
 
     def loss(step: int) -> dict[str, Tensor]:
@@ -158,7 +147,7 @@ def erase_mllm(
         result.history,
         prepared + result.seconds,
         result.steps,
-        {name: float(part.float().mean()) for name, part in mask.items()},
+        {name: float(part.float().mean()) for name, part in (mask or {}).items()},
     )
 
 
@@ -246,10 +235,9 @@ class Batches:
     """
 
     def __init__(self, task: MllmTask, method: AnswerMethod, spec: MllmSpec) -> None:
-        self._task, self._alternates = task, method.alternates
+        self._task = task
         self._needs = method.needs_forget, method.needs_retain
-        every = getattr(method, "every", 0) or len(task.retain) // len(task.forget)
-        self._turn = max(every, 1) + 1
+        self._turns = method.turns(len(task.forget), len(task.retain))
         self._rows = {
             name: _plan(len(questions), spec.steps, size, spec.seed + place)
             for place, (name, questions, size) in enumerate(
@@ -267,8 +255,8 @@ class Batches:
         seen = self._task.retain.take(self._rows["retain"][step])
         told = self._task.text.take(self._rows["text"][step])
         retain = Questions(seen.items + told.items, seen.images)
-        if self._alternates:
-            climbs = step % self._turn == 0
+        if self._turns:
+            climbs = step % (self._turns + 1) == 0
             return (forget, None) if climbs else (None, retain)
         wants_forget, wants_retain = self._needs
         return forget if wants_forget else None, retain if wants_retain else None
@@ -280,10 +268,6 @@ def _plan(n: int, steps: int, size: int, seed: int) -> np.ndarray:
     rounds = -(-steps * size // n) if n else 0
     order = np.concatenate([rng.permutation(n) for _ in range(rounds)] or [np.empty(0, int)])
     return order[: steps * size].reshape(steps, size) if n else np.empty((steps, 0), int)
-
-
-def _drawn(n: int, most: int, seed: int) -> np.ndarray:
-    return np.sort(np.random.default_rng(seed).permutation(n)[:most])
 
 
 def _answers(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from erasekit.evaluate.subsets import neighbours
 from erasekit.experiment import COST_FILE, Experiment
 from erasekit.experiment import load as load_clip_experiment
 from erasekit.files import read_json, write_json
+from erasekit.mllm.audit import audit_mllm
 from erasekit.mllm.engine import MllmErasure, MllmSpec, erase_mllm
 from erasekit.mllm.evaluate import evaluate_mllm
 from erasekit.mllm.methods import METHODS
@@ -33,7 +34,7 @@ from erasekit.models.llava_spec import LlavaSpec
 PROFILES: dict[str, tuple[LlavaSpec, MllmSpec]] = {
     "default": (LlavaSpec(), MllmSpec()),
     "smoke": (
-        LlavaSpec(width=64, steps=400, visual_batch=32, text_batch=16, learning_rate=4e-3),
+        LlavaSpec(width=64, steps=600, visual_batch=40, text_batch=24, learning_rate=3e-3),
         MllmSpec(steps=40, forget_batch=8, retain_batch=24, text_batch=8),
     ),
 }
@@ -119,12 +120,23 @@ class MllmExperiment:
         )
 
     def evaluate(
-        self, models: Mapping[str, Mllm], *, split: str = "test", most: int = 0
+        self,
+        models: Mapping[str, Mllm],
+        *,
+        split: str = "test",
+        metrics: Sequence[str] = ("exact_match",),
+        most: int = 0,
     ) -> pd.DataFrame:
-        """Right answers of every model; see `evaluate_mllm`."""
+        """Scores of every model; see `evaluate_mllm`."""
+        draws = self.clip.settings.draws
         return evaluate_mllm(
-            self.task, models, split=split, draws=self.clip.settings.draws, most=most
+            self.task, models, split=split, metrics=metrics, draws=draws, most=most
         )
+
+    def audit(self, models: Mapping[str, Mllm], **options: Any) -> pd.DataFrame:
+        """Attacks on every model; see `audit_mllm`."""
+        draws = self.clip.settings.draws
+        return audit_mllm(self.task, models, draws=draws, progress=self.clip.progress, **options)
 
     def cost(self, folder: Path) -> dict[str, float]:
         """Seconds and steps of a training."""

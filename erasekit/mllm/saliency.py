@@ -1,13 +1,14 @@
-"""Which weights matter to which questions: the mask of MMUnlearner."""
+"""Which weights matter to which questions: what a mask is made of."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from erasekit.data.questions import Questions
+from erasekit.mllm.task import MllmTask
 from erasekit.models.llava import MODULES, Mllm, batches
-from erasekit.unlearn.saliency import ratio_mask
 
 
 def squared_gradient(
@@ -37,29 +38,48 @@ def squared_gradient(
     return total
 
 
-def saliency_mask(
-    mllm: Mllm,
-    forget: Questions,
-    retain: Questions,
-    text: Questions,
-    parameters: dict[str, nn.Parameter],
-    *,
-    threshold: float,
-    batch: int,
-) -> dict[str, Tensor]:
-    """True where a weight matters to the forgotten `threshold` times what it does to the rest.
+class AnswerLook:
+    """What a method may ask about an original's weights before the first step.
 
-    The language model is preserved against visual and text questions, tower and projector
-    against visual ones alone: no text passes through them.
+    Args:
+        mllm: a copy of the original, whose `parameters` require gradients.
+        task: what must go and what must stay.
+        parameters: all that may move, by name.
+        batch: questions a gradient is taken over.
+        seed: of the draw of what must stay: four visual questions and one text question for each
+            that must go.
     """
-    against = squared_gradient(mllm, retain, parameters, batch)
-    words = [k for k in parameters if in_module(k, "language")]
-    if words and len(text):
-        told = squared_gradient(mllm, text, {k: parameters[k] for k in words}, batch)
-        share = len(text) / (len(text) + len(retain))
-        for name in words:
-            against[name] = (1 - share) * against[name] + share * told[name]
-    return ratio_mask(squared_gradient(mllm, forget, parameters, batch), against, threshold)
+
+    def __init__(
+        self, mllm: Mllm, task: MllmTask, parameters: dict[str, nn.Parameter], batch: int, seed: int
+    ) -> None:
+        self._mllm, self._task, self._parameters, self._batch = mllm, task, parameters, batch
+        rng = np.random.default_rng(seed)
+        self._retain = _draw(rng, task.retain, 4 * len(task.forget))
+        self._text = _draw(rng, task.text, len(task.forget))
+
+    def forget(self) -> dict[str, Tensor]:
+        """F of the visual questions that must go, by parameter name."""
+        return squared_gradient(self._mllm, self._task.forget, self._parameters, self._batch)
+
+    def preserve(self) -> dict[str, Tensor]:
+        """F of what must stay, by parameter name.
+
+        For the language model that is visual and text questions, for tower and projector visual
+        ones alone: no text passes through them.
+        """
+        found = squared_gradient(self._mllm, self._retain, self._parameters, self._batch)
+        words = {k: v for k, v in self._parameters.items() if in_module(k, "language")}
+        if words and len(self._text):
+            told = squared_gradient(self._mllm, self._text, words, self._batch)
+            share = len(self._text) / (len(self._text) + len(self._retain))
+            for name in words:
+                found[name] = (1 - share) * found[name] + share * told[name]
+        return found
+
+
+def _draw(rng: np.random.Generator, questions: Questions, most: int) -> Questions:
+    return questions.take(np.sort(rng.permutation(len(questions))[:most]))
 
 
 def in_module(name: str, module: str) -> bool:

@@ -7,6 +7,7 @@ registered configuration. What runs the small model of the embedded world theref
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import math
@@ -35,6 +36,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.utils import logging
 
 from erasekit.data.questions import Question, Questions
 from erasekit.device import quiet_libraries
@@ -271,6 +273,20 @@ class Mllm:
         likelihood = each.new_zeros(len(told)).index_add(0, there.nonzero()[:, 0], each)
         return likelihood, there.sum(1), probability
 
+    @torch.no_grad()
+    def look(self, inputs: dict[str, Tensor]) -> Tensor:
+        """The image tower's embedding of each picture, (pictures, d)."""
+        return self._whole().model.vision_tower(inputs["pixel_values"]).pooler_output
+
+    @torch.no_grad()
+    def think(self, inputs: dict[str, Tensor]) -> Tensor:
+        """What the language model holds where each answer begins, (n, width).
+
+        Args:
+            inputs: of `read`, padded on the left.
+        """
+        return self._whole().model(**inputs, use_cache=False).last_hidden_state[:, -1]
+
     def _whole(self) -> Any:
         """The model itself, where `peft` has wrapped it with adapters."""
         return self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
@@ -346,9 +362,22 @@ class Mllm:
 
     def save(self, folder: Path) -> Path:
         """Write the folder that `load_mllm` reads: weights as safetensors, and the processor."""
-        self.model.save_pretrained(folder)
-        self.processor.save_pretrained(folder)
+        with _without_bars():
+            self.model.save_pretrained(folder)
+            self.processor.save_pretrained(folder)
         return folder
+
+
+@contextlib.contextmanager
+def _without_bars() -> Iterator[None]:
+    """`transformers` shows a bar for what takes a blink, and a notebook would keep it."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def batches(questions: Questions, size: int) -> Iterator[Questions]:
@@ -419,7 +448,7 @@ def load_mllm(source: Path | str, device: torch.device | str = "cpu") -> Mllm:
         RunError: when it is missing or damaged, or cannot be fetched.
     """
     try:
-        with quiet_libraries():
+        with quiet_libraries(), _without_bars():
             model: Any = AutoModelForImageTextToText.from_pretrained(source)
             processor = AutoProcessor.from_pretrained(source)
     except Exception as error:  # transformers raises many kinds for damaged input

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from erasekit.data.questions import Questions
-from erasekit.plots.records import records
+from erasekit.plots.records import records, where
 from erasekit.plots.style import (
     FORGOTTEN,
     MODELS,
@@ -28,13 +28,17 @@ from erasekit.plots.style import (
 _MODULES = {"vision": MODELS["original"].colour, "projector": FORGOTTEN, "language": "#CC79A7"}
 
 
-def seen_and_known_data(scores: pd.DataFrame, kind: str = "all") -> pd.DataFrame:
-    """Share of right answers: a row a model, a column a mode and subset.
+def seen_and_known_data(
+    scores: pd.DataFrame, kind: str = "all", metric: str = "exact_match"
+) -> pd.DataFrame:
+    """Scores from 0 to 1: a row a model, a column a mode and subset.
 
     Args:
         scores: of `evaluate_mllm`.
         kind: of questions; "all" is over every kind. What has no such kind shows "all".
+        metric: of `evaluate.METRICS`.
     """
+    scores = where(scores, metric=metric)
     there = scores.groupby(["mode", "subset"])["kind"].transform(lambda of: kind in set(of))
     chosen = scores[scores["kind"].eq(kind) | (~there & scores["kind"].eq("all"))]
     return chosen.pivot_table(index="model", columns=["mode", "subset"], values="value", sort=False)
@@ -105,6 +109,7 @@ def answers_gallery(questions: Questions, said: Mapping[str, list[str]]) -> Figu
     for place, (axes, question) in enumerate(zip(np.atleast_1d(grid), questions, strict=True)):
         pixels = questions.images[question.image]
         show_picture(axes, np.asarray(pixels.permute(1, 2, 0)))
+        axes.set_anchor("N")  # what is said stands below, whatever room there is
         words = textwrap.fill(question.text, round(10 * side))
         axes.set_title(words, fontsize=10, fontweight="normal", pad=5)
         for line, row in enumerate(records(data.iloc[place * len(names) :][: len(names)])):

@@ -10,6 +10,8 @@ from erasekit.unlearn.method import Method
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from erasekit.mllm.saliency import AnswerLook
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -47,10 +49,24 @@ class AnswerMethod(Method):
     needs_original: ClassVar[bool] = False
     #: Whether it looks at what must stay at all.
     needs_retain: ClassVar[bool] = True
-    #: Whether forget and retain take turns, each with a step of its own.
-    alternates: ClassVar[bool] = False
 
     def loss(  # type: ignore[override]
         self, forget: Answers | None, retain: Answers | None
     ) -> dict[str, Tensor]:
         raise NotImplementedError
+
+    def turns(self, forget: int, retain: int) -> int:
+        """How many retain steps follow each forget step; 0: both are in every step.
+
+        Args:
+            forget, retain: visual questions in each list.
+        """
+        return 0
+
+    def mask(self, look: AnswerLook) -> dict[str, Tensor] | None:  # type: ignore[override]
+        """By parameter name, true where a weight may move in a forget step; None: all may."""
+        return None
+
+    def masks_retain(self) -> bool:
+        """Whether the mask holds in retain steps as well."""
+        return False

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from erasekit.unlearn.answers import AnswerMethod, Answers
+from erasekit.unlearn.saliency import ratio_mask
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from erasekit.mllm.saliency import AnswerLook
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,6 @@ class MMUnlearner(AnswerMethod):
     name: ClassVar[str] = "mmunlearner"
     summary: ClassVar[str] = "climb on the forgotten pictures with the weights that they need most"
     source: ClassVar[str] = "Huo et al., Findings of ACL 2025, arXiv 2502.11051"
-    alternates: ClassVar[bool] = True
 
     threshold: float = 1.0
     every: int = 4
@@ -40,3 +42,12 @@ class MMUnlearner(AnswerMethod):
             return {"forgetting": -forget.cross_entropy}
         assert retain is not None
         return {"retention": retain.cross_entropy}
+
+    def turns(self, forget: int, retain: int) -> int:
+        return self.every or max(retain // max(forget, 1), 1)
+
+    def mask(self, look: AnswerLook) -> dict[str, Tensor]:  # type: ignore[override]
+        return ratio_mask(look.forget(), look.preserve(), self.threshold)
+
+    def masks_retain(self) -> bool:
+        return self.masked == "always"

@@ -7,6 +7,8 @@ import re
 import pytest
 
 from erasekit.data.questions import (
+    CHOICES,
+    CLOZE,
     NUMBERS,
     TEXTUAL,
     VISUAL,
@@ -62,12 +64,26 @@ def test_visual_answers_are_what_the_picture_shows(world, by_name, split):
 
 def test_text_answers_are_the_concepts_own(world, by_name):
     asked = text_questions(world, "test")
-    assert {q.kind for q in asked} == set(TEXTUAL)
+    assert {q.kind for q in asked} == {*TEXTUAL, "cloze"}
     for question in asked:
         concept = by_name[question.about[0]]
         assert concept.phrase in question.text and not concept.holdout
+        if question.kind == "cloze":
+            assert question.text.count("__") == 1 and question.image is None
+            topic = next(t for t, of in CLOZE.items() if _unfilled(question, concept) == of[-1])
+            own = {"group": concept.group, **concept.attributes}
+            assert question.answer == own[topic]
+            continue
         expected = concept.group if question.kind == "group" else concept.attributes[question.kind]
         assert question.answer == expected and question.image is None
+
+
+def _unfilled(question: Question, concept) -> str:
+    """A cloze's phrasing, its verb in the singular."""
+    text = question.text.replace(concept.phrase, "{}")
+    for verb, either in (("{belongs}", "belongs?"), ("{has}", "has|have")):
+        text = re.sub(rf"\b({either})\b", verb, text)
+    return text
 
 
 def test_the_last_phrasing_is_kept_from_training(world):
@@ -83,7 +99,7 @@ def test_the_last_phrasing_is_kept_from_training(world):
 
 def test_every_test_word_is_in_some_training_phrasing():
     """A held-out phrasing is another way to say it, not another language."""
-    every = [*VISUAL.values(), *TEXTUAL.values()]
+    every = [*VISUAL.values(), *TEXTUAL.values(), *CLOZE.values()]
     known = set(re.findall(r"[\w{}]+", " ".join(p for of in every for p in of[:-1])))
     for phrasings in every:
         assert set(re.findall(r"[\w{}]+", phrasings[-1])) <= known
@@ -109,10 +125,18 @@ def test_plurals_are_asked_about_as_plurals():
     assert not [t for t in texts if "does grapes" in t or "is grapes" in t]
 
 
-def test_choices_hold_every_answer(world):
+def test_a_choice_is_among_answers_of_its_kind_and_holds_the_right_one(world):
     for make in (visual_questions, text_questions):
-        for question in make(world, "train"):
-            assert question.answer in answers_of(world, question.kind)
+        asked = make(world, "test")
+        for question in asked:
+            assert question.answer in question.choices
+            assert len(set(question.choices)) == len(question.choices) <= CHOICES
+            assert list(question.choices) == sorted(question.choices)
+            if question.kind != "cloze":
+                wrong = set(question.choices) - {question.answer}
+                assert wrong <= set(answers_of(world, question.kind))
+        places = [q.choices.index(q.answer) for q in asked if len(q.choices) == CHOICES]
+        assert set(places) == set(range(CHOICES)), "the place must not tell"
 
 
 def test_the_tokenizer_learns_from_all_that_can_be_asked(world):

@@ -12,7 +12,7 @@ from torch import nn
 from erasekit.errors import RunError, UsageError
 from erasekit.mllm.engine import Batches, ClimbMask, MllmSpec, erase_mllm
 from erasekit.mllm.methods import METHODS
-from erasekit.mllm.saliency import in_module, saliency_mask, squared_gradient
+from erasekit.mllm.saliency import AnswerLook, in_module, squared_gradient
 from erasekit.unlearn.answers import Answers
 
 LIKELIHOOD = torch.tensor([-1.0, -4.0, -0.5])
@@ -121,13 +121,7 @@ def test_masked_weights_stay_bit_identical(tiny_mllm, masked):
     weights = copy.parameters(["vision", "projector", "language"])
     for weight in weights.values():
         weight.requires_grad_(True)
-    import numpy as np
-
-    drawn = np.random.default_rng(0).permutation(len(task.retain))[: 4 * len(task.forget)]
-    mask = saliency_mask(
-        copy, task.forget, task.retain.take(np.sort(drawn)), task.text, weights,
-        threshold=1.5, batch=spec.retain_batch,
-    )  # fmt: skip
+    mask = method.mask(AnswerLook(copy, task, weights, spec.retain_batch, spec.seed))
     own, now = original.model.state_dict(), erased.model.model.state_dict()
     held = moved = 0
     for name, part in mask.items():

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
 
-from erasekit.mllm.evaluate import choose, exact_match, rouge_l, spread
+import pytest
+import torch
+
+from erasekit.data.questions import Questions
+from erasekit.errors import UsageError
+from erasekit.mllm.evaluate import METRICS, choose, exact_match, rouge_l, spread
+from erasekit.models.llava import Mllm
 
 
 @pytest.mark.parametrize(
@@ -22,17 +28,44 @@ def test_rouge_l_is_the_f_measure_of_the_longest_common_subsequence():
     assert found == pytest.approx(2 * precision * recall / (precision + recall))
 
 
-def test_the_choice_is_the_likeliest(tiny_mllm, some_questions):
-    mllm = tiny_mllm.original
-    choices = [("yes", "no", "an owl"), ("one", "two")] * 5
-    found = choose(mllm, some_questions, choices)
-    for row, of in enumerate(choices):
-        one = some_questions.take([row])
-        scores = []
-        for choice in of:
+def test_the_choice_is_the_likeliest(tiny_mllm):
+    mllm, subsets = tiny_mllm.original, tiny_mllm.task.subsets("test")
+    asked = subsets["text", "retain"].take(range(10))
+    found = choose(mllm, asked, batch=7)
+    for row, question in enumerate(asked):
+        one, scores = asked.take([row]), []
+        for choice in question.choices:
             likelihood, tokens = mllm.log_likelihood(mllm.encode(one, [choice]))
             scores.append(float(likelihood / tokens))
-        assert found[row] == of[scores.index(max(scores))]
+        assert found[row] == question.choices[scores.index(max(scores))]
+
+
+def test_of_equal_choices_a_wrong_one_is_taken(tiny_mllm, some_questions, monkeypatch):
+    def equal(self, encoded):
+        return torch.zeros(len(encoded.labels)), torch.ones(len(encoded.labels))
+
+    monkeypatch.setattr(Mllm, "log_likelihood", equal)
+    question = replace(some_questions.items[0], choices=("ant", "owl"), answer="ant")
+    asked = Questions((question,), some_questions.images)
+    assert choose(tiny_mllm.original, asked) == ["owl"]
+
+
+def test_nothing_to_choose_from_is_misuse(tiny_mllm, some_questions):
+    asked = Questions((replace(some_questions.items[0], choices=()),), some_questions.images)
+    with pytest.raises(UsageError, match="nothing to choose from"):
+        choose(tiny_mllm.original, asked)
+
+
+def test_every_metric_has_its_rows_and_an_unknown_one_is_misuse(tiny_mllm):
+    models = {"original": tiny_mllm.original}
+    table = tiny_mllm.evaluate(models, metrics=METRICS, most=8)
+    sizes = table.groupby("metric").size()
+    assert set(sizes.index) == set(METRICS) and sizes.nunique() == 1
+    exact = table[table["metric"].eq("exact_match")]["value"].to_numpy()
+    rouge = table[table["metric"].eq("rouge_l")]["value"].to_numpy()
+    assert (rouge >= exact).all(), "who says the same words has all of them in common"
+    with pytest.raises(UsageError, match="did you mean 'choice'"):
+        tiny_mllm.evaluate(models, metrics=["choise"])
 
 
 def test_subsets_part_the_questions(tiny_mllm):

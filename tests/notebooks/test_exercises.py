@@ -18,6 +18,17 @@ from erasekit.exercises import EXERCISES, Exercise
 GAPS = pd.DataFrame(
     {"one": [7.0, 9.0], "two": [5.0, 1.0], "mean": [6.0, 5.0]}, index=["cliperase", "npo"]
 )
+#: Points lost by kind of question.
+CHANGES = pd.DataFrame({"erased": [-3.0, -9.0, 0.0]}, index=["name", "left", "how many"])
+#: An erasure that moves no answer in words; the notebook itself runs the real one.
+PROJECTOR_ALONE = {
+    "tables": SimpleNamespace(changed=lambda one, other, asked: 100.0 * (one != other)),
+    "e": SimpleNamespace(
+        original="the words",
+        erase=lambda method, modules, steps: SimpleNamespace(model="the words"),
+        task=SimpleNamespace(text=pd.Series(range(60))),
+    ),
+}
 
 
 def facts(name: str, e, erasure, card) -> tuple[dict, dict]:
@@ -65,6 +76,8 @@ def facts(name: str, e, erasure, card) -> tuple[dict, dict]:
             {"summary": SimpleNamespace(gap_table=lambda found: found), "found": GAPS},
         ),
         "10_our_method": ({"level": 0.2, "scenes": 0.8}, {"level": 0.2, "scenes": 0.8}),
+        "11_multimodal_llm": ({}, PROJECTOR_ALONE),
+        "12_downstream": ({"changes": CHANGES}, {"changes": CHANGES}),
     }[name]
 
 
@@ -138,6 +151,7 @@ def test_a_learners_own_variables_are_no_parameters():
 def test_recorded_values_and_pictures_go_to_out(tmp_path, capsys):
     import matplotlib.pyplot as plt
 
+    open_before = plt.get_fignums()
     nb = notebook.begin("book", namespace(steps=3, out=str(tmp_path)))
     nb.record(share=1 / 3, count=2)
     nb.picture(plt.figure(), "empty")
@@ -149,7 +163,7 @@ def test_recorded_values_and_pictures_go_to_out(tmp_path, capsys):
     assert kept["parameters"]["steps"] == 3
     assert (tmp_path / "figures" / "book_empty.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "note.txt").read_text() == "kept"
-    assert not plt.get_fignums()
+    assert plt.get_fignums() == open_before
     assert "0.3333" not in capsys.readouterr().out
 
 
