@@ -180,6 +180,15 @@ def test_one_that_breaks_off_for_ever_is_given_up(server: Server, target: Path) 
     assert server.asked[-1] == "bytes=500-" and target.read_bytes() == CONTENT
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """A shell's background job ignores Ctrl-C, and what it starts does too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_leaves_a_part_that_resumes(server: Server, target: Path) -> None:
     def interrupt() -> None:
         time.sleep(0.1)  # the client waits for the rest by now
