@@ -528,8 +528,8 @@ def tutorial(
 
     \b
     Examples:
-      erasekit tutorial                    about 25 minutes on two CPU cores
-      erasekit tutorial --profile smoke    a little over 3 minutes, with a smaller world
+      erasekit tutorial                    about 35 minutes on two CPU cores
+      erasekit tutorial --profile smoke    about 5 minutes, with a smaller world
       erasekit tutorial --only 03          one notebook
 
     At its end it holds what came out against the committed reference, and says so.
