@@ -40,14 +40,18 @@ Profile = Annotated[
     ),
 ]
 Data = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Data set; see `erasekit list datasets`.")
+    str | None,
+    typer.Option(
+        metavar="NAME", help="openmoji, or folder:PATH with your own; see `preview --help`."
+    ),
 ]
 Forget = Annotated[
     str | None,
     typer.Option(
         metavar="NAMES",
         help="Concepts, groups or attributes, joined by commas: fruit | 'red apple,cat' | "
-        "colour=red. See `erasekit list concepts`. [default: fruit]",
+        "colour=red. See `erasekit list concepts`; of a folder, a rule as in `preview --help`. "
+        "[default: fruit]",
     ),
 ]
 ForgetLanguages = Annotated[
@@ -62,6 +66,17 @@ Set = Annotated[
     typer.Option(
         "--set", metavar="NAME=VALUE", help="Any other parameter, e.g. concepts=128; repeatable."
     ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="A configuration that is trained here, or any CLIP: a name of open_clip's with "
+        "--pretrained, hf-hub:ORG/NAME or local-dir:PATH.",
+    ),
+]
+Pretrained = Annotated[
+    str | None, typer.Option(metavar="TAG", help="Tag of the model's published weights.")
 ]
 Oracle = Annotated[
     bool, typer.Option(help="Measure against the oracle; trained once, then cached.")
@@ -111,6 +126,8 @@ def erase(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Option of the method; repeatable."),
     ] = None,
+    model: Model = None,
+    pretrained: Pretrained = None,
     steps: Annotated[str | None, typer.Option(metavar="N", help="Erasing steps, at most.")] = None,
     learning_rate: Annotated[str | None, typer.Option(metavar="X", help="Of erasing.")] = None,
     seed: Seed = None,
@@ -132,6 +149,11 @@ def erase(
       erasekit erase --forget fruit --out runs/fruit
       erasekit erase --forget "red apple,lemon" --option consistency=0 --out runs/ablation
       erasekit erase --profile smoke --forget vehicle --steps 50 --out runs/quick
+      erasekit erase --data folder:photos --forget word=apple --out runs/mine
+      erasekit erase --data folder:photos --forget apple --model local-dir:clip --out runs/mine
+
+    Of a folder the default is ViT-B-32-quickgelu with OpenAI's weights, which are fetched. There
+    is no oracle then, unless you have one: --set oracle_model=local-dir:PATH.
 
     \b
     The folder then holds:
@@ -151,6 +173,8 @@ def erase(
         forget_languages=forget_languages,
         method=method,
         options=_pairs("--option", option) or None,
+        model=model,
+        pretrained=pretrained,
         steps=steps,
         learning_rate=learning_rate,
         seed=seed,
@@ -487,7 +511,7 @@ def preview(
       CLASS/*.jpg                               or train/CLASS/*.jpg and test/CLASS/*.jpg
       *.tar                                     webdataset shards with KEY.jpg and KEY.txt
 
-    No model is loaded. Erasing from such a folder is not there yet.
+    No model is loaded. `erasekit erase --data folder:PATH --forget RULE` takes the same rule.
     """
     from erasekit.data.selection import parse_rule
 

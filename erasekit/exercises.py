@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
+    from erasekit.data.listing import FolderPairs
     from erasekit.data.task import ErasureTask
     from erasekit.data.world import World
     from erasekit.evaluate.scorecard import Scorecard
@@ -132,6 +134,12 @@ def _half_way(level: float, scenes: float) -> float:
     return (level + scenes) / 2
 
 
+def _selected_in_test(pairs: FolderPairs, mask: np.ndarray) -> int:
+    from erasekit.data.listing import SPLITS
+
+    return int((mask & (pairs.split.codes == SPLITS.index("test"))).sum())
+
+
 EXERCISES: dict[str, Exercise] = {
     "00_quickstart": Exercise(
         hint="`len(e.world.trained)` concepts are on offer, and a guess is right once in as many.",
@@ -238,5 +246,11 @@ EXERCISES: dict[str, Exercise] = {
         truth=_hurt_most,
         because="What a reader needs from a tower differs from question to question: a name takes "
         "all of a feature, a number little of it.",
+    ),
+    "13_your_own_data": Exercise(
+        hint="`mask` is true where the rule selects, and `pairs.split[row]` names a pair's split.",
+        solution='sum(mask[i] and pairs.split[i] == "test" for i in range(len(pairs)))',
+        truth=_selected_in_test,
+        because="Few pairs make a wide interval: it stands beside each value in `report.html`.",
     ),
 }

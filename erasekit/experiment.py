@@ -19,11 +19,15 @@ from erasekit.audit.audit import Audit, audit
 from erasekit.audit.names import AUDITED, ORIGINAL, oracle_name
 from erasekit.audit.registry import TESTS
 from erasekit.cache import cached
+from erasekit.data.folder import read_folder
+from erasekit.data.folder_world import FolderTask, FolderWorld
 from erasekit.data.pairs import Pairs
+from erasekit.data.selection import select
+from erasekit.data.spec import FolderSpec
 from erasekit.data.task import ErasureTask
 from erasekit.data.world import World
 from erasekit.device import make_repeatable, resolve_device
-from erasekit.errors import unknown
+from erasekit.errors import UsageError, unknown
 from erasekit.evaluate.scorecard import Scorecard, evaluate
 from erasekit.files import read_json, write_json
 from erasekit.models.clip import Clip, load_clip
@@ -56,29 +60,54 @@ class Experiment:
         plan = make_plan(settings)
         self.device = resolve_device(settings.device)
         make_repeatable(settings.seed, settings.threads)
-        self.world = World(plan.world)
-        self.task = ErasureTask(self.world, settings.forget, plan.forget_languages)
         self.method = plan.method
         self.train_spec = plan.train
-        self._oracles: list[Clip] = []
         self.erase_spec = plan.erase
+        self._oracles: list[Clip] = []
+        if isinstance(plan.data, FolderSpec):
+            self.world, self.task = self._folder(plan.data)
+        else:
+            self.world = World(plan.data)
+            self.task = ErasureTask(self.world, settings.forget, plan.forget_languages)
+
+    def _folder(self, spec: FolderSpec) -> tuple[FolderWorld, FolderTask]:
+        """A folder, which is read and asked for the rule before any model is loaded."""
+        source = read_folder(spec.path, skip_bad=spec.skip_bad, progress=self.progress)
+        selected = select(source, self.settings.forget)
+        world = FolderWorld(spec, source, selected, image_size(self.original))
+        return world, FolderTask(world, self.settings.forget)
+
+    @property
+    def has_oracle(self) -> bool:
+        """Whether there is a model that never saw the forget set, or can be one."""
+        return self.train_spec is not None or bool(self.settings.oracle_model)
 
     @cached_property
     def original(self) -> Clip:
-        """The model before unlearning, trained on everything; from the cache if it is there."""
+        """The model before unlearning: a CLIP that is there, or trained here and then cached."""
+        if self.train_spec is None:
+            settings = self.settings
+            tag = f":{settings.pretrained}" if settings.pretrained else ""
+            return self._load(settings.model + tag)
         return self._load(self.original_folder)
 
     @cached_property
     def oracle(self) -> Clip:
-        """The same recipe without any sample of a forgotten concept, in any language."""
+        """The same recipe without any sample of a forgotten concept, in any language.
+
+        Raises:
+            UsageError: for a model that was not trained here and has no `oracle_model`.
+        """
         return self.oracles(1)[0]
 
     @cached_property
     def original_folder(self) -> Path:
+        """Where the original lies in the cache, trained if it is not there."""
         return self._trained("original", self.world.pairs("train"), ())
 
     @cached_property
     def oracle_folder(self) -> Path:
+        """Where the oracle lies in the cache, trained if it is not there."""
         return self._trained("oracle", self.task.retain, self.task.forgotten)
 
     def oracles(self, seeds: int) -> list[Clip]:
@@ -86,8 +115,18 @@ class Experiment:
 
         Args:
             seeds: how many oracles; each that is not in the cache is trained.
+
+        Raises:
+            UsageError: for more than there can be of a model that was not trained here.
         """
-        while len(self._oracles) < seeds:
+        if self.train_spec is None and self.settings.oracle_model and not self._oracles:
+            self._oracles.append(self._load(self.settings.oracle_model))
+        if self.train_spec is None and len(self._oracles) < seeds:
+            raise UsageError(
+                f"{seeds} oracles: model {self.settings.model} was not trained here, so that no "
+                "oracle can be made; give one as oracle_model, or leave it out (--no-oracle)"
+            )
+        while self.train_spec is not None and len(self._oracles) < seeds:
             spec = dataclasses.replace(
                 self.train_spec, seed=self.train_spec.seed + len(self._oracles)
             )
@@ -150,14 +189,16 @@ class Experiment:
     ) -> Scorecard:
         """The scorecard of the original and of whatever else is given."""
         models = {"original": self.original}
-        cost: dict[str, dict[str, float]] = {"original": self._cost(self.original_folder)}
+        trained = self.train_spec is not None  # what a model that was loaded cost, nobody knows
+        cost = {"original": self._cost(self.original_folder)} if trained else {}
         for name, erasure in (("erased", erased), ("control", control)):
             if erasure is not None:
                 models[name] = erasure.model
                 cost[name] = {"seconds": round(erasure.seconds, 2), "steps": erasure.steps}
         if oracle:
             models["oracle"] = self.oracle
-            cost["oracle"] = self._cost(self.oracle_folder)
+            if trained:
+                cost["oracle"] = self._cost(self.oracle_folder)
         return evaluate(self.task, models, cost=cost, split=split, draws=self.settings.draws)
 
     def audit(
@@ -180,13 +221,22 @@ class Experiment:
             original: what `erased` was before, if it did not come from here. Nothing was
                 retrained for it, so that it has no oracles.
         """
+        if isinstance(self.world, FolderWorld):
+            raise UsageError(
+                "the audit draws its own pictures of the embedded world, and cannot yet of "
+                f"{self.settings.data}: the scorecard is what there is"
+            )
         names = list(tests or [name for name, test in TESTS.items() if not test.opt_in])
         options = {}
         if shadows:
+            if self.train_spec is None:
+                raise UsageError(
+                    f"lira trains models like {self.settings.model}: there is no recipe"
+                )
             names += [name for name in ("lira",) if name not in names]
             options["lira"] = {"shadows": shadows, "train": self.train_spec}
         models = {ORIGINAL: original or self.original, AUDITED: erased}
-        oracles = 0 if original else oracles
+        oracles = 0 if original or self.train_spec is None else oracles
         for i, oracle in enumerate(self.oracles(oracles)):
             models[oracle_name(i)] = oracle
         return audit(
@@ -198,12 +248,12 @@ class Experiment:
             split=split,
             draws=self.settings.draws,
             seed=self.settings.seed,
-            oracle_seeds=[self.train_spec.seed + i for i in range(oracles)],
+            oracle_seeds=[self.settings.seed + i for i in range(oracles)],
             progress=self.progress,
         )
 
-    def _load(self, folder: Path) -> Clip:
-        clip = load_clip(folder, self.device)
+    def _load(self, source: Path | str) -> Clip:
+        clip = load_clip(source, self.device)
         clip.model.requires_grad_(False)
         return clip
 
@@ -218,6 +268,7 @@ class Experiment:
         spec: TrainSpec | None = None,
     ) -> Path:
         spec = spec or self.train_spec
+        assert spec is not None, "a model that was loaded has no recipe"
         recipe = {
             "world": self.world.spec.as_dict(),
             "train": dataclasses.asdict(spec),
@@ -247,6 +298,19 @@ class Experiment:
 
         # JSON turns tuples into lists; the key must not depend on which it was.
         return cached(kind, json.loads(json.dumps(recipe)), make)
+
+
+def image_size(clip: Clip) -> int:
+    """Side in pixels of the pictures that a model reads.
+
+    Raises:
+        UsageError: for a model whose pictures are no squares.
+    """
+    size = clip.model.visual.image_size
+    sides = {size} if isinstance(size, int) else set(size)
+    if len(sides) > 1:
+        raise UsageError(f"the model reads pictures of {size} pixels: they must be squares")
+    return int(sides.pop())
 
 
 def load(profile: str = "default", *, progress: bool = True, **parameters: Any) -> Experiment:

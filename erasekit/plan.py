@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from erasekit.data.concepts import select_concepts, split_concepts
-from erasekit.data.spec import WorldSpec, check_dataset
-from erasekit.models.spec import TrainSpec
+from erasekit.data.selection import parse_rule
+from erasekit.data.spec import FOLDER, FolderSpec, WorldSpec, check_dataset
+from erasekit.errors import UsageError
+from erasekit.models.spec import TrainSpec, known_models
 from erasekit.settings import Settings
 from erasekit.unlearn.method import Method
 from erasekit.unlearn.registry import get_method
@@ -19,11 +21,16 @@ from erasekit.unlearn.spec import EraseSpec
 
 @dataclass(frozen=True)
 class Plan:
-    """The parts of one experiment, each complete and in range."""
+    """The parts of one experiment, each complete and in range.
 
-    world: WorldSpec
+    Attributes:
+        data: a world that is drawn, or a folder.
+        train: how the original is trained; None for a CLIP that is loaded.
+    """
+
+    data: WorldSpec | FolderSpec
     forget_languages: tuple[str, ...]
-    train: TrainSpec
+    train: TrainSpec | None
     erase: EraseSpec
     method: Method
 
@@ -36,26 +43,11 @@ def make_plan(settings: Settings) -> Plan:
             nothing to forget or to retain.
     """
     check_dataset(settings.data)
-    world = WorldSpec(
-        concepts=settings.concepts,
-        pictures=settings.pictures,
-        scenes=settings.scenes,
-        held_out_pictures=settings.held_out_pictures,
-        languages=tuple(_words(settings.languages)),
-        image_size=settings.image_size,
-        seed=settings.world_seed,
-    )
-    split_concepts(select_concepts(world.concepts), settings.forget)
+    data = _folder(settings) if settings.data.startswith(FOLDER) else _world(settings)
     return Plan(
-        world=world,
-        forget_languages=world.pick_languages(_words(settings.forget_languages)),
-        train=TrainSpec(
-            config=settings.model,
-            steps=settings.train_steps,
-            batch=settings.train_batch,
-            learning_rate=settings.train_learning_rate,
-            seed=settings.seed,
-        ),
+        data=data,
+        forget_languages=_forget_languages(settings, data),
+        train=_training(settings, data),
         erase=EraseSpec(
             steps=settings.steps,
             forget_batch=settings.forget_batch,
@@ -66,6 +58,66 @@ def make_plan(settings: Settings) -> Plan:
             precision=settings.precision,
         ),
         method=get_method(settings.method).build(dict(settings.options)),
+    )
+
+
+def _world(settings: Settings) -> WorldSpec:
+    world = WorldSpec(
+        concepts=settings.concepts,
+        pictures=settings.pictures,
+        scenes=settings.scenes,
+        held_out_pictures=settings.held_out_pictures,
+        languages=tuple(_words(settings.languages)),
+        image_size=settings.image_size,
+        seed=settings.world_seed,
+    )
+    split_concepts(select_concepts(world.concepts), settings.forget)
+    return world
+
+
+def _folder(settings: Settings) -> FolderSpec:
+    parse_rule(settings.forget)
+    return FolderSpec(
+        path=settings.data.removeprefix(FOLDER),
+        skip_bad=settings.skip_bad,
+        most_pairs=settings.most_pairs,
+        judged_pairs=settings.judged_pairs,
+        templates=tuple(part.strip() for part in settings.templates.split("|")),
+        seed=settings.world_seed,
+    )
+
+
+def _forget_languages(settings: Settings, data: WorldSpec | FolderSpec) -> tuple[str, ...]:
+    wanted = _words(settings.forget_languages)
+    if isinstance(data, WorldSpec):
+        return data.pick_languages(wanted)
+    if wanted:
+        raise UsageError("forget_languages: nothing tells the language of a folder's captions")
+    return data.languages
+
+
+def _training(settings: Settings, data: WorldSpec | FolderSpec) -> TrainSpec | None:
+    """How the original is trained; None when it is loaded.
+
+    Raises:
+        UsageError: when it can be neither, or would have to be both.
+    """
+    if settings.model not in known_models() or settings.pretrained:
+        return None
+    if isinstance(data, FolderSpec):
+        raise UsageError(
+            f"model = {settings.model} is trained on the embedded world: for a folder give a CLIP "
+            "that is there, such as model=local-dir:PATH or model=ViT-B-32-quickgelu with "
+            "pretrained=openai"
+        )
+    if settings.oracle_model:
+        raise UsageError("oracle_model: the oracle of a model that is trained here is made here")
+    return TrainSpec(
+        config=settings.model,
+        steps=settings.train_steps,
+        batch=settings.train_batch,
+        learning_rate=settings.train_learning_rate,
+        seed=settings.seed,
     )
 
 

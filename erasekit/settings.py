@@ -56,12 +56,24 @@ PROFILES: dict[str, dict[str, Any]] = {
 }
 
 
+# What a folder of one's own pairs sets apart: a published CLIP, and CLIPErase's own learning rate
+# and batch for it, as reported in secondary notes on the paper.
+_FOLDER: dict[str, Any] = {
+    "model": "ViT-B-32-quickgelu",
+    "pretrained": "openai",
+    "steps": 500,
+    "forget_batch": 16,
+    "retain_batch": 16,
+    "learning_rate": 1e-6,
+}
+
+
 @dataclass(frozen=True)
 class Settings:
     """All parameters of an experiment as they take effect."""
 
     profile: str = "default"  #: set of defaults: default, smoke or benchmark
-    data: str = "openmoji"  #: the world
+    data: str = "openmoji"  #: the world, or folder:PATH
     forget: str = "fruit"  #: concepts, groups or attributes to forget, joined by commas
     forget_languages: str = ""  #: caption languages in the forget set, joined by commas; empty: all
     method: str = "cliperase"  #: unlearning method
@@ -74,8 +86,15 @@ class Settings:
     languages: str = "en,ja,ru,ar"
     image_size: int = 48
     world_seed: int = 0
-    # training the original and the oracle
+    # your own folder
+    skip_bad: bool = False  #: leave rows with a problem out
+    most_pairs: int = 20_000  #: of each set, that an erasure may read
+    judged_pairs: int = 1_000  #: of each set, in validation and in test
+    templates: str = "a photo of a {}"  #: for names, joined by |
+    # the original: a configuration that is trained here, or any CLIP that open_clip loads
     model: str = "erasekit-small"
+    pretrained: str = ""  #: tag of its weights; empty for what is trained here, and for folders
+    oracle_model: str = ""  #: of a CLIP that is not trained here: one that never saw the forget set
     train_steps: int = 700
     train_batch: int = 128
     train_learning_rate: float = 2e-3
@@ -129,7 +148,12 @@ def make_settings(profile: str = "default", **given: Any) -> Settings:
     for name in given:
         if name not in _TYPES:
             raise unknown("parameter", name, _TYPES)
-    values = {**PROFILES[profile], **{k: v for k, v in given.items() if v is not None}}
+    given = {k: v for k, v in given.items() if v is not None}
+    folder: dict[str, Any] = {}
+    if str(given.get("data", "")).startswith("folder:"):
+        # A tag belongs to one model: who names another brings its own.
+        folder = {k: v for k, v in _FOLDER.items() if k != "pretrained" or "model" not in given}
+    values = {**PROFILES[profile], **folder, **given}
     return Settings(profile=profile, **{k: _typed(k, v) for k, v in values.items()})
 
 
@@ -141,6 +165,12 @@ def _typed(name: str, value: Any) -> Any:
         return dict(value)
     if hint is str and isinstance(value, (list, tuple)):
         value = ",".join(map(str, value))
+    if hint is bool:
+        words = {"true": True, "false": False}
+        value = words.get(value.lower(), value) if isinstance(value, str) else value
+        if not isinstance(value, bool):
+            raise UsageError(f"{name} = {value!r} must be true or false")
+        return value
     try:
         if isinstance(value, bool) or (hint is not str and isinstance(value, str) and not value):
             raise ValueError

@@ -73,6 +73,25 @@ def tiny_scorecard(tiny_experiment, tiny_erasure):
 
 
 @pytest.fixture(scope="session")
+def own_folder(tiny_experiment, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny world's pairs as a user's own folder."""
+    from erasekit.data.folder_writer import write_world
+
+    return write_world(tiny_experiment.world, tmp_path_factory.mktemp("own")).parent
+
+
+@pytest.fixture(scope="session")
+def own_parameters(tiny_experiment, own_folder: Path) -> dict[str, Any]:
+    """Parameters that erase in that folder, from the tiny original."""
+    return {
+        "data": f"folder:{own_folder}",
+        "model": f"local-dir:{tiny_experiment.original_folder}",
+        "templates": "a picture of {}|{}",
+        **{name: TINY[name] for name in ("forget_batch", "retain_batch", "steps", "draws")},
+    }
+
+
+@pytest.fixture(scope="session")
 def tiny_mllm(tiny_experiment):
     """A LLaVA that learns nothing, on a CLIP that learns nothing: quick to make, and whole."""
     from erasekit.mllm.engine import MllmSpec

@@ -60,6 +60,8 @@ def name_in(concept: Concept, language: str) -> str:
 
 def prompts(concept: Concept, language: str = "en") -> list[str]:
     """Every single-concept caption with the concept's name in it (no descriptions)."""
+    if concept.prompts:
+        return list(concept.prompts)
     return [t.format(name_in(concept, language)) for t in SINGLE.get(language, _BARE)]
 
 

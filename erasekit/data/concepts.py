@@ -54,6 +54,7 @@ class Concept:
     attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
     descriptions: tuple[str, ...] = ()  #: short English descriptions without the name
     holdout: bool = False  #: in the vocabulary, never in training
+    prompts: tuple[str, ...] = ()  #: what zero-shot compares a picture with; empty: the templates
 
     @property
     def phrase(self) -> str:

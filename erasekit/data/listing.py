@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from erasekit.cache import MANIFEST
 from erasekit.errors import RunError, UsageError
-from erasekit.files import read_json
+from erasekit.files import read_json, sha256_json
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -95,6 +96,8 @@ class Listing:
         self.kept: np.ndarray = np.load(checked / "kept.npy")
         self.splits: np.ndarray = np.load(checked / "splits.npy")
         self.contents: np.ndarray = np.load(checked / "contents.npy")
+        #: The sha256 of rows, pictures and what was found of them.
+        self.identity = sha256_json([read_json(e / MANIFEST)["files"] for e in (read, checked)])
 
     def caption(self, row: int) -> str:
         """What a row's caption says."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +56,10 @@ class Pairs:
     def scenes(self) -> Pairs:
         """The pairs with two concepts or more."""
         return self.where(lambda concepts: len(concepts) > 1)
+
+    def answers(self) -> Sequence[Hashable]:
+        """What tells one pair from another when a picture is looked for: its set of concepts."""
+        return [frozenset(concepts) for concepts in self.concepts]
 
     def labels(self) -> np.ndarray:
         """The first concept of each pair, shape (n,): the label of a single."""

@@ -1,4 +1,4 @@
-"""What decides a world, written down and checked before a single pixel exists.
+"""What decides a world, written down and checked before a single picture is made or read.
 
 Nothing here needs torch, so the command line can refuse what no world can be.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from erasekit.data.concepts import LANGUAGES
 from erasekit.errors import UsageError, unknown
@@ -14,18 +15,60 @@ from erasekit.errors import UsageError, unknown
 #: The data sets there are, each in a sentence.
 DATASETS = {
     "openmoji": "OpenMoji drawings composed into captioned scenes; embedded, needs no network",
+    "folder:PATH": "your own pictures and captions; `erasekit preview --help` says in which form",
 }
+#: What the name of a data set begins with that lies in a folder.
+FOLDER = "folder:"
 
 
 def check_dataset(name: str) -> str:
     """`name`, if there is such a data set.
 
     Raises:
-        UsageError: if there is not, with those that there are.
+        UsageError: if there is not, with those that there are; for a folder that is none.
     """
-    if name not in DATASETS:
+    if name.startswith(FOLDER):
+        if not Path(name.removeprefix(FOLDER)).expanduser().is_dir():
+            raise UsageError(f"data = {name}: there is no such folder")
+    elif name not in DATASETS:
         raise unknown("data set", name, DATASETS)
     return name
+
+
+@dataclass(frozen=True)
+class FolderSpec:
+    """Everything that decides what is taken from a folder of one's own pairs.
+
+    Attributes:
+        path: the folder.
+        skip_bad: whether rows with a problem are left out; else they are an error.
+        most_pairs: of the forget set and of the retain set, drawn by the seed: what an erasure
+            can read in its steps. It bounds memory, however large the folder is.
+        judged_pairs: the same of validation and of test, for each of the two sets.
+        templates: what a picture is compared with when it is named, ``{}`` for the name.
+        seed: of what is drawn.
+    """
+
+    path: str
+    skip_bad: bool = False
+    most_pairs: int = 20_000
+    judged_pairs: int = 1_000
+    templates: tuple[str, ...] = ("a photo of a {}",)
+    seed: int = 0
+
+    languages = ("en",)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "templates", tuple(self.templates))
+        for name in ("most_pairs", "judged_pairs"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} = {getattr(self, name)}: must be at least 1")
+        for template in self.templates or ("",):
+            if "{}" not in template:
+                raise UsageError(f"template '{template}' must hold {{}}, where the name goes")
+
+    def as_dict(self) -> dict:
+        return asdict(self)
 
 
 @dataclass(frozen=True)

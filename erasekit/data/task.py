@@ -50,6 +50,11 @@ class ErasureTask:
         self.forget_languages = world.spec.pick_languages(forget_languages)
 
     @property
+    def named(self) -> bool:
+        """Whether pictures have names, so that a model can be asked for them."""
+        return True
+
+    @property
     def forgotten_concepts(self) -> list[Concept]:
         return [self.world.concept(i) for i in self.forgotten]
 

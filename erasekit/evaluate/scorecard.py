@@ -98,9 +98,19 @@ class Scorecard:
         """The model's value minus the oracle's, signed, in points (hundredths)."""
         return 100 * (self.value(model, metric, subset) - self.value("oracle", metric, subset))
 
+    def has(self, metric: str, subset: str) -> bool:
+        """Whether there is such a measure."""
+        return any((row.metric, row.subset) == (metric, subset) for row in self.rows)
+
+    @property
+    def main_metric(self) -> str:
+        """What says whether something is forgotten: top-1, or R@1 where nothing has a name."""
+        return "top1" if self.has("top1", "forget") else "recall@1"
+
     def average_gap(self, model: str = "erased") -> float:
-        """Mean absolute gap over the five measures of `AVERAGE_GAP`, in points."""
-        return float(np.mean([abs(self.gap(m, s, model)) for m, s in AVERAGE_GAP]))
+        """Mean absolute gap over the five measures of `AVERAGE_GAP` that are there, in points."""
+        measures = [(m, s) for m, s in AVERAGE_GAP if self.has(m, s)]
+        return float(np.mean([abs(self.gap(m, s, model)) for m, s in measures]))
 
     def frame(self) -> pd.DataFrame:
         """Every row as a table."""
@@ -109,7 +119,7 @@ class Scorecard:
     def table(self) -> pd.DataFrame:
         """The table a person reads: a line a measure, a column a model, and the gap."""
         lines = []
-        for metric, subset in _LINES:
+        for metric, subset in (line for line in _LINES if self.has(*line)):
             line: dict[str, object] = {"measure": metric, "subset": subset}
             for model in self.models:
                 line[model] = self.value(model, metric, subset)
@@ -193,11 +203,14 @@ def evaluate(
     for name, clip in models.items():
         encoded = reference if clip is original else _Encoded(clip, task, subsets)
         rows += _zero_shot(name, encoded, task, subsets, draws)
+        if not task.named:
+            rows += _pair_similarity(name, encoded, draws)
         rows += _retrieval(name, encoded, draws)
         rows += _neighbourhoods(name, encoded, reference, task, draws)
         rows += _membership(name, clip, task, split, draws)
     described = {**task.describe(), "split": split}
-    described["neighbours"] = [task.world.concept(i).name for i in subsets.concepts["neighbours"]]
+    near = subsets.concepts.get("neighbours", ())
+    described["neighbours"] = [task.world.concept(i).name for i in near]
     return Scorecard(described, dict(cost or {}), rows)
 
 
@@ -206,7 +219,7 @@ class _Encoded:
 
     def __init__(self, clip: Clip, task: ErasureTask, subsets: Subsets) -> None:
         world = task.world
-        self.concepts = concept_features(clip, world.concepts)
+        self.concepts = concept_features(clip, world.concepts) if subsets.concepts else None
         self.singles = clip.encode_images(subsets.singles.images)
         self.scenes: dict[str, tuple[torch.Tensor, torch.Tensor, np.ndarray]] = {}
         scenes = world.pairs(subsets.split).scenes
@@ -226,7 +239,9 @@ class _Encoded:
 def _zero_shot(
     name: str, encoded: _Encoded, task: ErasureTask, subsets: Subsets, draws: int
 ) -> list[Row]:
-    found = []
+    found: list[Row] = []
+    if encoded.concepts is None:
+        return found
     labels = subsets.singles.labels()
     trained = list(task.world.trained)
     for subset in subsets.concepts:
@@ -240,7 +255,7 @@ def _zero_shot(
             measures["top1", "image_to_text"] = hits(image, candidates, place)
             measures["top5", "image_to_text"] = hits(image, candidates, place, 5)
         if subset == "forget":
-            among = list(task.forgotten)
+            among = list(subsets.concepts[subset])
             place = [among.index(label) for label in truth]
             measures["top1_among_forgotten", "image_to_text"] = hits(
                 image, encoded.concepts[among], place
@@ -249,6 +264,21 @@ def _zero_shot(
             mean = bootstrap_mean(values.double().numpy(), truth, draws)
             found.append(Row(name, metric, subset, direction, *mean, len(rows)))
     return found
+
+
+def _pair_similarity(name: str, encoded: _Encoded, draws: int) -> list[Row]:
+    """Of pictures without a name: how similar each is to its caption."""
+    return [
+        Row(
+            name,
+            "similarity",
+            subset,
+            "pair",
+            *bootstrap_mean((image * text).sum(1).double().numpy(), groups, draws),
+            len(image),
+        )
+        for subset, (image, text, groups) in encoded.scenes.items()
+    ]
 
 
 def _retrieval(name: str, encoded: _Encoded, draws: int) -> list[Row]:
@@ -271,16 +301,17 @@ def _neighbourhoods(
 ) -> list[Row]:
     found = []
     retained = list(task.retained)
-    old_image, _, groups = reference.scenes["retain"]
+    old_image, old_text, groups = reference.scenes["retain"]
+    new_image, new_text, _ = encoded.scenes["retain"]
+    texts = (old_text, new_text, groups)
+    if reference.concepts is not None and encoded.concepts is not None:
+        texts = (reference.concepts[retained], encoded.concepts[retained], np.array(retained))
     for direction, before, after, of in (
-        ("image_to_image", old_image, encoded.scenes["retain"][0], groups),
-        (
-            "text_to_text",
-            reference.concepts[retained],
-            encoded.concepts[retained],
-            np.array(retained),
-        ),
+        ("image_to_image", old_image, new_image, groups),
+        ("text_to_text", *texts),
     ):
+        if len(before) < 3:  # of a small folder: nobody has a neighbourhood
+            continue
         kept = neighbourhood_kept(before, after)
         mean = bootstrap_mean(kept.astype(float), of, draws)
         found.append(Row(name, "neighbourhood_kept", "retain", direction, *mean, len(kept)))
@@ -295,7 +326,7 @@ def _membership(name: str, clip: Clip, task: ErasureTask, split: str, draws: int
     # The forgotten concept of a pair is what it is grouped by, not what stands beside it.
     groups = np.array(
         [
-            next(i for i in concepts if i in task.forgotten)
+            next(i for i in concepts if task.touches((i,)))
             for concepts in (*task.forget.concepts, *unseen.concepts)
         ]
     )

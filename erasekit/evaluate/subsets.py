@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,23 +43,26 @@ class Subsets:
 
 
 def make_subsets(original: Clip, task: ErasureTask, split: str = "test") -> Subsets:
-    return Subsets(
-        concepts={
-            "forget": task.forgotten,
+    """The subsets of a task that have pictures in a split; none where nothing has a name."""
+    singles = task.world.pairs(split).singles
+    concepts = {}
+    if task.named:
+        concepts = {
+            "forget": tuple(i for i in task.forgotten if i < len(task.world.concepts)),
             "neighbours": neighbours(original, task),
             "retain": task.retained,
             "holdout": task.world.holdout,
-        },
-        singles=task.world.pairs(split).singles,
-        split=split,
-    )
+        }
+    shown = set(singles.labels().tolist())
+    concepts = {name: of for name, of in concepts.items() if not shown.isdisjoint(of)}
+    return Subsets(concepts, singles, split)
 
 
 def distinct_scenes(scenes: Pairs, most: int) -> Pairs:
-    """The first `most` scenes whose sets of concepts all differ, so that one answer is right."""
-    seen: dict[frozenset[int], int] = {}
-    for row, concepts in enumerate(scenes.concepts):
-        seen.setdefault(frozenset(concepts), row)
+    """The first `most` scenes whose answers all differ, so that one of them is right."""
+    seen: dict[Hashable, int] = {}
+    for row, answer in enumerate(scenes.answers()):
+        seen.setdefault(answer, row)
     return scenes.take(sorted(seen.values())[:most])
 
 

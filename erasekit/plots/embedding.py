@@ -21,7 +21,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from erasekit.errors import UsageError
 from erasekit.models.zero_shot import concept_features
 from erasekit.plots.records import records, where
-from erasekit.plots.style import FAINT, FORGOTTEN, WIDTH, drawing_pixels, legend_above, styled
+from erasekit.plots.style import FAINT, FORGOTTEN, WIDTH, concept_pixels, legend_above, styled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,7 +60,7 @@ def embedding_shift_data(
     old, new = _centres(experiment, before), _centres(experiment, after)
     plane = _project(np.concatenate([old, new]), method, seed)
     start, end = plane[: len(old)], plane[len(old) :]
-    world, trained = experiment.world, experiment.world.trained
+    world, trained = experiment.world, _shown(experiment)
     concepts = [world.concept(i) for _ in MODALITIES for i in trained]
     return pd.DataFrame(
         {
@@ -82,10 +82,17 @@ def _centres(experiment: Experiment, clip: Clip) -> np.ndarray:
     world = experiment.world
     singles = world.pairs("test").singles
     image, labels = clip.encode_images(singles.images), singles.labels()
-    pictures = [image[np.flatnonzero(labels == i)].mean(0) for i in world.trained]
-    names: Tensor = concept_features(clip, [world.concept(i) for i in world.trained])
+    trained = _shown(experiment)
+    pictures = [image[np.flatnonzero(labels == i)].mean(0) for i in trained]
+    names: Tensor = concept_features(clip, [world.concept(i) for i in trained])
     stacked = np.stack([F.normalize(p, dim=0).numpy() for p in pictures])
     return np.concatenate([stacked, names.numpy()])
+
+
+def _shown(experiment: Experiment) -> list[int]:
+    """The trained concepts that have test pictures."""
+    there = set(experiment.world.pairs("test").singles.labels().tolist())
+    return [i for i in experiment.world.trained if i in there]
 
 
 def _project(features: np.ndarray, method: Method, seed: int) -> np.ndarray:
@@ -121,7 +128,7 @@ def embedding_shift(
     ):
         part = where(data, modality=modality).sort_values("forgotten")
         for line in records(part):
-            _draw_shift(axes, line, experiment.world.concept(line.concept).emoji, zoom)
+            _draw_shift(axes, line, concept_pixels(experiment.world, int(line.concept)), zoom)
         axes.set_title(title)
         axes.set(xticks=[], yticks=[])
         axes.set_xlabel({"tsne": "t-SNE 1", "pca": "first principal component"}[method])
@@ -140,7 +147,7 @@ def embedding_shift(
     return figure
 
 
-def _draw_shift(axes: Axes, line: Any, emoji: str, zoom: float) -> None:
+def _draw_shift(axes: Axes, line: Any, pixels: np.ndarray, zoom: float) -> None:
     forgotten = bool(line.forgotten)
     colour, order = (FORGOTTEN, 4) if forgotten else (FAINT, 2)
     axes.update_datalim([(line.x0, line.y0), (line.x1, line.y1)])
@@ -169,7 +176,7 @@ def _draw_shift(axes: Axes, line: Any, emoji: str, zoom: float) -> None:
         zorder=order,
     )
     box = {"edgecolor": FORGOTTEN, "linewidth": 2.2, "boxstyle": "round,pad=0.1"}
-    image = OffsetImage(drawing_pixels(emoji), zoom=zoom, interpolation="hanning", resample=True)
+    image = OffsetImage(pixels, zoom=zoom, interpolation="hanning", resample=True)
     axes.add_artist(
         AnnotationBbox(
             image,

@@ -36,7 +36,8 @@ def gallery_queries(experiment: Experiment, queries: int | Sequence[str] = 3) ->
     if not isinstance(queries, int):
         trained = [experiment.world.concept(i) for i in experiment.world.trained]
         return [i for name in queries for i in match_concepts(trained, [name])]
-    forgotten = list(experiment.task.forgotten[: max(1, queries - 1)])
+    there = set(experiment.world.pairs("test").singles.labels().tolist())
+    forgotten = [i for i in experiment.task.forgotten if i in there][: max(1, queries - 1)]
     near = neighbours(experiment.original, experiment.task)
     return (forgotten + list(near))[: max(1, queries)]
 

@@ -16,7 +16,11 @@ from erasekit.evaluate.subsets import SUBSETS
 from erasekit.plots.records import records, where
 from erasekit.plots.style import FAINT, INK, LINE, WIDTH, legend_above, model_mark, styled
 
-_PANELS = (("top1", "zero-shot top-1"), ("similarity", "similarity of matched pairs"))
+_PANELS = {
+    "top1": "zero-shot top-1",
+    "recall@1": "R@1, picture to caption",
+    "similarity": "similarity of matched pairs",
+}
 #: What a comparison of runs shows: measure, subset, heading.
 _COMPARED = (
     ("top1", "forget", "top-1\nforget"),
@@ -27,9 +31,13 @@ _COMPARED = (
 
 
 def scorecard_bars_data(scorecard: Scorecard) -> pd.DataFrame:
-    """The rows of top-1 and similarity: model, metric, subset, value, low, high."""
+    """The rows of top-1 and similarity: model, metric, subset, value, low, high.
+
+    Where nothing has a name, R@1 stands for top-1.
+    """
     frame = scorecard.frame()
-    frame = frame.loc[frame["metric"].isin([metric for metric, _ in _PANELS])]
+    frame = frame.loc[frame["metric"].isin([scorecard.main_metric, "similarity"])]
+    frame = frame.loc[frame["direction"] != "text_to_image"]
     columns = ["model", "metric", "subset", "value", "low", "high"]
     return frame.reindex(columns=columns).reset_index(drop=True)
 
@@ -45,7 +53,7 @@ def scorecard_bars(scorecard: Scorecard) -> Figure:
     bar = 0.8 / len(models)
     slim = len(models) > 4  # too slim for a number with a sign to stand over it
     handles: dict[str, object] = {}
-    for axes, (metric, label) in zip(grid, _PANELS, strict=True):
+    for axes, metric in zip(grid, (scorecard.main_metric, "similarity"), strict=True):
         part = where(data, metric=metric)
         subsets = [s for s in SUBSETS if s in set(part["subset"])]
         for place, model in enumerate(models):
@@ -67,7 +75,9 @@ def scorecard_bars(scorecard: Scorecard) -> Figure:
             )
             for at, value, low, high in zip(x, own["value"], own["low"], own["high"], strict=True):
                 text = (
-                    f"{100 * value:.0f}" if metric == "top1" else f"{value:+.2f}".replace("-", "−")
+                    f"{value:+.2f}".replace("-", "−")
+                    if metric == "similarity"
+                    else f"{100 * value:.0f}"
                 )
                 up = value >= 0
                 axes.annotate(
@@ -77,13 +87,13 @@ def scorecard_bars(scorecard: Scorecard) -> Figure:
                     textcoords="offset points",
                     ha="center",
                     va="bottom" if up else "top",
-                    fontsize=9.5 if metric == "top1" else 8.5,
-                    rotation=90 if slim and metric != "top1" else 0,
+                    fontsize=8.5 if metric == "similarity" else 9.5,
+                    rotation=90 if slim and metric == "similarity" else 0,
                 )
         axes.set_xticks(range(len(subsets)), subsets)
         axes.tick_params(axis="x", length=0)
         axes.grid(False, axis="x")
-        axes.set_ylabel(label)
+        axes.set_ylabel(_PANELS[metric])
         axes.axhline(0, color=FAINT, linewidth=1)
     grid[0].set_ylim(0, 1.14)
     grid[0].set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])

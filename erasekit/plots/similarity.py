@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patches import Rectangle
 
+from erasekit.evaluate.membership import pair_similarity
 from erasekit.evaluate.subsets import SUBSETS, make_subsets
 from erasekit.models.zero_shot import concept_features
 from erasekit.plots.records import where
-from erasekit.plots.style import FAINT, FORGOTTEN, INK, WIDTH, drawing_pixels, model_mark, styled
+from erasekit.plots.style import FAINT, FORGOTTEN, INK, WIDTH, concept_pixels, model_mark, styled
 
 if TYPE_CHECKING:
     from erasekit.experiment import Experiment
@@ -31,6 +32,8 @@ def similarity_distributions_data(
 ) -> pd.DataFrame:
     """Similarity of each test picture of one concept with that concept's name.
 
+    Where pictures have no names it is that with their captions.
+
     Args:
         experiment: gives the world, the task and, by the original, the neighbours.
         models: by name.
@@ -39,6 +42,8 @@ def similarity_distributions_data(
         columns model, subset, concept (its name), similarity (−1 to 1). Neighbours are
         among the retained too, as in the scorecard, whose means these are.
     """
+    if not experiment.task.named:
+        return _with_captions(experiment, models)
     subsets = make_subsets(experiment.original, experiment.task)
     world, labels = experiment.world, subsets.singles.labels()
     parts = []
@@ -46,7 +51,7 @@ def similarity_distributions_data(
         image = clip.encode_images(subsets.singles.images)
         own = concept_features(clip, world.concepts)[labels]
         similarity = (image * own).sum(1).numpy()
-        for subset in SUBSETS:
+        for subset in subsets.concepts:
             rows = subsets.rows(subset)
             parts.append(
                 pd.DataFrame(
@@ -61,6 +66,20 @@ def similarity_distributions_data(
     return pd.concat(parts, ignore_index=True)
 
 
+def _with_captions(experiment: Experiment, models: Mapping[str, Clip]) -> pd.DataFrame:
+    task, test = experiment.task, experiment.world.pairs("test")
+    parts = []
+    for name, clip in models.items():
+        for subset, pairs in (
+            ("forget", test.where(task.touches)),
+            ("retain", test.where(lambda shown: not task.touches(shown))),
+        ):
+            values = pair_similarity(clip, pairs)
+            line = {"model": name, "subset": subset, "concept": "", "similarity": values}
+            parts.append(pd.DataFrame(line))
+    return pd.concat(parts, ignore_index=True)
+
+
 @styled
 def similarity_distributions(experiment: Experiment, models: Mapping[str, Clip]) -> Figure:
     """How near test pictures are to their own names: a panel a subset, a row a model.
@@ -72,14 +91,15 @@ def similarity_distributions(experiment: Experiment, models: Mapping[str, Clip])
         models: by name, in the order to show.
     """
     data, names = similarity_distributions_data(experiment, models), list(models)
+    subsets = [subset for subset in SUBSETS if subset in set(data["subset"])]
     figure, grid = plt.subplots(
-        len(SUBSETS),
+        len(subsets),
         1,
-        figsize=(WIDTH, 1.1 + 0.34 * len(SUBSETS) * (len(names) + 1.1)),
+        figsize=(WIDTH, 1.1 + 0.34 * len(subsets) * (len(names) + 1.1)),
         sharex=True,
     )
     jitter = np.random.default_rng(0)
-    for axes, subset in zip(grid, SUBSETS, strict=True):
+    for axes, subset in zip(grid, subsets, strict=True):
         part = where(data, subset=subset)
         for place, name in enumerate(names):
             values = where(part, model=name)["similarity"].to_numpy()
@@ -114,7 +134,8 @@ def similarity_distributions(experiment: Experiment, models: Mapping[str, Clip])
         axes.axvline(0, color=FAINT, linewidth=1, zorder=1)
         axes.set_title(subset, fontsize=12)
     grid[-1].set_xlim(-1.05, 1.05)
-    grid[-1].set_xlabel("similarity of a test picture with its own name (cosine)")
+    own = "name" if experiment.task.named else "caption"
+    grid[-1].set_xlabel(f"similarity of a test picture with its own {own} (cosine)")
     return figure
 
 
@@ -125,8 +146,10 @@ def matrix_concepts(experiment: Experiment, most: int = MOST_CONCEPTS) -> list[i
         most: how many; the forgotten and their neighbours are shown in any case.
     """
     subsets = make_subsets(experiment.original, experiment.task)
-    first = [*subsets.concepts["forget"], *subsets.concepts["neighbours"]]
-    others = [i for i in subsets.concepts["retain"] if i not in first]
+    there = set(subsets.singles.labels().tolist())
+    of = {name: [i for i in part if i in there] for name, part in subsets.concepts.items()}
+    first = [*of["forget"], *of["neighbours"]]
+    others = [i for i in of["retain"] if i not in first]
     room = min(max(0, most - len(first)), len(others))
     evenly = np.linspace(0, len(others) - 1, room).round().astype(int) if room else []
     return first + [others[i] for i in evenly]
@@ -167,7 +190,7 @@ def similarity_matrix(
     """
     tables = similarity_matrix_data(experiment, models, most)
     shown = matrix_concepts(experiment, most)
-    forgotten = len(experiment.task.forgotten)
+    forgotten = sum(experiment.task.touches((i,)) for i in shown)
     panel = min(WIDTH / len(tables), 5.2)
     figure, grid = plt.subplots(
         1, len(tables), figsize=(panel * len(tables), panel + 1.75), squeeze=False
@@ -189,7 +212,7 @@ def similarity_matrix(
             spine.set_visible(False)
         side = 72 * 0.8 * panel / len(table)  # of a drawing, in points
         for row, concept in enumerate(shown):
-            drawn = drawing_pixels(experiment.world.concept(concept).emoji, 48)
+            drawn = concept_pixels(experiment.world, concept, 48)
             axes.add_artist(
                 AnnotationBbox(
                     OffsetImage(drawn, zoom=side / 48, interpolation="hanning", resample=True),

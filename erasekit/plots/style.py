@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,6 +18,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from erasekit.plots.fonts import font_families
+
+if TYPE_CHECKING:
+    from erasekit.data.world import World
 
 #: Width of every picture in inches: a notebook cell, or a column of the report.
 WIDTH = 8.5
@@ -138,6 +141,19 @@ def drawing_pixels(character: str, size: int = 64) -> np.ndarray:
     alpha = rgba[..., 3:]
     straight = np.divide(rgba[..., :3], alpha, out=np.zeros_like(rgba[..., :3]), where=alpha > 0)
     return np.clip(np.concatenate([straight, alpha], axis=2), 0, 1)
+
+
+def concept_pixels(world: World, index: int, size: int = 64) -> np.ndarray:
+    """What stands for a concept in a picture: its drawing, or else its first test picture."""
+    concept = world.concept(index)
+    if concept.emoji:
+        return drawing_pixels(concept.emoji, size)
+    from PIL import Image
+
+    singles = world.pairs("test").singles
+    picture = singles.images[int(np.argmax(singles.labels() == index))].permute(1, 2, 0).numpy()
+    shrunk = Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(shrunk.convert("RGBA")) / 255
 
 
 def show_picture(axes: Axes, pixels: np.ndarray) -> None:

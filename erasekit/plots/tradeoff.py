@@ -17,7 +17,7 @@ Points = Mapping[str, tuple[float, float]]
 
 
 def forget_retain_data(scores: Scorecard | Points) -> pd.DataFrame:
-    """Top-1 on forget and on retain of each model.
+    """Top-1 on forget and on retain of each model; R@1 where nothing has a name.
 
     Args:
         scores: a scorecard, or (forget, retain) by the model's name, from 0 to 1.
@@ -33,7 +33,8 @@ def forget_retain_data(scores: Scorecard | Points) -> pd.DataFrame:
         return frame.rename_axis("model")
     lines: dict[str, dict[str, float]] = {model: {} for model in scores.models}
     for row in scores.rows:
-        if row.metric == "top1" and row.subset in ("forget", "retain"):
+        asked = row.metric == scores.main_metric and row.direction != "text_to_image"
+        if asked and row.subset in ("forget", "retain"):
             lines[row.model] |= {
                 row.subset: row.value,
                 f"{row.subset}_low": row.low,
@@ -88,8 +89,10 @@ def forget_retain(scores: Scorecard | Points) -> Figure:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
         axis.set_ticks([0, 0.2, 0.4, 0.6, 0.8, 1])
-    axes.set_xlabel("top-1 on forgotten concepts   (further left: more forgotten)")
-    axes.set_ylabel("top-1 on retained concepts   (higher: more kept)")
+    named = not isinstance(scores, Scorecard) or scores.main_metric == "top1"
+    measure, of = ("top-1", "concepts") if named else ("R@1, picture to caption,", "pairs")
+    axes.set_xlabel(f"{measure} on forgotten {of}   (further left: more forgotten)")
+    axes.set_ylabel(f"{measure} on retained {of}   (higher: more kept)")
     return figure
 
 

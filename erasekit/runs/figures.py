@@ -40,13 +40,16 @@ def write_figures(
     """
     before, after = models["original"], models["erased"]
     shown = {name: models[name] for name in ("original", "erased", "oracle") if name in models}
+    named = {
+        "similarity_matrix": lambda: plots.similarity_matrix(experiment, shown),
+        "embedding_shift": lambda: plots.embedding_shift(experiment, before, after),
+        "retrieval_gallery": lambda: plots.retrieval_gallery(experiment, before, after),
+    }
     makers = {
         "forget_retain": lambda: plots.forget_retain(scorecard),
         "scorecard_bars": lambda: plots.scorecard_bars(scorecard),
         "similarity_distributions": lambda: plots.similarity_distributions(experiment, shown),
-        "similarity_matrix": lambda: plots.similarity_matrix(experiment, shown),
-        "embedding_shift": lambda: plots.embedding_shift(experiment, before, after),
-        "retrieval_gallery": lambda: plots.retrieval_gallery(experiment, before, after),
+        **(named if experiment.task.named else {}),
         "loss_terms": lambda: plots.loss_terms(history),
     }
     return [save_figure(make(), folder / f"{name}.png") for name, make in makers.items()]

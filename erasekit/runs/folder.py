@@ -363,7 +363,8 @@ def run_erase(
     Args:
         settings: every parameter.
         out: the folder to write.
-        oracle: whether to train the oracle and measure against it.
+        oracle: whether to train the oracle and measure against it; of a model that was not
+            trained here there is one only if `oracle_model` gives it.
         control: whether to fine-tune the control and measure it too.
         overwrite: whether a run that is there may be replaced.
         progress: whether to show progress bars.
@@ -372,15 +373,16 @@ def run_erase(
         UsageError: for parameters or a folder that do not do; nothing is changed then.
         RunError: when the run cannot go on; what was reached is kept.
     """
+    oracle = oracle and bool(make_plan(settings).train or settings.oracle_model)
     folder = RunFolder.create(out, settings, oracle=oracle, control=control, overwrite=overwrite)
     with folder.locked():
         from erasekit.experiment import Experiment  # all checks are done: torch may load
 
         experiment = Experiment(settings, progress)
         _ = experiment.task.forget  # an empty forget set is said before training starts
-        _ = experiment.original_folder
+        _ = experiment.original
         if oracle:
-            _ = experiment.oracle_folder
+            _ = experiment.oracle
         erasure = experiment.erase(checkpoint=folder.checkpoint)
         fine_tuned = experiment.control(erasure.steps) if control else None
         scorecard = experiment.evaluate(erasure, control=fine_tuned, oracle=oracle)
@@ -440,6 +442,6 @@ def evaluate_model(
     experiment = Experiment(settings, progress)
     clip = load_clip(model, experiment.device)
     models = {"original": experiment.original, "erased": clip}
-    if oracle:
+    if oracle and experiment.has_oracle:
         models["oracle"] = experiment.oracle
     return evaluate(experiment.task, models, draws=settings.draws)

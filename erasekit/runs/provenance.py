@@ -64,13 +64,14 @@ def provenance(
     }
     if experiment is not None:
         settings, world = experiment.settings, experiment.world
-        drawings = {c.emoji: sha256_file(_drawing(c.emoji)) for c in world.concepts}
+        drawings = {c.emoji: sha256_file(_drawing(c.emoji)) for c in world.concepts if c.emoji}
         record["device"] = _device(experiment.device)
         record["seeds"] = {"seed": settings.seed, "world_seed": settings.world_seed}
-        record["data"] = {
-            "spec": sha256_json(world.spec.as_dict()),
-            "drawings": sha256_json(drawings),
-        }
+        # What a folder holds is in its description; where it lies is nobody's business.
+        described = experiment.task.describe()["world"]
+        record["data"] = {"spec": sha256_json(described)}
+        if drawings:
+            record["data"]["drawings"] = sha256_json(drawings)
     if models is not None:
         record["models"] = {name: clip.fingerprint() for name, clip in models.items()}
     return record

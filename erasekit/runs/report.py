@@ -122,16 +122,17 @@ def headline(scorecard: Scorecard) -> list[Sentence]:
         sentences.append(_against_oracle(scorecard))
         sentences.append(_average(scorecard))
     else:
-        text = "How far from retraining this is cannot be said: the oracle was left out."
+        text = "How far from retraining this is cannot be said: there is no oracle in this run."
         sentences.append(Sentence("No oracle.", text, "plain"))
     return sentences
 
 
 def _forgotten(card: Scorecard) -> Sentence:
-    before, after = (card.value(m, "top1", "forget") for m in ("original", "erased"))
-    text = f"Top-1 on the forgotten concepts went from {_percent(before)} to {_percent(after)}"
+    metric, (measure, things) = card.main_metric, _main(card)
+    before, after = (card.value(m, metric, "forget") for m in ("original", "erased"))
+    text = f"{measure} on the forgotten {things} went from {_percent(before)} to {_percent(after)}"
     if "oracle" in card.models:
-        text += f"; the oracle has {_percent(card.value('oracle', 'top1', 'forget'))}"
+        text += f"; the oracle has {_percent(card.value('oracle', metric, 'forget'))}"
     if after <= FORGOTTEN_AT_MOST:
         return Sentence("Forgotten.", text + ".", "good")
     lead = "Forgotten in part." if after <= before / 2 else "Not forgotten."
@@ -139,21 +140,31 @@ def _forgotten(card: Scorecard) -> Sentence:
 
 
 def _kept(card: Scorecard) -> Sentence:
-    before, after = (card.value(m, "top1", "retain") for m in ("original", "erased"))
-    near_before, near_after = (card.value(m, "top1", "neighbours") for m in ("original", "erased"))
-    text = (
-        f"Top-1 on the retained concepts went from {_percent(before)} to {_percent(after)}, "
-        f"on the neighbours of the forgotten from {_percent(near_before)} to "
-        f"{_percent(near_after)}"
-    )
+    metric, (measure, things) = card.main_metric, _main(card)
+    before, after = (card.value(m, metric, "retain") for m in ("original", "erased"))
+    text = f"{measure} on the retained {things} went from {_percent(before)} to {_percent(after)}"
+    near_before = near_after = 0.0
+    if card.has(metric, "neighbours"):
+        near_before, near_after = (
+            card.value(m, metric, "neighbours") for m in ("original", "erased")
+        )
+        text += (
+            f", on the neighbours of the forgotten from {_percent(near_before)} to "
+            f"{_percent(near_after)}"
+        )
     if "control" in card.models:
-        control = card.value("control", "top1", "retain")
+        control = card.value("control", metric, "retain")
         text += f"; further training alone, without forgetting, gives {_percent(control)} retained"
     if before - after > DROP_AT_MOST:
         return Sentence("Damaged.", text + ".", "bad")
     if near_before - near_after > DROP_AT_MOST:
         return Sentence("Kept, but the neighbours are damaged.", text + ".", "bad")
     return Sentence("Kept.", text + ".", "good")
+
+
+def _main(card: Scorecard) -> tuple[str, str]:
+    """What the first sentences measure, and on what."""
+    return ("Top-1", "concepts") if card.main_metric == "top1" else ("R@1", "pairs")
 
 
 def _against_oracle(card: Scorecard) -> Sentence:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from erasekit import plots
+from erasekit.data.listing import SPLITS, FolderPairs
 from erasekit.evaluate.scorecard import AVERAGE_GAP, Scorecard
 from erasekit.files import write_text
 from erasekit.runs.figures import save_figure
@@ -33,7 +36,7 @@ def headline(scorecard: Scorecard) -> pd.DataFrame:
     """A line a measure, a column a model, the gap last; cells are text."""
     has_gap = {"erased", "oracle"} <= set(scorecard.models)
     lines = {}
-    for metric, subset in HEADLINES:
+    for metric, subset in _headlines(scorecard):
         line = {m: _cell(metric, scorecard.value(m, metric, subset)) for m in scorecard.models}
         if has_gap:
             line["gap"] = f"{scorecard.gap(metric, subset):+.1f}"
@@ -41,7 +44,15 @@ def headline(scorecard: Scorecard) -> pd.DataFrame:
     return pd.DataFrame.from_dict(lines, orient="index")
 
 
+def _headlines(scorecard: Scorecard) -> list[tuple[str, str]]:
+    """The headlines that a scorecard has; without names, retrieval says what is forgotten."""
+    first = [] if scorecard.main_metric == "top1" else [(scorecard.main_metric, "forget")]
+    return first + [line for line in HEADLINES if scorecard.has(*line)]
+
+
 def _cell(metric: str, value: float) -> str:
+    if math.isnan(value):
+        return "–"
     return f"{value:+.3f}" if metric == "similarity" else f"{100 * value:.1f} %"
 
 
@@ -85,7 +96,9 @@ def comparison(cards: Mapping[str, Scorecard]) -> pd.DataFrame:
     for name, card in cards.items():
         line: dict[str, object] = {"forget": ", ".join(card.task["forget"])}
         for metric, subset in HEADLINES:
-            line[f"{metric} {subset}"] = round(card.value("erased", metric, subset), 4)
+            there = card.has(metric, subset)
+            value = card.value("erased", metric, subset) if there else math.nan
+            line[f"{metric} {subset}"] = round(value, 4)
         has_oracle = "oracle" in card.models
         line["average gap"] = round(card.average_gap(), 2) if has_oracle else math.nan
         line["seconds"] = card.cost.get("erased", {}).get("seconds", math.nan)
@@ -110,6 +123,29 @@ def comparison_text(cards: Mapping[str, Scorecard]) -> str:
     table = comparison_cells(cards)
     table["forget"] = [f"{len(card.task['forget'])} concepts" for card in cards.values()]
     return table.T.to_string()
+
+
+def splits_table(pairs: FolderPairs) -> pd.DataFrame:
+    """Of a folder, how many pairs, pictures and concepts each split has."""
+    lines = {}
+    for code, split in enumerate(SPLITS):
+        mine = pairs.split.codes == code
+        named = pairs.concept.codes[mine]
+        lines[split] = {
+            "pairs": int(mine.sum()),
+            "pictures": len(np.unique(pairs.picture[mine])),
+            "concepts": len(np.unique(named[named >= 0])),
+        }
+    return pd.DataFrame.from_dict(lines, orient="index")
+
+
+def criteria_table(certificate: Mapping[str, Any]) -> pd.DataFrame:
+    """A line a criterion of a certificate: what it asks, and how it ended."""
+    lines = [
+        {"asks": criterion["about"], "result": criterion["result"]}
+        for criterion in certificate["criteria"]
+    ]
+    return pd.DataFrame(lines, index=[criterion["id"] for criterion in certificate["criteria"]])
 
 
 def write_comparison(cards: Mapping[str, Scorecard], out: Path) -> Path:

@@ -189,7 +189,7 @@ def _train(
         _unseen(original, task) if method.needs_unseen else None,
     )
     shares = torch.tensor(
-        [np.isin(concepts, task.forgotten).mean() for concepts in task.forget.concepts],
+        [np.mean([task.touches((i,)) for i in shown]) for shown in task.forget.concepts],
         dtype=torch.float32,
         device=device,
     )

@@ -22,6 +22,8 @@ from erasekit.unlearn.spec import EraseSpec
 
 Which = Literal["forget", "retain"]
 Loss = Callable[[Features], Tensor]
+# Pairs of each set that a look at validation retrieves among, where nothing has a name.
+_MOST_CAPTIONS = 200
 
 
 class Look:
@@ -100,7 +102,7 @@ class Look:
             with torch.enable_grad():
                 yield encode(
                     clip,
-                    part.images,
+                    part.images[:],  # decoded here, if they are on the disk
                     clip.tokenizer(list(part.captions)).to(clip.device),
                     spec.precision,
                     noise=self._noise,
@@ -110,7 +112,10 @@ class Look:
 
 
 class _Validation:
-    """Top-1 on validation singles of the forgotten and the retained concepts."""
+    """Top-1 on validation singles of the forgotten and the retained concepts.
+
+    Where nothing has a name: the share of pictures whose nearest caption is their own.
+    """
 
     def __init__(self, clip: Clip, task: ErasureTask) -> None:
         self._clip, self._task = clip, task
@@ -123,6 +128,8 @@ class _Validation:
         self._forget = torch.from_numpy(np.isin(labels, task.forgotten))
 
     def top1(self) -> dict[str, float]:
+        if not self._task.named:
+            return self._own_captions()
         candidates = concept_features(
             self._clip, [self._task.world.concept(i) for i in self._task.world.trained]
         )
@@ -131,6 +138,20 @@ class _Validation:
             "validation_forget": float(right[self._forget].mean()),
             "validation_retain": float(right[~self._forget].mean()),
         }
+
+    def _own_captions(self) -> dict[str, float]:
+        touches, pairs = self._task.touches, self._task.world.pairs("validation")
+        found = {}
+        for name, part in (
+            ("forget", pairs.where(touches)),
+            ("retain", pairs.where(lambda shown: not touches(shown))),
+        ):
+            rows = list({answer: row for row, answer in enumerate(part.answers())}.values())
+            asked = part.take(rows[:_MOST_CAPTIONS])
+            captions = self._clip.encode_texts(asked.captions)
+            right = hits(self._clip.encode_images(asked.images), captions, range(len(asked)))
+            found[f"validation_{name}"] = float(right.mean())
+        return found
 
 
 def encode(

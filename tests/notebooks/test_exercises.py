@@ -5,14 +5,27 @@ from __future__ import annotations
 import json
 import math
 from types import SimpleNamespace
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from erasekit import notebook
 from erasekit.audit.verdict import LESS
+from erasekit.data.listing import Coded
 from erasekit.errors import UsageError
 from erasekit.exercises import EXERCISES, Exercise
+
+
+class FourPairs(NamedTuple):
+    """As much of a folder as the exercise looks at."""
+
+    split: Coded
+
+    def __len__(self) -> int:
+        return 4
+
 
 #: Average gaps of two methods on two tasks.
 GAPS = pd.DataFrame(
@@ -20,6 +33,11 @@ GAPS = pd.DataFrame(
 )
 #: Points lost by kind of question.
 CHANGES = pd.DataFrame({"erased": [-3.0, -9.0, 0.0]}, index=["name", "left", "how many"])
+#: A folder of four pairs, and what a rule selects in it.
+OWN = {
+    "pairs": FourPairs(Coded(("train", "validation", "test"), np.array([0, 2, 2, 2]))),
+    "mask": np.array([True, True, False, True]),
+}
 #: An erasure that moves no answer in words; the notebook itself runs the real one.
 PROJECTOR_ALONE = {
     "tables": SimpleNamespace(changed=lambda one, other, asked: 100.0 * (one != other)),
@@ -78,6 +96,7 @@ def facts(name: str, e, erasure, card) -> tuple[dict, dict]:
         "10_our_method": ({"level": 0.2, "scenes": 0.8}, {"level": 0.2, "scenes": 0.8}),
         "11_multimodal_llm": ({}, PROJECTOR_ALONE),
         "12_downstream": ({"changes": CHANGES}, {"changes": CHANGES}),
+        "13_your_own_data": (OWN, dict(OWN)),
     }[name]
 
 

@@ -144,6 +144,14 @@ def downstream(v: Values) -> None:
             assert v[f"{words}_{tower}"] == v[f"{words}_original"], "words do not pass the tower"
 
 
+def your_own_data(v: Values) -> None:
+    assert min(v["forget_pairs"], v["retain_pairs"]) > 0
+    assert v["top1_forget_original"] >= 0.5
+    assert v["top1_forget_erased"] <= 0.05
+    assert v["top1_retain_erased"] >= v["top1_retain_original"] - 0.1
+    assert v["certified"] == "met"
+
+
 CLAIMS: dict[str, Callable[[Values], None]] = {
     "00_quickstart": quickstart,
     "01_data": data,
@@ -158,6 +166,7 @@ CLAIMS: dict[str, Callable[[Values], None]] = {
     "10_our_method": our_method,
     "11_multimodal_llm": multimodal_llm,
     "12_downstream": downstream,
+    "13_your_own_data": your_own_data,
 }
 
 
