@@ -27,7 +27,8 @@ _CODE = (
     *("data/__init__.py", "data/captions.py", "data/concepts.csv", "data/concepts.py"),
     *("data/pairs.py", "data/spec.py", "data/task.py", "data/world.py"),
     *("models/__init__.py", "models/batches.py", "models/clip.py"),
-    *("models/configs/erasekit-small.json", "models/contrastive.py", "models/spec.py"),
+    *("models/configs/erasekit-small.json", "models/contrastive.py", "models/pretrained.py"),
+    "models/spec.py",
     *("models/tokenizer.py", "models/train.py", "models/zero_shot.py"),
     *("loop.py", "device.py"),
 )

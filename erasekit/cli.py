@@ -193,7 +193,11 @@ def erase(
 def evaluate(
     run: Annotated[Path | None, typer.Argument(help="Folder of a run.")] = None,
     model: Annotated[
-        Path | None, typer.Option(help="Instead of a run: any open_clip model folder.")
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Instead of a run: a model folder, or any name that open_clip knows.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="With --model: file for the scorecard, as JSON.")
@@ -208,7 +212,7 @@ def evaluate(
     set_: Set = None,
     oracle: Oracle = True,
 ) -> None:
-    """Measure again: a run folder's saved model, or any open_clip model folder.
+    """Measure again: a run folder's saved model, or any model that open_clip loads.
 
     A run folder brings its own parameters; its scorecard, pictures and report are
     written anew. With --model the world and what was to be forgotten are given here.
@@ -217,6 +221,7 @@ def evaluate(
     Examples:
       erasekit evaluate runs/fruit
       erasekit evaluate --model runs/fruit/model --forget vehicle --out vehicle.json
+      erasekit evaluate --model ViT-B-32-quickgelu:openai --forget fruit --no-oracle
     """
     given = {
         "data": data,

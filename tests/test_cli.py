@@ -100,6 +100,14 @@ COMMAND_MISUSE = {
     ),
     "evaluate what is not there": (["evaluate", "run"], "run is no folder"),
     "evaluate a model not there": (["evaluate", "--model", "m"], "m does not exist"),
+    "evaluate a misspelt model": (
+        ["evaluate", "--model", "ViT-B-23:openai"],
+        "did you mean 'ViT-B-32'?",
+    ),
+    "audit a model without weights": (
+        ["audit", "--model", "ViT-B-32"],
+        "without weights: write ViT-B-32:TAG",
+    ),
     "audit nothing": (["audit"], "--known-answers"),
     "audit what is not there": (["audit", "run"], "run is no folder"),
     "audit with a task": (["audit", "run", "--forget", "fruit"], "--forget goes with --model"),

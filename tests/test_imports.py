@@ -49,6 +49,7 @@ LIGHT = (
     "runs.folder",
     "audit.names",
     "benchmark.plan",
+    "models.pretrained",
     "certificate.policy",
     "certificate.verification",
 )

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import open_clip
 import torch
@@ -22,13 +22,26 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resize
 
 from erasekit.device import quiet_libraries
-from erasekit.errors import RunError, unknown
+from erasekit.errors import RunError
 from erasekit.files import read_json, write_bytes, write_json
+from erasekit.models.pretrained import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    InFolder,
+    build,
+    build_tokenizer,
+    check_model,
+    locate,
+)
 from erasekit.models.spec import CONFIGS
 from erasekit.models.tokenizer import save_tokenizer
 
-CONFIG_FILE = "open_clip_config.json"
-WEIGHTS_FILE = "open_clip_model.safetensors"
+#: What the tokenizers of transformers are stored as.
+TOKENIZER_FILES = {
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.json", "merges.txt", "vocab.txt"),
+    *("spiece.model", "tokenizer.model", "sentencepiece.bpe.model"),
+}
 #: Preprocessing of the models trained here: open_clip's default.
 MEAN, STD = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
 
@@ -42,6 +55,8 @@ class Clip:
         tokenizer: from a list of texts to token ids, shape (n, context_length).
         folder: where it was loaded from; None for one that open_clip knows by name.
         mean, std: of the preprocessing, for each colour channel.
+        config: what its `open_clip_config.json` holds, or would; None for one that was built
+            by hand, which cannot be saved.
     """
 
     model: open_clip.CLIP
@@ -49,21 +64,29 @@ class Clip:
     folder: Path | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    config: dict[str, Any] | None = None
 
     @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
 
+    @property
+    def interpolation(self) -> InterpolationMode:
+        """How pictures are resized, as the model's preprocessing says; bicubic if it does not."""
+        asked = getattr(self.model.visual, "preprocess_cfg", {}).get("interpolation")
+        return InterpolationMode.BILINEAR if asked == "bilinear" else InterpolationMode.BICUBIC
+
     def preprocess(self, images: Tensor) -> Tensor:
         """Normalise uint8 pictures (n, 3, h, w) to floats on the model's device.
 
-        Pictures of another size than the model reads are resized to it.
+        Square pictures, as erasekit's are, of another size than the model reads are resized
+        to it; all of open_clip's ways to resize do the same with those.
         """
         images = images.to(self.device)
         size = getattr(self.model.visual, "image_size", None)
         side = (size, size) if isinstance(size, int) else size
         if side is not None and tuple(side) != tuple(images.shape[-2:]):
-            images = resize(images, list(side), InterpolationMode.BICUBIC, antialias=True)
+            images = resize(images, list(side), self.interpolation, antialias=True)
         return normalise(images, self.mean, self.std)
 
     @torch.no_grad()
@@ -98,20 +121,30 @@ class Clip:
 
     def copy(self) -> Clip:
         """A Clip with weights of its own; this one stays as it is."""
-        return Clip(copy.deepcopy(self.model), self.tokenizer, self.folder, self.mean, self.std)
+        return replace(self, model=copy.deepcopy(self.model))
 
     def save(self, folder: Path) -> Path:
-        """Write an open_clip `local-dir:` folder: this model's weights, its source's texts.
+        """Write an open_clip `local-dir:` folder: weights, configuration, tokenizer.
+
+        open_clip's own tokenizer needs no file. A text tower of transformers' is built there
+        by its name, which takes a network.
 
         Raises:
-            RunError: for a model that did not come from such a folder.
+            RunError: for a model without a configuration, or when the folder cannot be written.
         """
-        if self.folder is None:
-            raise RunError("a model that open_clip knows by name has no folder to take texts from")
-        for name in (CONFIG_FILE, "tokenizer.json", "tokenizer_config.json"):
-            source = self.folder / name
-            if source.is_file():
-                write_bytes(folder / name, source.read_bytes())
+        if self.config is None:
+            raise RunError("a model that was built by hand has no configuration to save")
+        write_json(folder / CONFIG_FILE, self.config)
+        foreign = getattr(self.tokenizer, "source", None)
+        if self.folder is not None:
+            for path in sorted(self.folder.iterdir()):
+                if path.name in TOKENIZER_FILES:
+                    write_bytes(folder / path.name, path.read_bytes())
+        elif hasattr(foreign, "save_pretrained"):
+            try:
+                foreign.save_pretrained(folder)
+            except OSError as error:
+                raise RunError(f"cannot write {folder}: {error.strerror or error}") from error
         _save_weights(self.model, folder / WEIGHTS_FILE)
         return folder
 
@@ -129,15 +162,20 @@ def remembering(tokenizer: Callable[[list[str]], Tensor]) -> Callable[[list[str]
     Captions and prompts are finite lists that are encoded again and again, and reading them
     costs as much as a small text tower.
     """
-    known: dict[str, Tensor] = {}
+    return _Remembering(tokenizer)
 
-    def tokens(texts: list[str]) -> Tensor:
+
+class _Remembering:
+    def __init__(self, tokenizer: Callable[[list[str]], Tensor]) -> None:
+        self.source = tokenizer
+        self._known: dict[str, Tensor] = {}
+
+    def __call__(self, texts: list[str]) -> Tensor:
+        known = self._known
         new = [text for text in dict.fromkeys(texts) if text not in known]
         if new:
-            known.update(zip(new, tokenizer(new), strict=True))
+            known.update(zip(new, self.source(new), strict=True))
         return torch.stack([known[text] for text in texts])
-
-    return tokens
 
 
 def _save_weights(model: nn.Module, path: Path) -> None:
@@ -193,53 +231,34 @@ def with_random_weights(clip: Clip, seed: int) -> Clip:
     return replace(clip, model=fresh)
 
 
-def load_clip(source: Path | str, device: torch.device | str = "cpu") -> Clip:
+def load_clip(
+    source: Path | str, device: torch.device | str = "cpu", pretrained: str | None = None
+) -> Clip:
     """Load any CLIP that open_clip can load, in eval mode.
 
     Args:
-        source: an open_clip `local-dir:` folder; or, with a network, ``NAME:TAG`` of
-            ``open_clip.list_pretrained()`` or ``hf-hub:...``.
+        source: ``NAME:TAG`` or ``NAME:FILE`` of an open_clip architecture, ``hf-hub:ORG/NAME``,
+            ``local-dir:PATH``, or the folder itself; see `models.pretrained`.
+        device: where to put it.
+        pretrained: tag or file, for an architecture named without.
 
     Raises:
-        UsageError: for a tag that open_clip does not know.
+        UsageError: for a name that nobody knows, with the nearest, and for an architecture
+            whose activation is not that of the weights, with the one to use.
         RunError: when it is missing, damaged, or cannot be fetched.
     """
-    name = str(source)
-    if name.startswith("hf-hub:"):
-        return _load(name, None, name, None, device)
-    architecture, sign, tag = name.partition(":")
-    if sign and architecture in open_clip.list_models():
-        tags = open_clip.list_pretrained_tags_by_model(architecture)
-        if tag not in tags:
-            raise unknown(f"pretrained tag of {architecture}", tag, tags)
-        return _load(architecture, tag, architecture, None, device)
-    folder = Path(name.removeprefix("local-dir:"))
-    for needed in (CONFIG_FILE, WEIGHTS_FILE):
-        if not (folder / needed).is_file():
-            raise RunError(
-                f"{folder} is not an open_clip model folder: {needed} is missing. "
-                "Expected what `model/` in a run folder holds"
-            )
-    read_json(folder / CONFIG_FILE)
-    return _load(f"local-dir:{folder}", None, f"local-dir:{folder}", folder, device)
-
-
-def _load(
-    name: str, tag: str | None, texts: str, folder: Path | None, device: torch.device | str
-) -> Clip:
-    try:
-        with quiet_libraries():
-            model = open_clip.create_model(
-                name, pretrained=tag, require_pretrained=True, device=device
-            )
-            tokenizer = remembering(open_clip.get_tokenizer(texts))
-        config = open_clip.get_model_preprocess_cfg(model)
-        mean, std = tuple(config["mean"]), tuple(config["std"])
-    except Exception as error:  # open_clip raises many kinds for damaged input
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        what = f"model folder {folder}" if folder else f"model {name}"
-        raise RunError(f"{what} cannot be loaded: {reason}") from error
-    model.eval()
-    model = model.to(memory_format=torch.channels_last)
-    # open_clip's other text towers have the same interface under another class.
-    return Clip(cast("open_clip.CLIP", model), tokenizer, folder, mean, std)
+    name = check_model(source, pretrained)
+    with quiet_libraries():
+        found = locate(name)
+        model, tokenizer = build(found), build_tokenizer(found)
+    preprocessing = open_clip.get_model_preprocess_cfg(model)
+    model = model.to(device).eval().to(memory_format=torch.channels_last)  # pyright: ignore
+    return Clip(
+        # open_clip's other text towers have the same interface under another class.
+        model=cast("open_clip.CLIP", model),
+        tokenizer=remembering(tokenizer),
+        folder=name.path if isinstance(name, InFolder) else None,
+        mean=tuple(preprocessing["mean"]),
+        std=tuple(preprocessing["std"]),
+        config=found.config,
+    )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from erasekit.errors import UsageError
+from erasekit.models.pretrained import check_model
 from erasekit.plan import make_plan
 from erasekit.runs.folder import AUDIT, FIGURES, RunFolder
 from erasekit.settings import Settings
@@ -79,12 +79,8 @@ def audit_model(
         RunError: when it is damaged.
     """
     make_plan(settings)
-    for name in (model, original):
-        if name and ":" not in name and not Path(name).is_dir():
-            raise UsageError(
-                f"{name} does not exist: give an open_clip model folder, or NAME:TAG of a "
-                "pretrained model"
-            )
+    for name in filter(None, (model, original)):
+        check_model(name)
     from erasekit.experiment import Experiment
     from erasekit.models.clip import load_clip
 

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from erasekit.errors import ErasekitError, RunError, UsageError
 from erasekit.files import read_json, write_json
+from erasekit.models.pretrained import check_model
 from erasekit.plan import make_plan
 from erasekit.settings import Settings, make_settings
 
@@ -419,22 +420,21 @@ def run_evaluate(path: Path, *, progress: bool = True) -> RunFolder:
 
 
 def evaluate_model(
-    model: Path, settings: Settings, *, oracle: bool = True, progress: bool = True
+    model: Path | str, settings: Settings, *, oracle: bool = True, progress: bool = True
 ) -> Scorecard:
-    """The scorecard of any open_clip model folder, as the erased model of a task.
+    """The scorecard of any CLIP that open_clip loads, as the erased model of a task.
 
     Args:
-        model: an open_clip `local-dir:` folder.
+        model: see `models.clip.load_clip`.
         settings: give the world and what was to be forgotten.
         oracle: whether to measure against the oracle.
 
     Raises:
-        UsageError: when the folder does not exist.
-        RunError: when it is damaged, or its model does not read pictures of this size.
+        UsageError: when there is no such model.
+        RunError: when it is damaged, or cannot be fetched.
     """
     make_plan(settings)
-    if not Path(model).is_dir():
-        raise UsageError(f"{model} does not exist: give an open_clip model folder")
+    check_model(str(model))
     from erasekit.evaluate.scorecard import evaluate
     from erasekit.experiment import Experiment
     from erasekit.models.clip import load_clip

@@ -213,9 +213,13 @@ def test_a_pretrained_model_that_cannot_be_fetched_is_one_line(monkeypatch) -> N
     def offline(*_args, **_kwargs):
         raise OSError("no network\nand much more text")
 
-    monkeypatch.setattr("open_clip.create_model", offline)
-    with pytest.raises(RunError, match=r"^model ViT-B-32 cannot be loaded: no network$"):
-        load_clip("ViT-B-32:openai")
+    monkeypatch.setattr("open_clip.download_pretrained", offline)
+    with pytest.raises(RunError) as error:
+        load_clip("ViT-B-32-quickgelu:openai")
+    assert str(error.value) == (
+        "the weights ViT-B-32-quickgelu:openai could not be fetched: no network. Without a "
+        "network, give a local copy: ViT-B-32-quickgelu:FILE"
+    )
 
 
 def test_a_text_is_read_once():

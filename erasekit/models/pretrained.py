@@ -1,0 +1,539 @@
+"""Which CLIP is meant, where its configuration and weights lie, and whether they agree.
+
+A model is named in one of these ways:
+
+    ViT-B-32-quickgelu:openai     an open_clip architecture and a pretrained tag, fetched once
+    ViT-B-32-quickgelu:FILE       an open_clip architecture and a file of weights
+    hf-hub:ORG/NAME               an open_clip model on the hub, fetched once
+    local-dir:PATH, or PATH       an open_clip model folder
+
+QuickGELU leaves no trace in weights: with the wrong activation a model loads, runs and is
+merely worse. open_clip warns of it for tags and is silent elsewhere; here it is an error
+wherever anything says how the weights were trained.
+
+Published weights were never loaded where this was built: each of these ways was tried on small
+random weights in the published formats.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pickle
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from erasekit.errors import RunError, UsageError, unknown
+from erasekit.files import read_json
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+CONFIG_FILE = "open_clip_config.json"
+WEIGHTS_FILE = "open_clip_model.safetensors"
+HUB, FOLDER = "hf-hub:", "local-dir:"
+#: What of the preprocessing is published with a model.
+_PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
+_QUICK = "-quickgelu"
+_WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
+#: Names that open_clip looks for first; any other name will do where it is the only one.
+_KNOWN_WEIGHTS = (WEIGHTS_FILE, *(f"open_clip_pytorch_model{end}" for end in _WEIGHTS))
+_TRANSFORMERS_CONFIG = "config.json"
+#: What OpenAI's own files say of the model, among its weights.
+_OPENAI_SIZES = {"input_resolution", "context_length", "vocab_size"}
+_VOCABULARY = 49408  # of open_clip's own tokenizer, and of a configuration that says nothing
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Named:
+    """An architecture that open_clip knows, with a pretrained tag or a file of weights."""
+
+    architecture: str
+    weights: str | Path
+
+    def __str__(self) -> str:
+        return f"{self.architecture}:{self.weights}"
+
+
+@dataclass(frozen=True)
+class OnHub:
+    """An open_clip model on the hub."""
+
+    repository: str
+
+    def __str__(self) -> str:
+        return HUB + self.repository
+
+
+@dataclass(frozen=True)
+class InFolder:
+    """An open_clip model folder."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return FOLDER + str(self.path)
+
+
+ModelName = Named | OnHub | InFolder
+
+
+@dataclass(frozen=True)
+class Located:
+    """A model whose files are at hand.
+
+    Attributes:
+        source: its name.
+        config: what its `open_clip_config.json` holds, or would: ``model_cfg`` and
+            ``preprocess_cfg``.
+        weights: their file, where the name does not lead open_clip there.
+    """
+
+    source: ModelName
+    config: dict[str, Any]
+    weights: Path | None = None
+
+
+def check_model(source: Path | str, pretrained: str | None = None) -> ModelName:
+    """Read a model's name and refuse what cannot be one; needs neither torch nor a network.
+
+    Tags are looked up by `locate`, since open_clip's list of them comes with torch.
+
+    Args:
+        source: see the module; a `Path` is always a folder.
+        pretrained: tag or file of weights, for an architecture named without.
+
+    Raises:
+        UsageError: for a name that is none of these, with the nearest that is; for an
+            architecture without weights; for a file that is not there or holds no weights.
+    """
+    text = str(source).strip()
+    brought = _brought(source, text)
+    if brought is not None:
+        if pretrained is not None:
+            raise UsageError(f"{text} brings its own weights: leave '{pretrained}' out")
+        return brought
+    name, _, weights = text.partition(":")
+    # open_clip writes ViT-B/32 and ViT-B-32 for the same model, and its tokenizers know one.
+    architecture, known = name.replace("/", "-"), architectures()
+    if weights and pretrained is not None:
+        raise UsageError(f"{text} names its weights already: leave '{pretrained}' out")
+    weights = weights or pretrained or ""
+    if architecture not in known:
+        if weights:
+            raise unknown("architecture", name, known)
+        near = unknown("model", name, known)
+        if "did you mean" in str(near) and Path(name).name == name:
+            raise near
+        raise _no_folder(text)
+    if not weights:
+        raise UsageError(
+            f"{architecture} is an architecture without weights: write {architecture}:TAG, "
+            f"or {architecture}:FILE; open_clip.list_pretrained() has the tags"
+        )
+    return Named(architecture, _weights_file(weights) or weights)
+
+
+def _brought(source: Path | str, text: str) -> OnHub | InFolder | None:
+    """A model that brings its own weights, if the name is of one."""
+    if isinstance(source, Path):
+        return InFolder(source)
+    if text.startswith(HUB):
+        repository = text.removeprefix(HUB)
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+            raise UsageError(f"{text} names no model: write {HUB}ORG/NAME")
+        return OnHub(repository)
+    if text.startswith(FOLDER) or not text or Path(text).is_dir():
+        path = text.removeprefix(FOLDER)
+        if not path:
+            raise UsageError("a model's name is empty: give NAME:TAG, a folder, or hf-hub:ORG/NAME")
+        if not Path(path).is_dir():
+            raise _no_folder(path)
+        return InFolder(Path(path))
+    return None
+
+
+def _no_folder(text: str) -> UsageError:
+    return UsageError(
+        f"{text} does not exist: give an open_clip model folder, NAME:TAG of a pretrained model, "
+        f"or {HUB}ORG/NAME"
+    )
+
+
+def _weights_file(text: str) -> Path | None:
+    """The file that `text` names; None for a tag, which is a word without a path or an end."""
+    path = Path(text).expanduser()
+    if len(path.parts) == 1 and not path.suffix:
+        return None
+    if not path.is_file():
+        raise UsageError(f"{text} does not exist: give a file of weights, or a pretrained tag")
+    if path.suffix not in _WEIGHTS:
+        raise UsageError(f"{text} is no file of weights: known are {', '.join(_WEIGHTS)}")
+    return path
+
+
+def architectures() -> list[str]:
+    """Names of open_clip's architectures, read from its files where it is not yet imported."""
+    if (open_clip := sys.modules.get("open_clip")) is not None:
+        return open_clip.list_models()  # with those that were added since
+    spec = find_spec("open_clip")
+    homes = (spec.submodule_search_locations if spec else None) or []
+    return sorted(p.stem for home in homes for p in Path(home).glob("model_configs/*.json"))
+
+
+def locate(source: ModelName) -> Located:
+    """Find a model's configuration and weights, fetching what is not here.
+
+    Raises:
+        UsageError: for an unknown tag, with the nearest, and for a QuickGELU mistake, with
+            the architecture to use.
+        RunError: when something is missing or damaged, or cannot be fetched.
+    """
+    match source:
+        case Named():
+            return _locate_named(source)
+        case OnHub():
+            return _locate_on_hub(source)
+        case InFolder():
+            return _locate_in_folder(source)
+
+
+def _locate_named(source: Named) -> Located:
+    import open_clip
+
+    architecture, weights = source.architecture, source.weights
+    if isinstance(weights, Path):
+        published = _usual_preprocessing(architecture)
+        quick = _registered_as_quick(file=weights.name)
+    else:
+        published = _published(source, weights)
+        quick = bool(published.get("quick_gelu"))
+    if quick is not None:
+        _check_activation(source, quick)
+    if not isinstance(weights, Path):
+        get = partial(open_clip.download_pretrained, published)
+        weights = Path(_fetch(f"the weights {source}", get, f"{architecture}:FILE"))
+    preprocessing = {
+        "mean": open_clip.OPENAI_DATASET_MEAN,
+        "std": open_clip.OPENAI_DATASET_STD,
+        "interpolation": "bicubic",
+        "resize_mode": "shortest",
+    }
+    preprocessing |= {key: published[key] for key in preprocessing if key in published}
+    config = {
+        "model_cfg": open_clip.get_model_config(architecture),
+        "preprocess_cfg": preprocessing,
+    }
+    # As JSON gives it back, so that a saved configuration equals the one in memory.
+    return Located(source, json.loads(json.dumps(config)), weights)
+
+
+def _published(source: Named, tag: str) -> dict[str, Any]:
+    """What open_clip's list says of a pretrained tag."""
+    import open_clip
+
+    architecture = source.architecture
+    if published := open_clip.get_pretrained_cfg(architecture, tag):
+        return published
+    other = _sibling(architecture)
+    if other and open_clip.is_pretrained_cfg(other, tag):
+        raise _mistake(source, other, quick=other.endswith(_QUICK))
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    if not tags:
+        raise UsageError(
+            f"open_clip has no pretrained weights of {architecture}: give {architecture}:FILE"
+        )
+    raise unknown(f"pretrained tag of {architecture}", tag, tags)
+
+
+def _locate_on_hub(source: OnHub) -> Located:
+    from huggingface_hub import hf_hub_download
+    from open_clip.pretrained import download_pretrained_from_hf
+
+    repository = source.repository
+
+    def get(file: str) -> str:
+        return hf_hub_download(repository, file)
+
+    advice = f"{FOLDER}PATH"
+    path = _fetch(f"{source}", lambda: get(CONFIG_FILE), advice)
+    config = _config(Path(path), f"{source}")
+    quick = _registered_as_quick(hub=repository)
+    if quick is not None:
+        _agree(config, quick, f"{source}", "open_clip's list of pretrained models")
+    else:
+        with contextlib.suppress(Exception):  # most have none, and nothing hangs on it
+            quick = _activation(Path(get(_TRANSFORMERS_CONFIG)))
+        _agree(config, quick, f"{source}", _TRANSFORMERS_CONFIG)
+    # Fetched here to be able to say what failed; open_clip then finds it in the hub's cache.
+    _fetch(f"the weights of {source}", lambda: download_pretrained_from_hf(repository), advice)
+    return Located(source, config)
+
+
+def _locate_in_folder(source: InFolder) -> Located:
+    folder = source.path
+    if not (folder / CONFIG_FILE).is_file():
+        raise _no_model(folder, f"{CONFIG_FILE} is missing")
+    there = sorted(p.name for p in folder.iterdir() if p.suffix in _WEIGHTS and p.is_file())
+    if not there:
+        raise _no_model(folder, f"{WEIGHTS_FILE} is missing")
+    if len(there) > 1 and not set(there) & set(_KNOWN_WEIGHTS):
+        raise RunError(
+            f"{folder} holds several files of weights ({', '.join(there)}): "
+            f"call the right one {WEIGHTS_FILE}"
+        )
+    config = _config(folder / CONFIG_FILE, f"model folder {folder}")
+    _agree(config, _activation(folder / _TRANSFORMERS_CONFIG), f"{folder}", _TRANSFORMERS_CONFIG)
+    return Located(source, config)
+
+
+def _no_model(folder: Path, why: str) -> RunError:
+    return RunError(
+        f"{folder} is not an open_clip model folder: {why}. "
+        "Expected what `model/` in a run folder holds"
+    )
+
+
+def _config(path: Path, what: str) -> dict[str, Any]:
+    """What an `open_clip_config.json` holds, if that is a model's."""
+    config = read_json(path)
+    parts = config.get("model_cfg") if isinstance(config, dict) else None
+    if not isinstance(parts, dict) or not all(
+        isinstance(parts.get(part), dict) for part in ("vision_cfg", "text_cfg")
+    ):
+        raise RunError(
+            f"{what} cannot be loaded: {CONFIG_FILE} has no model_cfg with vision_cfg and text_cfg"
+        )
+    return config
+
+
+# --- QuickGELU ---------------------------------------------------------------------------------
+
+
+def _sibling(architecture: str) -> str | None:
+    """The same architecture with the other activation, if open_clip has it."""
+    short = architecture.removesuffix(_QUICK)
+    other = short if short != architecture else architecture + _QUICK
+    return other if other in architectures() else None
+
+
+def _registered_as_quick(*, file: str = "", hub: str = "") -> bool | None:
+    """What open_clip's list says of weights published as this file, or in this repository."""
+    import open_clip
+
+    said = set()
+    for architecture, tag in open_clip.list_pretrained():
+        published = open_clip.get_pretrained_cfg(architecture, tag)
+        url, place = published.get("url", ""), published.get("hf_hub", "")
+        if (file and url.endswith(f"/{file}")) or (hub and place.startswith(f"{hub}/")):
+            said.add(bool(published.get("quick_gelu")))
+    return said.pop() if len(said) == 1 else None
+
+
+def _usual_preprocessing(architecture: str) -> dict[str, Any]:
+    """How all published weights of an architecture want their pictures; empty if they differ."""
+    import open_clip
+
+    found = [
+        {key: cfg[key] for key in _PREPROCESSING if key in cfg}
+        for tag in open_clip.list_pretrained_tags_by_model(architecture)
+        if (cfg := open_clip.get_pretrained_cfg(architecture, tag))
+    ]
+    return found[0] if found and all(each == found[0] for each in found) else {}
+
+
+def _activation(path: Path | None) -> bool | None:
+    """Whether the transformers configuration beside a model says QuickGELU; None if nothing."""
+    if path is None or not path.is_file():
+        return None
+    config = read_json(path)
+    towers = (config.get(part) for part in ("text_config", "vision_config"))
+    said = {tower.get("hidden_act") for tower in towers if isinstance(tower, dict)} - {None}
+    return said == {"quick_gelu"} if len(said) == 1 else None
+
+
+def _agree(config: dict[str, Any], quick: bool | None, what: str, witness: str) -> None:
+    """Refuse a configuration whose activation is not the one that the weights had."""
+    model = config["model_cfg"]
+    if quick is None or quick == bool(model.get("quick_gelu")):
+        return
+    rest = {key: value for key, value in model.items() if key != "quick_gelu"}
+    wanted = {**rest, "quick_gelu": True} if quick else rest
+    import open_clip
+
+    names = (n for n in open_clip.list_models() if open_clip.get_model_config(n) == wanted)
+    name = next(names, None)
+    raise UsageError(
+        f"{what}: {witness} says that its weights were trained with{'' if quick else 'out'} "
+        f'QuickGELU, and {CONFIG_FILE} says the opposite: in a local copy, set "quick_gelu": '
+        f"{json.dumps(quick)} in model_cfg"
+        + (f", which is the architecture {name}" if name else "")
+    )
+
+
+def _check_activation(source: Named, quick: bool) -> None:
+    """Refuse an architecture whose activation is not the one that its weights had."""
+    import open_clip
+
+    config = open_clip.get_model_config(source.architecture) or {}
+    other = _sibling(source.architecture)
+    if quick == bool(config.get("quick_gelu")):
+        return
+    # roberta-ViT-B-32 is built with QuickGELU, has no other form, and its tag does not say so.
+    if quick or other:
+        raise _mistake(source, other, quick)
+
+
+def _mistake(source: Named, other: str | None, quick: bool) -> UsageError:
+    mend = (
+        f"use {other}:{source.weights}"
+        if other
+        else (
+            f"open_clip has no {source.architecture}{_QUICK}: give a {FOLDER} folder that says so"
+        )
+    )
+    trained = f"trained with{'' if quick else 'out'} QuickGELU"
+    return UsageError(f"the weights of {source} were {trained}: {mend}")
+
+
+# --- Loading -----------------------------------------------------------------------------------
+
+
+def build(found: Located) -> nn.Module:
+    """The model with its weights, as open_clip builds it, on the CPU.
+
+    Weights are read as safetensors or by `torch.load(weights_only=True)`, never unpickled.
+
+    Raises:
+        UsageError: when the weights show that the activation is wrong.
+        RunError: when configuration or weights are damaged, or do not belong together.
+    """
+    import open_clip
+
+    source = found.source
+    try:
+        if not isinstance(source, Named):
+            return open_clip.create_model(str(source), require_pretrained=True)
+        assert found.weights is not None
+        original = _openai_weights(found.weights)
+        if original is not None:
+            _check_activation(source, quick=True)
+        model = open_clip.create_model(
+            source.architecture,
+            pretrained=None if original else str(found.weights),
+            require_pretrained=not original,
+            force_preprocess_cfg=found.config["preprocess_cfg"],
+        )
+        if original is not None:
+            model.load_state_dict(original)
+        return model
+    except UsageError:
+        raise
+    except Exception as error:  # open_clip raises many kinds for damaged input
+        raise RunError(f"{_called(source)} cannot be loaded: {_reason(error)}") from error
+
+
+def _openai_weights(path: Path) -> dict[str, Tensor] | None:
+    """Weights in the form of OpenAI's own files, without what is none; None for another form.
+
+    OpenAI's files say the model's sizes among the weights, and open_clip takes that for keys
+    too many unless they come as TorchScript, which is code and is not read here.
+    """
+    if path.suffix == ".safetensors":
+        from safetensors import safe_open
+
+        with safe_open(path, "pt") as file:
+            if not set(file.keys()) >= _OPENAI_SIZES:
+                return None
+    from open_clip.factory import load_state_dict
+
+    state = load_state_dict(str(path), weights_only=True)
+    if not state.keys() >= _OPENAI_SIZES:
+        return None
+    return {name: value for name, value in state.items() if name not in _OPENAI_SIZES}
+
+
+def build_tokenizer(found: Located) -> Callable[[list[str]], Tensor]:
+    """The tokenizer that belongs to the model.
+
+    Raises:
+        RunError: when it cannot be fetched or read, or cannot be this model's.
+    """
+    import open_clip
+
+    text = found.config["model_cfg"]["text_cfg"]
+    foreign = text.get("hf_tokenizer_name")
+    name = found.source.architecture if isinstance(found.source, Named) else str(found.source)
+    # A tokenizer may bring code of its own: whatever the configuration asks, none is run.
+    options = {"trust_remote_code": False} if foreign else {}
+    try:
+        tokenizer = open_clip.get_tokenizer(name, **options)
+        one, other = tokenizer(["a red cat"]), tokenizer(["a big dog"])
+    except Exception as error:
+        what = f"{_called(found.source)} cannot be loaded: its tokenizer"
+        if foreign and not isinstance(found.source, InFolder):
+            raise RunError(
+                f"{what} '{foreign}' could not be fetched: {_reason(error)}. Without a network, "
+                f"give a folder that has it: {FOLDER}PATH"
+            ) from error
+        raise RunError(f"{what} is missing or damaged: {_reason(error)}") from error
+    size = text.get("vocab_size", _VOCABULARY)
+    wrong = ""
+    if not foreign and size != tokenizer.vocab_size:
+        wrong = f"has {size} words, and its configuration names no tokenizer of its own"
+    elif foreign and "hf_model_name" not in text and int(one.max()) >= size:
+        wrong = f"has {size} words, and its tokenizer writes number {int(one.max())}"
+    elif one.equal(other):  # transformers makes an empty one where the vocabulary is missing
+        wrong = "has a tokenizer without a vocabulary"
+    if wrong:
+        raise RunError(
+            f"{_called(found.source)} cannot be loaded: the model {wrong}. Expected beside "
+            f"{CONFIG_FILE}, with hf_tokenizer_name in text_cfg: tokenizer.json and "
+            "tokenizer_config.json"
+        )
+    return tokenizer
+
+
+def _fetch(what: str, get: Callable[[], T], instead: str) -> T:
+    """What `get` brings from a network, or why it did not come and what to give instead."""
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    try:
+        return get()
+    except Exception as error:  # of the hub, of the network, of the disk
+        reason = _reason(error)
+        if isinstance(error, RepositoryNotFoundError):
+            reason = "there is no such repository, or it is private or gated"
+        elif isinstance(error, EntryNotFoundError) and not isinstance(
+            error, LocalEntryNotFoundError
+        ):
+            reason = f"its repository has no {CONFIG_FILE}"
+        raise RunError(
+            f"{what} could not be fetched: {reason}. Without a network, give a local copy: "
+            f"{instead}"
+        ) from error
+
+
+def _called(source: ModelName) -> str:
+    return f"model folder {source.path}" if isinstance(source, InFolder) else f"model {source}"
+
+
+def _reason(error: Exception) -> str:
+    """An error of a library in one line."""
+    if isinstance(error, pickle.UnpicklingError):
+        return (
+            "its file holds more than weights, and reading that could run any code: save the "
+            "weights alone, as safetensors"
+        )
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
