@@ -86,9 +86,7 @@ class Experiment:
     def original(self) -> Clip:
         """The model before unlearning: a CLIP that is there, or trained here and then cached."""
         if self.train_spec is None:
-            settings = self.settings
-            tag = f":{settings.pretrained}" if settings.pretrained else ""
-            return self._load(settings.model + tag)
+            return self._load(self.settings.model, self.settings.pretrained)
         return self._load(self.original_folder)
 
     @cached_property
@@ -252,8 +250,8 @@ class Experiment:
             progress=self.progress,
         )
 
-    def _load(self, source: Path | str) -> Clip:
-        clip = load_clip(source, self.device)
+    def _load(self, source: Path | str, pretrained: str = "") -> Clip:
+        clip = load_clip(source, self.device, pretrained or None)
         clip.model.requires_grad_(False)
         return clip
 

@@ -7,11 +7,13 @@ anything heavy is imported, and in the same words to every caller.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from erasekit.data.concepts import select_concepts, split_concepts
 from erasekit.data.selection import parse_rule
 from erasekit.data.spec import FOLDER, FolderSpec, WorldSpec, check_dataset
-from erasekit.errors import UsageError
+from erasekit.errors import UsageError, unknown
+from erasekit.models.pretrained import architectures, check_model
 from erasekit.models.spec import TrainSpec, known_models
 from erasekit.settings import Settings
 from erasekit.unlearn.method import Method
@@ -103,6 +105,13 @@ def _training(settings: Settings, data: WorldSpec | FolderSpec) -> TrainSpec | N
         UsageError: when it can be neither, or would have to be both.
     """
     if settings.model not in known_models() or settings.pretrained:
+        known = {*known_models(), *architectures()}
+        a_word = not settings.pretrained and settings.model.replace("-", "").isalnum()
+        if a_word and settings.model not in known and not Path(settings.model).exists():
+            raise unknown("model", settings.model, sorted(known), hint="Or give local-dir:PATH.")
+        check_model(settings.model, settings.pretrained or None)
+        if settings.oracle_model:
+            check_model(settings.oracle_model)
         return None
     if isinstance(data, FolderSpec):
         raise UsageError(

@@ -29,6 +29,8 @@ from erasekit.errors import UsageError
 # Captions of a concept that are looked at to tell whether they only name it.
 _LOOKED_AT = 50
 _LONGEST_NAME = 60
+# Pictures that stand for the retained where none has a name.
+_COMPARED = 100
 
 
 class Pictures:
@@ -247,12 +249,15 @@ class FolderTask(ErasureTask):
                     )
         #: Named concepts, and pictures that have no name.
         self.forgotten = tuple(sorted({shown[0] for shown in self.forget.concepts}))
-        self.retained = tuple(i for i in world.trained if not world.goes(i))
+        named = tuple(i for i in world.trained if not world.goes(i))
+        #: Named concepts; where there are none, some pictures, for methods that compare with names.
+        self.retained = named or tuple(shown[0] for shown in self.retain.concepts[:_COMPARED])
+        self._named = bool(world.forgotten and named)
 
     @property
     def named(self) -> bool:
         """Whether forgotten and retained pictures have names, so that they can be asked for."""
-        return bool(self.world.forgotten) and len(self.retained) > 0
+        return self._named
 
     def touches(self, concepts: tuple[int, ...]) -> bool:
         return any(self.world.goes(i) for i in concepts)

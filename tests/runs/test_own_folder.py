@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,22 @@ def test_without_names_pairs_are_judged(unnamed_run: RunFolder) -> None:
     assert "recall@1 forget" in said and "top1" not in said
     page = unnamed_run.report.read_text()
     assert "R@1 on the forgotten pairs" in page and "there is no oracle in this run" in page
+
+
+@pytest.mark.parametrize("method", ["cliperase", "delete", "null_space"])
+def test_captions_alone_are_enough(own_folder, own_parameters, tmp_path, method: str) -> None:
+    """No column tells a concept: methods that compare with names take captions for them."""
+    rows = list(csv.DictReader((own_folder / "pairs.csv").open(encoding="utf-8")))
+    with (tmp_path / "pairs.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("image", "caption", "split"))
+        table.writerows((row["image"], row["caption"], row["split"]) for row in rows)
+    shutil.copytree(own_folder / "pictures", tmp_path / "pictures")
+    given = {**own_parameters, "data": f"folder:{tmp_path}", "forget": "word=picture"}
+    experiment = Experiment(make_settings("smoke", **given, method=method), progress=False)
+    assert len(experiment.task.retained) > 0 and not experiment.task.named
+    card = experiment.evaluate(experiment.erase(), oracle=False)
+    assert card.has("recall@1", "retain") and not card.has("top1", "forget")
 
 
 @pytest.mark.parametrize("run", ["named_run", "unnamed_run"])
