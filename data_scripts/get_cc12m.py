@@ -26,22 +26,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from erasekit.data.published import CC12M, Shard, fetch_cc12m, hub_sums, read_sums, take_cc12m
-from erasekit.errors import ErasekitError, UsageError
+from _script import parser, run
+
+from erasekit.data.cc12m import CC12M, Shard, fetch_cc12m, hub_sums, read_sums, take_cc12m
+from erasekit.errors import UsageError
 
 
 def main(arguments: list[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
-    try:
-        shards = _shards(chosen)
-    except ErasekitError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted: the same command, given again, goes on", file=sys.stderr)
-        return 130
-    print(f"{chosen.out}: {len(shards):,} shards, {sum(each.pairs for each in shards):,} pairs")
-    return 0
+    return run(lambda: _told(chosen.out, _shards(chosen)))
+
+
+def _told(out: Path, shards: tuple[Shard, ...]) -> str:
+    return f"{out}: {len(shards):,} shards, {sum(each.pairs for each in shards):,} pairs"
 
 
 def _shards(chosen: argparse.Namespace) -> tuple[Shard, ...]:
@@ -56,32 +53,22 @@ def _shards(chosen: argparse.Namespace) -> tuple[Shard, ...]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder to fill")
-    parser.add_argument(
+    made = parser(__doc__, mirror="a folder with the same shards")
+    made.add_argument(
         "--shards",
         default=CC12M,
         metavar="URL_OR_FOLDER",
         help="the shards' address, with a range as {0000..2175}, or a folder of *.tar "
         f"(default: {CC12M})",
     )
-    parser.add_argument("--most", type=int, metavar="N", help="the first N shards only")
-    parser.add_argument(
-        "--mirror",
-        action="append",
-        default=[],
-        metavar="URL",
-        help="ask here first: the address of a folder with the same shards; may be given again",
-    )
-    parser.add_argument(
+    made.add_argument("--most", type=int, metavar="N", help="the first N shards only")
+    made.add_argument(
         "--checksums",
         type=Path,
         metavar="FILE",
         help="the shards' SHA-256, as the program sha256sum lists them",
     )
-    return parser
+    return made
 
 
 if __name__ == "__main__":

@@ -21,56 +21,36 @@ import argparse
 import sys
 from pathlib import Path
 
+from _script import make_once, parser
+
+from erasekit.data.cifar100 import CIFAR100, make_cifar100
 from erasekit.data.download import verify
-from erasekit.data.published import CIFAR100, PAIRS, fetch, make_cifar100
-from erasekit.errors import ErasekitError
+from erasekit.data.published import fetch
 
 
 def main(arguments: list[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
-    out: Path = chosen.out
-    if (out / PAIRS).exists():
-        print(f"{out} is whole already; remove it to make it anew")
-        return 0
-    try:
-        archive = chosen.archive
-        if archive is None:
-            archive = fetch(
-                CIFAR100, out / "source", mirrors=chosen.mirror, checksum=chosen.checksum
-            )
-        else:
-            verify(archive, chosen.checksum or CIFAR100.checksum)
-        counts = make_cifar100(archive, out)
-    except ErasekitError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted: the same command, given again, goes on", file=sys.stderr)
-        return 130
-    print(f"{out}: " + ", ".join(f"{n:,} {split}" for split, n in counts.items()))
-    return 0
+    return make_once(chosen.out, lambda: make_cifar100(_archive(chosen), chosen.out))
+
+
+def _archive(chosen: argparse.Namespace) -> Path:
+    if chosen.archive is None:
+        source = chosen.out / "source"
+        return fetch(CIFAR100, source, mirrors=chosen.mirror, checksum=chosen.checksum)
+    verify(chosen.archive, chosen.checksum or CIFAR100.checksum)
+    return chosen.archive
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder to make")
-    parser.add_argument(
+    made = parser(__doc__, mirror="the archive or of its folder")
+    made.add_argument(
         "--archive", type=Path, help=f"{CIFAR100.name}, if it is here already: nothing is fetched"
     )
-    parser.add_argument(
-        "--mirror",
-        action="append",
-        default=[],
-        metavar="URL",
-        help="ask here first: the address of the archive or of its folder; may be given again",
-    )
-    parser.add_argument(
+    made.add_argument(
         "--checksum",
         help=f"sha256:HEX or md5:HEX, instead of the published {CIFAR100.checksum}",
     )
-    return parser
+    return made
 
 
 if __name__ == "__main__":

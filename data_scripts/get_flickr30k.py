@@ -25,29 +25,23 @@ import argparse
 import sys
 from pathlib import Path
 
+from _script import make_once, parser
+
 from erasekit.data.download import verify
-from erasekit.data.published import FLICKR30K_FORM, KARPATHY, PAIRS, fetch, make_flickr30k
-from erasekit.errors import ErasekitError, UsageError
+from erasekit.data.flickr30k import FLICKR30K_FORM, KARPATHY, make_flickr30k
+from erasekit.data.published import fetch
+from erasekit.errors import UsageError
 
 
 def main(arguments: list[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
-    out: Path = chosen.out
-    if (out / PAIRS).exists():
-        print(f"{out} is whole already; remove it to make it anew")
-        return 0
-    try:
-        images = _pictures(chosen.images, chosen.checksum)
-        karpathy = chosen.karpathy or fetch(KARPATHY, out / "source", mirrors=chosen.mirror)
-        counts = make_flickr30k(karpathy, images, out)
-    except ErasekitError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted: the same command, given again, goes on", file=sys.stderr)
-        return 130
-    print(f"{out}: " + ", ".join(f"{n:,} {split}" for split, n in counts.items()))
-    return 0
+    return make_once(chosen.out, lambda: _made(chosen))
+
+
+def _made(chosen: argparse.Namespace) -> dict[str, int]:
+    images = _pictures(chosen.images, chosen.checksum)
+    karpathy = chosen.karpathy or fetch(KARPATHY, chosen.out / "source", mirrors=chosen.mirror)
+    return make_flickr30k(karpathy, images, chosen.out)
 
 
 def _pictures(images: Path | None, checksum: str | None) -> Path:
@@ -66,33 +60,23 @@ def _pictures(images: Path | None, checksum: str | None) -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder to make")
-    parser.add_argument(
+    made = parser(__doc__, mirror=f"{KARPATHY.name} or of its folder")
+    made.add_argument(
         "--images",
         type=Path,
         metavar="ARCHIVE_OR_FOLDER",
         help="the pictures: a tar or zip, or the folder that it unpacks to",
     )
-    parser.add_argument(
+    made.add_argument(
         "--karpathy",
         type=Path,
         metavar="FILE",
         help=f"dataset_flickr30k.json or {KARPATHY.name}, if it is here already",
     )
-    parser.add_argument(
-        "--mirror",
-        action="append",
-        default=[],
-        metavar="URL",
-        help=f"ask here first: the address of {KARPATHY.name} or of its folder; may be given again",
-    )
-    parser.add_argument(
+    made.add_argument(
         "--checksum", help="sha256:HEX or md5:HEX of the archive of pictures, where you know it"
     )
-    return parser
+    return made
 
 
 if __name__ == "__main__":

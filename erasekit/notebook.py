@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import math
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,9 +91,12 @@ class Notebook:
     def say(self, text: str) -> None:
         """Show a text in Markdown; ``{name}`` in it becomes the value recorded as that.
 
-        What is said with a number is thereby recorded too, and can be held to its word.
+        What is said with a number is thereby recorded too, and can be held to its word. A value
+        that is a text, such as a concept's name, is shown as it is: it holds no Markdown and no
+        HTML.
         """
-        display(Markdown(" ".join(text.split()).format_map(self.values)))
+        values = {k: _literal(v) if isinstance(v, str) else v for k, v in self.values.items()}
+        display(Markdown(" ".join(text.split()).format_map(values)))
 
     def table(self, frame: pd.DataFrame, digits: int = 3) -> None:
         """Show a table, rounded: digits that differ between machines are not shown."""
@@ -162,3 +166,8 @@ class Notebook:
         verdict = exercise.judge(answer, **facts)
         self.record(exercise=verdict.status)
         display(Markdown(verdict.text))
+
+
+def _literal(text: str) -> str:
+    """A text as Markdown that shows just this text, on one line."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))

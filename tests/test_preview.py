@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -73,3 +75,32 @@ def test_a_rule_that_does_not_fit_is_one_line(photos, tmp_path, capsys, rule, wo
         main(["preview", f"folder:{photos}", "--forget", rule, "--out", str(tmp_path / "out")])
     said = capsys.readouterr().err
     assert left.value.code == 2 and len(said.splitlines()) == 1 and words in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
+def test_names_and_captions_reach_no_shell_and_no_terminal(tmp_path):
+    bad = "a\"'`touch owned`\n$(touch owned);\x1b]0;owned\x07"
+    folder = tmp_path / "data"
+    for colour, name in enumerate((bad, "<script>alert(1)</script>".replace("/", "\\"))):
+        (folder / name).mkdir(parents=True)
+        Image.new("RGB", (9, 9), (colour, 0, 0)).save(folder / name / f"{name}.png")
+    before = sorted(tmp_path.rglob("*"))
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "erasekit.cli", "preview", f"folder:{folder}"]
+    done = subprocess.run(
+        [*command, "--forget", "word=script", "--out", str(out)],
+        capture_output=True,
+        cwd=tmp_path,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout and "\x07" not in done.stdout
+    lines = [line for line in done.stdout.splitlines() if "touch owned" in line]
+    assert len(lines) == 1 and r"\n$(touch owned)" in lines[0]
+    made = {path for path in tmp_path.rglob("*") if out not in (path, path.parent)}
+    assert made == set(before)
+    # The table has the name as it is.
+    assert " ".join(bad.split()) in {
+        " ".join(str(n).split()) for n in pd.read_csv(out / COUNTS)["name"]
+    }

@@ -6,17 +6,21 @@ import base64
 import html
 import json
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 
+from erasekit.audit.audit import Audit, AuditRow, TestReport
 from erasekit.errors import RunError
 from erasekit.evaluate.scorecard import MODELS, Row, Scorecard
 from erasekit.runs.report import (
     headline,
     render_notebook,
     score_table,
+    write_comparison_page,
     write_index,
     write_report,
 )
@@ -29,6 +33,33 @@ LOADS = re.compile(
     r"""<(?:script|iframe|object|embed)\b|<link\b|@import|url\(|srcset=|src=["'](?:https?:)?//""",
     re.I,
 )
+
+
+#: What a name or a caption from the data may be.
+BAD = """<script>alert(1)</script>"'>\n<img src=x onerror=alert(2)>$(touch owned)"""
+
+
+class _Tags(HTMLParser):
+    """The tags of a page as a browser sees them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def is_harmless(page: str) -> bool:
+    """Whether nothing of `BAD` became a tag or an attribute."""
+    tags = _Tags(page).found
+    return len(tags) > 5 and not any(
+        tag == "script"
+        or attributes.get("src") == "x"
+        or any(a.startswith("on") for a in attributes)
+        for tag, attributes in tags
+    )
 
 
 def make_card(erased=0.0, retain=0.9, near=0.9, similarity=-0.5, models=MODELS) -> Scorecard:
@@ -202,6 +233,29 @@ def test_report_escapes_what_it_is_given(tmp_path):
     assert "&lt;script&gt;alert(1)" in page and "a &amp; b" in page and "a&lt;b&gt;" in page
 
 
+def test_report_escapes_what_comes_from_the_data(tmp_path):
+    card = make_card()
+    card.task.update(forget=[BAD], neighbours=[BAD], forget_languages=[BAD])
+    params = {"method": "cliperase", "forget": BAD, "data": f"folder:/{BAD}", "options": {BAD: BAD}}
+    run = make_run(tmp_path / "run", card, params)
+    (run / "figures" / "a\"'><img src=x onerror=alert(2)>.png").write_bytes(PIXEL)
+    row = AuditRow("probes", BAD, BAD, BAD, 0.5, 0.4, 0.6, 9, 0.1, 0.0, 0.2, 0.1, BAD, BAD)
+    test = TestReport("probes", BAD, BAD, BAD, BAD, BAD, [BAD], 1.0)
+    Audit({}, {}, [], {}, [test], [row]).save(run / "audit.json")
+    page = write_report(run).read_text()
+    assert is_harmless(page)
+    assert page.count("&lt;script&gt;alert(1)") >= 16
+
+
+def test_comparison_escapes_what_comes_from_the_data(tmp_path):
+    figure = tmp_path / "a\"'><img src=x onerror=alert(2)>.png"
+    figure.write_bytes(PIXEL)
+    table = pd.DataFrame({BAD: [BAD]}, index=[BAD])
+    page = write_comparison_page(table, figure, tmp_path / "compare.html").read_text()
+    assert is_harmless(page)
+    assert page.count("&lt;script&gt;alert(1)") == 3
+
+
 @pytest.mark.parametrize("name", ["params.json", "provenance.json", "scorecard.json"])
 def test_report_refuses_a_folder_that_lacks_a_file(tmp_path, name):
     run = make_run(tmp_path / "run", make_card())
@@ -293,6 +347,39 @@ def test_index_links_notebooks_and_shows_the_verdict(tmp_path):
     main, _, folded = source.partition("All other pictures")
     assert "figures/06_forget_retain.png" in main
     assert "figures/03_forget_retain.png" in folded and "figures/01_concepts.png" in folded
+
+
+def test_index_escapes_titles_and_file_names(tmp_path):
+    figure = tmp_path / "figures" / "a\"'><img src=x onerror=alert(2)>\n$(touch owned).png"
+    figure.parent.mkdir()
+    figure.write_bytes(PIXEL)
+    files = {"html": f"{BAD}.html", "ipynb": tmp_path / f"{BAD[-20:]}.ipynb"}
+    line = {"name": BAD, "title": BAD, "seconds": 1.0, "status": BAD, **files}
+    page = write_index(tmp_path, [line], None, [figure], BAD).read_text()
+    links = re.findall(r'(?:href|src)="([^"]*)"', page)
+    assert len(links) == 3 and not any(re.search(r"""[\s"'<>$]""", link) for link in links)
+    assert is_harmless(page)
+
+
+def test_notebook_page_lets_no_script_run(tmp_path):
+    """Markdown may hold HTML, so that what a browser does with it is for the page to forbid."""
+    shown = [{"text/markdown": BAD}, {"text/html": BAD}, {"text/plain": BAD}]
+    outputs = [nbformat.v4.new_output("display_data", each) for each in shown]
+    cells = [
+        nbformat.v4.new_markdown_cell(f"# {BAD}\n\n{BAD} [x](javascript:alert(3))"),
+        nbformat.v4.new_code_cell("1", outputs=outputs),
+    ]
+    path = tmp_path / "00_x.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    page = render_notebook(path, tmp_path / "00_x.html").read_text()
+    assert "<script" not in page
+    head, _, body = page.partition("<body>")
+    rule = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', head)
+    assert rule is not None and "onerror" in body, "there is something to forbid"
+    allowed = dict(part.split(maxsplit=1) for part in rule[1].split(";"))
+    # Neither script nor network: what is not named falls under the default.
+    assert allowed.pop("default-src") == "'none'"
+    assert allowed == {"img-src": "data:", "style-src": "'unsafe-inline'"}
 
 
 def test_index_without_results(tmp_path):

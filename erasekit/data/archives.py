@@ -43,7 +43,6 @@ def unpack(archive: Path, folder: Path, *, progress: bool = True) -> Path:
             whole_folder(folder) as aside,
             progress_bar(archive.name, "B", archive.stat().st_size, show=progress) as bar,
         ):
-            bar.unit_scale = True
             zipped = file.read(2) == b"PK"
             file.seek(0)
             (_unpack_zip if zipped else _unpack_tar)(archive, file, aside, bar)

@@ -218,7 +218,6 @@ def _receive(
                 part.open("ab" if start else "wb") as file,
                 progress_bar(part.stem, "B", total or 0, done=start, show=progress) as bar,
             ):
-                bar.unit_scale = True
                 for chunk in answer.raw.stream(_CHUNK, decode_content=False):
                     received += file.write(chunk)
                     bar.update(len(chunk))

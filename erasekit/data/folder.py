@@ -19,24 +19,38 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import os
 import posixpath
 import re
 import shutil
 import stat
-import tarfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
 from erasekit.cache import cached, hash_code
+from erasekit.data.folder_forms import (
+    BROKEN,
+    MISSING,
+    MOST_TEXT,
+    NEEDED,
+    OPTIONAL,
+    OUTSIDE,
+    ROW,
+    Problem,
+    Row,
+    Source,
+    class_files,
+    is_picture,
+    source_of,
+    within,
+)
 from erasekit.data.listing import (
     BATCH,
     SPLITS,
@@ -48,40 +62,21 @@ from erasekit.data.listing import (
     decode,
     in_threads,
     mapped,
-    place,
     reason,
-    sample_key,
     shown,
 )
 from erasekit.errors import RunError, UsageError, unknown
-from erasekit.files import read_json, sha256_file, write_json, write_whole
+from erasekit.files import read_json, write_json, write_whole
 from erasekit.progress import progress_bar
 
-#: Tables that a folder may have.
-TABLES = ("pairs.csv", "pairs.jsonl", "pairs.parquet")
-#: File names that are taken for pictures.
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 #: How much is checked: everything, or all but the pictures' contents.
 CHECKS = ("all", "table")
-#: Kinds of problems.
-MISSING, DAMAGED, OUTSIDE = "missing file", "damaged picture", "path outside the folder"
-EMPTY, ENCODING, ROW = "empty caption", "wrong encoding", "unreadable row"
-SPLIT, TWICE, SHARD = "unknown split", "same picture in two splits", "damaged shard"
+#: Further kinds of problems.
+DAMAGED, EMPTY, ENCODING = "damaged picture", "empty caption", "wrong encoding"
+SPLIT, TWICE = "unknown split", "same picture in two splits"
 
-_NEEDED, _OPTIONAL = ("image", "caption"), ("concept", "group", "split")
-# A NUL, a mark that another program put for what it could not read, bytes that are no UTF-8.
-_BROKEN = re.compile("[\x00\ufffd\ud800-\udfff]")
-_MOST_TEXT = 100_000
 # Pictures whose checks are saved together, so that an interrupted run goes on from there.
 _SAVED_AT_ONCE = 512
-
-
-class Problem(NamedTuple):
-    """What is wrong with a row."""
-
-    place: str  #: the row in words
-    kind: str
-    said: str  #: what exactly
 
 
 @dataclass(frozen=True)
@@ -188,11 +183,11 @@ def _examine(path: Path | str, checks: str, progress: bool) -> tuple[FolderRepor
     arrow()
     folder = Path(str(path).removeprefix("folder:")).expanduser()
     try:
-        source = _source(folder, progress)
+        source = source_of(folder, progress)
         recipe = {"folder": str(source.root), "source": source.recipe()}
     except OSError as error:
         raise RunError(f"cannot read {error.filename or folder}: {reason(error)}") from error
-    recipe["code"] = hash_code(("data/folder.py", "data/listing.py"))
+    recipe["code"] = hash_code(("data/folder.py", "data/folder_forms.py", "data/listing.py"))
     read = cached("folder", recipe, lambda partial: _read(source, partial))
     pictures = mapped(read / "pictures.arrow")
     if not len(pictures) and not read_json(read / "about.json")["counts"]:
@@ -210,353 +205,7 @@ def _examine(path: Path | str, checks: str, progress: bool) -> tuple[FolderRepor
     return report, FolderPairs(listing, listing.kept)
 
 
-# What lies in the folder
-
-
-class Row(NamedTuple):
-    """One row as it is told."""
-
-    image: str
-    caption: str
-    concept: str = ""
-    group: str = ""
-    split: str = ""
-    line: int = -1
-    offset: int = -1
-    length: int = 0
-
-
-@dataclass(frozen=True)
-class _Source:
-    """One of the forms that a folder may have.
-
-    Attributes:
-        root: the folder, without links.
-        form: ``csv``, ``jsonl``, ``parquet``, ``classes`` or ``shards``.
-        files: the table, or the shards; for classes the class folders.
-        progress: show a bar where it takes long.
-    """
-
-    root: Path
-    form: str
-    files: tuple[Path, ...]
-    progress: bool
-
-    @property
-    def what(self) -> str:
-        return self.files[0].name if self.is_table else f"the {self.form}"
-
-    @property
-    def is_table(self) -> bool:
-        return self.form not in ("classes", "shards")
-
-    def place(self, line: int, path: str) -> str:
-        return place(self.form, self.files[0].name, line, path)
-
-    def recipe(self) -> Any:
-        """What decides the rows."""
-        if self.is_table:
-            return {"form": self.form, "sha256": sha256_file(self.files[0])}
-        if self.form == "classes":
-            return {"form": self.form, "sha256": _hash(row.image for row in _class_files(self))}
-        times = [(file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
-        names = [file.relative_to(self.root).as_posix() for file in self.files]
-        return {"form": self.form, "files": list(zip(names, times, strict=True))}
-
-    def rows(self) -> Iterator[Row | Problem]:
-        return _READERS[self.form](self)
-
-
-def _source(folder: Path, progress: bool) -> _Source:
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder: give one with your pictures, folder:PATH")
-    root = folder.resolve()
-    tables = [root / name for name in TABLES if (root / name).is_file()]
-    if len(tables) > 1:
-        both = " and ".join(table.name for table in tables)
-        raise UsageError(f"{root} has {both}: leave one of them, so that it is clear which counts")
-    if tables:
-        return _Source(root, tables[0].suffix[1:], tuple(tables), progress)
-    shards = sorted([*root.glob("*.tar"), *root.glob("shards/*.tar")])
-    if shards:
-        return _Source(root, "shards", tuple(shards), progress)
-    return _Source(root, "classes", tuple(_classes(root)), progress)
-
-
-def _classes(root: Path) -> list[Path]:
-    """The class folders, those of the splits one split after the other."""
-    folders = _folders(root)
-    splits = [each for each in folders if each.name in SPLITS and _folders(each)]
-    for each in folders:
-        if splits and each not in splits:
-            hint = f"Beside {splits[0].name}/CLASS there may be other splits alone"
-            raise unknown(f"split folder in {root}", each.name, SPLITS, hint)
-    classes = [inner for each in splits for inner in _folders(each)] or folders
-    if not classes:
-        raise UsageError(
-            f"{root} has none of {', '.join(TABLES)}, no folder for each class "
-            "and no shards (*.tar)"
-        )
-    return classes
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(
-        each for each in folder.iterdir() if each.is_dir() and not each.name.startswith((".", "__"))
-    )
-
-
-# Reading
-
-
-def _class_files(source: _Source) -> Iterator[Row]:
-    """Every file below the class folders, in order."""
-    for folder in source.files:
-        above = folder.parent.relative_to(source.root).as_posix()
-        name = folder.name.replace("_", " ").strip()
-        for file in _files(folder):
-            image = file.relative_to(source.root).as_posix()
-            yield Row(image, name, name, split="" if above == "." else above)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Files below a folder. A link to a folder in it is told as a file, and not followed."""
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _files(Path(entry.path))
-        else:
-            yield Path(entry.path)
-
-
-def _class_rows(source: _Source) -> Iterator[Row | Problem]:
-    return (row for row in _class_files(source) if _is_picture(row.image))
-
-
-def _is_picture(name: str) -> bool:
-    return name.lower().endswith(PICTURES)
-
-
-def _csv_rows(source: _Source) -> Iterator[Row | Problem]:
-    table = source.files[0]
-    # Bytes that are no UTF-8 come through as marks, so that their row can be named.
-    with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        lines = csv.reader(file, strict=True)
-        try:
-            names = [name.strip() for name in next(lines, [])]
-        except csv.Error as error:
-            raise UsageError(f"{table} has no line with the columns' names ({error})") from error
-        _check_columns(table, names)
-        while True:
-            line = lines.line_num + 1
-            try:
-                cells = next(lines)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield Problem(source.place(line, ""), ROW, f"this is no CSV: {error}")
-                continue
-            if len(cells) == len(names):
-                yield _row(dict(zip(names, cells, strict=True)), line)
-            elif cells:
-                said = f"{len(cells)} cells under {len(names)} columns"
-                mend = "a caption with a comma stands in quotes"
-                yield Problem(source.place(line, ""), ROW, f"{said}: {mend}")
-
-
-def _jsonl_rows(source: _Source) -> Iterator[Row | Problem]:
-    table = source.files[0]
-    checked = False
-    with table.open("rb") as file:
-        for line, held in enumerate(file, start=1):
-            if not held.strip():
-                continue
-            try:
-                cells = _json_texts(held.decode("utf-8-sig", errors="surrogateescape"))
-            except ValueError as error:
-                yield Problem(source.place(line, ""), ROW, str(error))
-                continue
-            if not checked:
-                _check_columns(table, list(cells))
-                checked = True
-            yield _row(cells, line)
-
-
-def _json_texts(held: str) -> dict[str, str]:
-    """The columns of an object in JSON that are texts, with nothing where there is null."""
-    try:
-        value = json.loads(held)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"this is no JSON: {reason(error)}") from error
-    if not isinstance(value, dict):
-        raise ValueError("this is no JSON object")
-    cells = {key: value[key] for key in (*_NEEDED, *_OPTIONAL) if key in value}
-    for key, cell in cells.items():
-        if cell is not None and not isinstance(cell, str):
-            raise ValueError(f"'{key}' is no text")
-    return {key: cell or "" for key, cell in cells.items()}
-
-
-def _parquet_rows(source: _Source) -> Iterator[Row | Problem]:
-    pa = arrow()
-    from pyarrow import parquet
-
-    table, line = source.files[0], 0
-    try:
-        with table.open("rb") as opened, parquet.ParquetFile(opened) as file:
-            schema = file.schema_arrow
-            _check_columns(table, schema.names)
-            chosen = [name for name in (*_NEEDED, *_OPTIONAL) if name in schema.names]
-            for name in chosen:
-                _check_texts(table, schema.field(name))
-            for batch in file.iter_batches(BATCH, columns=chosen):
-                # As bytes, for pyarrow does not say which of its texts is no UTF-8.
-                cells = [
-                    column.cast(pa.large_string(), safe=False).cast(pa.large_binary()).to_pylist()
-                    for column in (batch.column(name) for name in chosen)
-                ]
-                for held in zip(*cells, strict=True):
-                    texts = ((each or b"").decode(errors="surrogateescape") for each in held)
-                    yield _row(dict(zip(chosen, texts, strict=True)), line)
-                    line += 1
-    except (pa.ArrowException, OSError) as error:
-        raise RunError(f"{table} is damaged: {reason(error)}") from error
-
-
-def _check_columns(table: Path, names: Sequence[str]) -> None:
-    if any(_BROKEN.search(name) for name in names):
-        raise UsageError(f"{table} is not in UTF-8: save it anew in that encoding")
-    for needed in _NEEDED:
-        if needed not in names:
-            told = ", ".join(map(shown, names)) or "none"
-            raise UsageError(f"{table} has no column '{needed}'; it has {told}")
-    for name in names:
-        if names.count(name) > 1 and name in (*_NEEDED, *_OPTIONAL):
-            raise UsageError(f"{table} has the column '{name}' twice")
-
-
-def _check_texts(table: Path, field: Any) -> None:
-    types = arrow().types
-    kind = field.type.value_type if types.is_dictionary(field.type) else field.type
-    if not (types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind)):
-        raise UsageError(f"{table}: the column '{field.name}' has {kind} in it, not texts")
-
-
-def _row(cells: dict[str, str], line: int) -> Row:
-    image = cells.get("image", "").strip()
-    # In its shortest spelling, so that a picture has one path.
-    image = posixpath.normpath(image) if image else ""
-    return Row(image, cells.get("caption", ""), **_optional(cells), line=line)
-
-
-def _optional(cells: dict[str, str]) -> dict[str, Any]:
-    return {name: cells.get(name, "").strip() for name in _OPTIONAL}
-
-
-def _shard_rows(source: _Source) -> Iterator[Row | Problem]:
-    with progress_bar("reading shards", "shard", len(source.files), show=source.progress) as bar:
-        for shard in source.files:
-            yield from _rows_of_shard(source, shard)
-            bar.update(1)
-
-
-def _rows_of_shard(source: _Source, shard: Path) -> Iterator[Row | Problem]:
-    name = shard.relative_to(source.root).as_posix()
-    if not _within(source.root, shard):
-        yield Problem(f"shard {shown(name)}", OUTSIDE, "it is a link out of the folder")
-        return
-    try:
-        with shard.open("rb") as file:
-            for members in _samples(file):
-                yield _sample(source, file, f"{name}/", members)
-    except (tarfile.TarError, OSError) as error:
-        yield Problem(f"shard {shown(name)}", SHARD, f"it cannot be read on: {reason(error)}")
-
-
-def _samples(file: BinaryIO) -> Iterator[list[tarfile.TarInfo]]:
-    """The members of a shard that belong together, one after the other.
-
-    Raises:
-        TarError: after the last sample, if the shard is damaged behind it.
-    """
-    together: list[tarfile.TarInfo] = []
-    damage = None
-    try:
-        for member in _members(file):
-            if together and sample_key(member.name) != sample_key(together[0].name):
-                yield together
-                together = []
-            together.append(member)
-    except tarfile.TarError as error:
-        damage = error
-    if together:
-        yield together
-    if damage is not None:
-        raise damage
-
-
-def _members(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
-    """The files in a shard. Raises as `_samples`."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    with tarfile.open(fileobj=file, mode="r:") as tar:
-        while (member := tar.next()) is not None:
-            tar.members = []  # type: ignore[attr-defined]  # tarfile would keep them all
-            if member.offset_data + member.size > size:
-                raise tarfile.ReadError("it ends too early")
-            # What begins so is no part of a sample: notes of packers and of desktops.
-            aside = posixpath.basename(member.name).startswith((".", "__"))
-            if member.isreg() and not member.issparse() and not aside:
-                yield member
-        # tarfile takes a header that it cannot read for the end.
-        file.seek(tar.offset)
-        if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
-            raise tarfile.ReadError("a header is damaged")
-
-
-def _sample(
-    source: _Source, file: BinaryIO, prefix: str, members: Sequence[tarfile.TarInfo]
-) -> Row | Problem:
-    """The members of one key as a row."""
-    key = sample_key(members[0].name)
-    parts = {member.name[len(key) + 1 :].lower(): member for member in members}
-    where = source.place(-1, prefix + key)
-    picture = next((part for part in parts if f".{part}" in PICTURES), None)
-    for part, wanted in ((picture, "picture"), ("txt" if "txt" in parts else None, "caption")):
-        if part is None:
-            said = f"there is no {wanted} beside {shown(members[0].name)}"
-            return Problem(where, MISSING, f"{said}: the files of a key follow each other")
-    assert picture is not None
-    try:
-        texts = _json_texts(_member_text(file, parts["json"])) if "json" in parts else {}
-        caption = _member_text(file, parts["txt"]).strip()
-    except ValueError as error:
-        return Problem(where, ROW, str(error))
-    spot = parts[picture]
-    at: dict[str, Any] = {"offset": spot.offset_data, "length": spot.size}
-    return Row(prefix + spot.name, caption, **_optional(texts), **at)
-
-
-def _member_text(file: BinaryIO, member: tarfile.TarInfo) -> str:
-    if member.size > 4 * _MOST_TEXT:
-        raise ValueError(f"{shown(member.name)} has {member.size:,} bytes, too many for a text")
-    file.seek(member.offset_data)
-    return file.read(member.size).decode("utf-8-sig", errors="surrogateescape")
-
-
-_READERS: dict[str, Callable[[_Source], Iterator[Row | Problem]]] = {
-    "csv": _csv_rows,
-    "jsonl": _jsonl_rows,
-    "parquet": _parquet_rows,
-    "classes": _class_rows,
-    "shards": _shard_rows,
-}
-
-
-def _read(source: _Source, entry: Path) -> None:
+def _read(source: Source, entry: Path) -> None:
     """Fill a cache entry with the rows that can be read, and the problems of the others."""
     pa = arrow()
     text, number, small = pa.large_string(), pa.int64(), pa.int32()
@@ -599,10 +248,10 @@ def _read(source: _Source, entry: Path) -> None:
     write_json(entry / "about.json", about)
 
 
-def _ignored(source: _Source) -> int:
+def _ignored(source: Source) -> int:
     if source.form != "classes":
         return 0
-    return sum(not _is_picture(row.image) for row in _class_files(source))
+    return sum(not is_picture(row.image) for row in class_files(source))
 
 
 class _Codes(dict):
@@ -615,13 +264,13 @@ class _Codes(dict):
 
 def _wrong(row: Row) -> Iterator[tuple[str, str]]:
     """Kind and words of each thing that is wrong with a row by itself."""
-    for name in (*_NEEDED, *_OPTIONAL):
+    for name in (*NEEDED, *OPTIONAL):
         text = getattr(row, name)
-        if _BROKEN.search(text):
+        if BROKEN.search(text):
             said = "is not UTF-8, or was broken before: write it anew in UTF-8"
             yield ENCODING, f"'{name}' {said}"
-        elif len(text) > _MOST_TEXT:
-            yield ROW, f"'{name}' has {len(text):,} characters, more than {_MOST_TEXT:,}"
+        elif len(text) > MOST_TEXT:
+            yield ROW, f"'{name}' has {len(text):,} characters, more than {MOST_TEXT:,}"
     if not row.caption.strip():
         yield EMPTY, "there is no caption"
     if row.split and row.split.lower() not in SPLITS:
@@ -644,12 +293,12 @@ _STATES = {
 }
 
 
-def _look(source: _Source, pictures: Any) -> tuple[np.ndarray, str]:
+def _look(source: Source, pictures: Any) -> tuple[np.ndarray, str]:
     """Whether each picture's file is there, and one hash of all names, sizes and times."""
     states = np.zeros(len(pictures), dtype=np.uint8)
     if source.form == "shards":
         return states, ""  # the shards' own sizes and times are in the recipe
-    folder_within = lru_cache(10_000)(lambda folder: _within(source.root, source.root / folder))
+    folder_within = lru_cache(10_000)(lambda folder: within(source.root, source.root / folder))
     seen = hashlib.sha256()
     for at, path in enumerate(_paths(pictures)):
         states[at], size, time = _state(source.root, path, folder_within)
@@ -670,7 +319,7 @@ def _state(root: Path, path: str, folder_within: Callable[[str], bool]) -> tuple
         if not folder_within(posixpath.dirname(path)):
             return _LINK, 0, 0
         if stat.S_ISLNK(found.st_mode):
-            if not _within(root, Path(file)):
+            if not within(root, Path(file)):
                 return _LINK, 0, 0
             found = Path(file).stat()
     except (OSError, RuntimeError):  # not there, not allowed, or a link to itself
@@ -679,14 +328,10 @@ def _state(root: Path, path: str, folder_within: Callable[[str], bool]) -> tuple
     return state, found.st_size, found.st_mtime_ns
 
 
-def _within(root: Path, path: Path) -> bool:
-    return path.resolve().is_relative_to(root)
-
-
 # Checking the pictures
 
 
-def _check(source: _Source, read: Path, states: np.ndarray, checks: str, entry: Path) -> None:
+def _check(source: Source, read: Path, states: np.ndarray, checks: str, entry: Path) -> None:
     """Fill a cache entry with what was found: the rows to keep, their splits, the problems."""
     pictures, rows = mapped(read / "pictures.arrow"), mapped(read / "rows.arrow")
     about = read_json(read / "about.json")
@@ -743,7 +388,7 @@ def _same(digests: list[str], pictures: Any) -> np.ndarray:
 
 
 def _decoded(
-    source: _Source, pictures: Any, good: np.ndarray, entry: Path
+    source: Source, pictures: Any, good: np.ndarray, entry: Path
 ) -> Iterator[tuple[str, str]]:
     """Each picture's hash, and what is wrong with it; both empty where there is no file.
 
@@ -882,10 +527,3 @@ def _first_problem(path: Path) -> list[str] | None:
 
 def _copy(path: Path, to: Path) -> None:
     shutil.copyfile(path, to)
-
-
-def _hash(texts: Iterable[str]) -> str:
-    found = hashlib.sha256()
-    for text in texts:
-        found.update(text.encode(errors="surrogateescape") + b"\0")
-    return found.hexdigest()

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 #: Rows of a batch in the Arrow files: only the last one of a file may have fewer.
 BATCH = 16_384
+#: Formats that PIL decodes by itself; others, such as EPS, start further programs.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 
-# Formats that PIL decodes by itself; others, such as EPS, start further programs.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 _MOST_PIXELS = 50_000_000
 _MOST_BYTES = 200_000_000
 _LONGEST = 16  # times as long as short
@@ -329,8 +329,8 @@ def content(folder: Path, spot: Spot) -> bytes:
     return held
 
 
-def decode(held: bytes) -> Image.Image:
-    """A picture from its bytes, mode RGB; of a moving one, the first frame.
+def opened(file: Path | IO[bytes]) -> Image.Image:
+    """A picture whose header has been read, and whose pixels have not.
 
     Raises:
         ValueError: when it is damaged, of another format, or too large; says which.
@@ -338,17 +338,31 @@ def decode(held: bytes) -> Image.Image:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(held), formats=_FORMATS) as picture:
-            width, height = picture.size
-            if width * height <= _MOST_PIXELS:
-                # Alone, PIL would warn of transparency that goes by the palette.
-                by_palette = picture.mode == "P" and "transparency" in picture.info
-                return (picture.convert("RGBA") if by_palette else picture).convert("RGB")
+        picture = Image.open(file, formats=FORMATS)
     except Exception as error:  # PIL's decoders raise errors of many kinds
         # PIL's own words for an unknown kind name an address in memory, which tells nobody a thing
         said = "no JPEG, PNG, WebP, GIF or BMP" if "identify" in str(error) else reason(error)
         raise ValueError(said) from error
-    raise ValueError(f"it is {width} × {height}, more than {_MOST_PIXELS:,} pixels")
+    width, height = picture.size
+    if width * height > _MOST_PIXELS:
+        picture.close()
+        raise ValueError(f"it is {width} × {height}, more than {_MOST_PIXELS:,} pixels")
+    return picture
+
+
+def decode(held: bytes) -> Image.Image:
+    """A picture from its bytes, mode RGB; of a moving one, the first frame.
+
+    Raises:
+        ValueError: as `opened`.
+    """
+    with opened(io.BytesIO(held)) as picture:
+        try:
+            # Alone, PIL would warn of transparency that goes by the palette.
+            by_palette = picture.mode == "P" and "transparency" in picture.info
+            return (picture.convert("RGBA") if by_palette else picture).convert("RGB")
+        except Exception as error:  # as above
+            raise ValueError(reason(error)) from error
 
 
 def cut_square(picture: Image.Image, size: int) -> np.ndarray:

@@ -30,12 +30,14 @@ import io
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
+from erasekit.data.listing import decode, opened
 from erasekit.data.questions import Question, Questions
 from erasekit.errors import RunError, UsageError, unknown
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 #: Where each benchmark is published on the Hugging Face hub.
 REPOSITORIES = {"mllmu": "MLLMMU/MLLMU-Bench", "clear": "therem/CLEAR"}
@@ -69,11 +71,8 @@ SUBSETS = ("forget", "test", "retain", "real")
 CAPTION_QUESTION = "Describe the picture."
 NAME_QUESTION = "Who is the person in the picture?"
 
-# Formats that PIL decodes by itself; others, such as EPS, start further programs.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 # Who is forgotten stands in MLLMU-Bench's forget set, and who is who in CLEAR's test set.
 _BESIDE = {"mllmu": {"test": "forget"}, "clear": {"forget": "test"}}
-_MOST_PIXELS = 50_000_000
 _ROWS_AT_ONCE = 64
 
 
@@ -100,11 +99,9 @@ class Pictures:
         """
         content, place = self.contents[index], self.places[index]
         try:
-            return _opened(content, place).convert("RGB")
-        except RunError:
-            raise
-        except Exception as error:  # PIL's decoders raise errors of many kinds
-            raise RunError(f"{place}: the picture is damaged ({error})") from error
+            return decode(content)
+        except ValueError as error:
+            raise _unreadable(place, error) from error
 
     def add(self, picture: Any, place: str) -> int:
         """Take one cell of an image column; its position here.
@@ -118,26 +115,18 @@ class Pictures:
         content = picture.get("bytes") if isinstance(picture, dict) else None
         if not isinstance(content, bytes) or not content:
             raise RunError(f"{place}: there are no bytes of a picture")
-        _opened(content, place)
+        try:
+            with opened(io.BytesIO(content)):
+                pass
+        except ValueError as error:
+            raise _unreadable(place, error) from error
         self.contents.append(content)
         self.places.append(place)
         return len(self.contents) - 1
 
 
-def _opened(content: bytes, place: str) -> Image.Image:
-    """A picture whose header has been read, and its pixels not."""
-    try:
-        picture = Image.open(io.BytesIO(content), formats=_FORMATS)
-    except Exception as error:  # an unknown kind, a broken header, more pixels than PIL allows
-        # PIL's own words for an unknown kind name an address in memory, which tells nobody a thing
-        said = "no JPEG, PNG, WebP, GIF or BMP" if "identify" in str(error) else str(error)
-        raise RunError(f"{place}: the picture is damaged ({said})") from error
-    width, height = picture.size
-    if width * height > _MOST_PIXELS:
-        raise RunError(
-            f"{place}: the picture is {width} × {height}, more than {_MOST_PIXELS:,} pixels"
-        )
-    return picture
+def _unreadable(place: str, error: ValueError) -> RunError:
+    return RunError(f"{place}: the picture cannot be read: {error}")
 
 
 def read_benchmark(

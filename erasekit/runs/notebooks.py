@@ -13,10 +13,8 @@ from typing import Any
 from tqdm import tqdm
 
 from erasekit.errors import ErasekitError, RunError, UsageError, unknown
+from erasekit.progress import LOG_EVERY, silenced
 from erasekit.runs.parameters import check_parameters
-
-#: How often a line tells that a run goes on where no terminal shows a moving one, in seconds.
-_SIGN_OF_LIFE = 30.0
 
 
 def notebooks_folder() -> Path:
@@ -195,7 +193,8 @@ class Progress:
     def __init__(self, what: str) -> None:
         self.failed = False
         self._what, self._cell = what, "starting"
-        self._moving = sys.stderr.isatty()
+        self._silent = silenced()
+        self._moving = sys.stderr.isatty() and not self._silent
         self._started = time.monotonic()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -220,14 +219,14 @@ class Progress:
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
         return f"{minutes}:{seconds:02d}"
 
-    @staticmethod
-    def _say(line: str) -> None:
-        tqdm.write(line, file=sys.stderr)  # above the moving lines
-        sys.stderr.flush()
+    def _say(self, line: str) -> None:
+        if not self._silent:
+            tqdm.write(line, file=sys.stderr)  # above the moving lines
+            sys.stderr.flush()
 
     def _run(self) -> None:
         if not self._moving:
-            while not self._done.wait(_SIGN_OF_LIFE):
+            while not self._done.wait(LOG_EVERY):
                 self._say(f"{self._what}: {self._cell}, {self._clock}")
             return
         with tqdm(bar_format="{desc}", leave=False, file=sys.stderr) as line:

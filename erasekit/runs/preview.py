@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from erasekit.data.folder import check_folder, read_folder
+from erasekit.data.listing import shown
 from erasekit.data.selection import select
 from erasekit.files import write_text, write_whole
 
@@ -38,6 +39,7 @@ def preview_folder(data: str, rule: str, out: Path, *, skip_bad: bool = False) -
     write_text(out / COUNTS, table.to_csv())
     figure = contact_sheet(pairs, mask)
     write_whole(out / SHEET, lambda aside: figure.savefig(aside, format="png", dpi=120))
-    shown = table.drop(columns="examples").head(20).to_string()
+    # A name from the data could steer the terminal.
+    lines = table.drop(columns="examples").head(20).rename(index=shown).to_string()
     more = f"\n… {len(table) - 20} more lines in {out / COUNTS}" if len(table) > 20 else ""
-    return f"{report}\n\n{shown}{more}\n\ncounts: {out / COUNTS}\nsheet: {out / SHEET}"
+    return f"{report}\n\n{lines}{more}\n\ncounts: {out / COUNTS}\nsheet: {out / SHEET}"

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from erasekit.data import mllm_benchmarks
+from erasekit.data import listing
 from erasekit.data.mllm_benchmarks import (
     CAPTION_QUESTION,
     CLEAR_SUBSETS,
@@ -255,7 +255,7 @@ def test_texts_pass_through_unchanged(tmp_path: Path) -> None:
         ({"image": None}, "a question about a picture, and there is none"),
         ({"image": {"bytes": None, "path": "/etc/passwd"}}, "no bytes of a picture"),
         ({"image": {"bytes": b"", "path": None}}, "no bytes of a picture"),
-        ({"image": {"bytes": b"%!PS-Adobe", "path": None}}, "the picture is damaged"),
+        ({"image": {"bytes": b"%!PS-Adobe", "path": None}}, "the picture cannot be read: "),
         ({"Generation_Task": [told("Pure_Text", "Q?", "")]}, "'Ground_Truth' is empty"),
         ({"Mask_Task": [told("Pure_Text", "Q?", None)]}, "'Ground_Truth' is empty"),
         ({"Mask_Task": [told("Pure_Text", " ", "a")]}, "'Question' is empty"),
@@ -422,7 +422,7 @@ def test_a_picture_cut_short_is_named_when_it_is_asked_for(tmp_path: Path) -> No
     cut = {"bytes": held.getvalue()[:900], "path": None}
     file = write_person(tmp_path, image=cut)
     found = read_mllmu_bench(tmp_path, "forget_5")
-    with pytest.raises(RunError, match="the picture is damaged") as caught:
+    with pytest.raises(RunError, match="the picture cannot be read: ") as caught:
         found.images[0]
     assert str(caught.value).startswith(f"{file}, row 0: ")
 
@@ -431,8 +431,10 @@ def test_a_picture_too_large_is_refused_before_it_is_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_person(tmp_path)
-    monkeypatch.setattr(mllm_benchmarks, "_MOST_PIXELS", 5)
-    with pytest.raises(RunError, match="the picture is 3 × 2, more than 5 pixels"):
+    monkeypatch.setattr(listing, "_MOST_PIXELS", 5)
+    with pytest.raises(
+        RunError, match="the picture cannot be read: it is 3 × 2, more than 5 pixels"
+    ):
         read_mllmu_bench(tmp_path, "forget_5")
 
 

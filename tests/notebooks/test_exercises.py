@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 from types import SimpleNamespace
@@ -184,6 +185,28 @@ def test_recorded_values_and_pictures_go_to_out(tmp_path, capsys):
     assert (tmp_path / "note.txt").read_text() == "kept"
     assert plt.get_fignums() == open_before
     assert "0.3333" not in capsys.readouterr().out
+
+
+NAMES = (
+    "<script>alert(1)</script>",
+    "a\n# *b* [c](javascript:1) `d` $e$ ~f~ \\ & é",
+    "1. x",
+    "- y",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_is_said_is_shown_as_it_is(monkeypatch, name):
+    from nbconvert.filters import markdown2html
+
+    said = []
+    monkeypatch.setattr(notebook, "display", said.append)
+    nb = notebook.begin("book", namespace(steps=3, out=""))
+    nb.record(name=name)
+    nb.say("it is **{name}** now")
+    page = markdown2html(said[0].data).strip()
+    want = html.escape(" ".join(name.split()), quote=False)
+    assert page.replace("&quot;", '"') == f"<p>it is <strong>{want}</strong> now</p>"
 
 
 def test_without_out_nothing_is_written(tmp_path, monkeypatch):

@@ -74,7 +74,7 @@ def test_a_file_in_the_way_is_a_run_error(tmp_path):
 
 
 @pytest.mark.slow
-def test_runs_with_parameters_in_a_folder_with_braces(tmp_path, capsys):
+def test_runs_with_parameters_in_a_folder_with_braces(tmp_path, capsys, shown):
     folder = tmp_path / "a {b} c"
     folder.mkdir()
     path = write_notebook(folder / "book.ipynb", PARAMETERS, "print(steps * 2)", "out")
@@ -131,24 +131,30 @@ def test_plain_papermill_is_refused_a_misspelt_parameter_too(tmp_path):
     ]
 
 
+@pytest.fixture
+def shown(monkeypatch):
+    """Progress is shown, as for users, and not silenced as in most tests."""
+    monkeypatch.delenv("ERASEKIT_PROGRESS")
+
+
 class _Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
 
 
-def test_a_terminal_shows_notebook_cell_and_time_on_one_line(monkeypatch):
+def test_a_terminal_shows_notebook_cell_and_time_on_one_line(monkeypatch, shown):
     terminal = _Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     with runner.Progress("[2/8] book") as progress:
         progress.tell("cell 3 of 9")
         progress._done.wait(1.2)
-    shown = terminal.getvalue()
-    assert "[2/8] book: cell 3 of 9, 0:0" in shown
-    assert shown.count("\n") == 1
-    assert shown.endswith("[2/8] book: done, 0:01\n")
+    told = terminal.getvalue()
+    assert "[2/8] book: cell 3 of 9, 0:0" in told
+    assert told.count("\n") == 1
+    assert told.endswith("[2/8] book: done, 0:01\n")
 
 
-def test_a_terminal_shows_a_line_for_each_of_several(monkeypatch):
+def test_a_terminal_shows_a_line_for_each_of_several(monkeypatch, shown):
     terminal = _Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     with runner.Progress("one") as one, runner.Progress("two") as two:
@@ -156,12 +162,36 @@ def test_a_terminal_shows_a_line_for_each_of_several(monkeypatch):
         two.tell("cell 2 of 3")
         one._done.wait(1.2)
         two.failed = True
-    shown = terminal.getvalue()
-    assert "one: cell 1 of 2, 0:0" in shown
-    assert "two: cell 2 of 3, 0:0" in shown
-    last = [line.rsplit("\r", 1)[-1] for line in shown.strip("\r").split("\n")]
+    told = terminal.getvalue()
+    assert "one: cell 1 of 2, 0:0" in told
+    assert "two: cell 2 of 3, 0:0" in told
+    last = [line.rsplit("\r", 1)[-1] for line in told.strip("\r").split("\n")]
     assert any(line.endswith("two: stopped in cell 2 of 3, 0:01") for line in last)
     assert any(line.endswith("one: done, 0:01") for line in last)
+
+
+def test_a_log_has_a_line_a_minute_of_a_notebook_at_most(monkeypatch, capsys, shown):
+    monkeypatch.setattr(runner, "LOG_EVERY", 0.2)  # a minute
+    with runner.Progress("book") as progress:
+        for cell in range(50):
+            progress.tell(f"cell {cell} of 50")
+        progress._done.wait(0.5)
+    told = capsys.readouterr().err
+    assert told.splitlines() == [
+        "book: started",
+        *["book: cell 49 of 50, 0:00"] * (told.count("\n") - 2),
+        "book: done, 0:00",
+    ]
+    assert 3 <= told.count("\n") <= 5
+
+
+def test_nothing_is_told_of_a_notebook_where_progress_is_silenced(monkeypatch):
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("ERASEKIT_PROGRESS", "0")
+    with runner.Progress("book") as progress:
+        progress._done.wait(0.6)  # longer than a moving line waits
+    assert terminal.getvalue() == ""
 
 
 def test_only_names_notebooks_by_number_or_name():

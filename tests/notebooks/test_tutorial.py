@@ -40,6 +40,7 @@ def test_the_tutorial_runs_all_and_prints_the_index_last(two_notebooks, capsys, 
     monkeypatch.setattr(
         reference, "compare_with_reference", lambda profile, folder: (True, [f"{profile} is fine"])
     )
+    monkeypatch.delenv("ERASEKIT_PROGRESS")
     assert tutorial.run_tutorial("smoke", two_notebooks, jobs=jobs) == 0
     captured = capsys.readouterr()
     for told in ("[1/2] 00_one: started", "[1/2] 00_one: done", "[2/2] 01_two: done"):
