@@ -26,7 +26,6 @@ def parameters(
     data: str = "",
     forget: str = "",
     model: str = "",
-    pretrained: str = "",
     **given: Any,
 ) -> dict[str, Any]:
     """Parameters of an experiment in a folder: your own, or the stand-in where none is given.
@@ -38,10 +37,10 @@ def parameters(
     Args:
         data: ``folder:PATH``; empty for the stand-in.
         forget: the rule; empty for the stand-in's.
-        model, pretrained: as in the settings; empty for their default.
+        model: as in the settings; empty for their default.
         given: anything else, as in the settings.
     """
-    asked = {k: v for k, v in {"model": model, "pretrained": pretrained}.items() if v}
+    asked = {"model": model} if model else {}
     if data:
         return {"data": data, "forget": forget, **asked, **given}
     embedded = load(profile, forget="fruit", **given)

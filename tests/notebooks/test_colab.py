@@ -42,14 +42,15 @@ def test_on_colab_it_installs_the_folder_with_what_the_notebook_needs(
 ):
     monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
     shell.run_cell(first_cell(path)).raise_error()
-    needs_mllm = any("erasekit.mllm" in cell.source for cell in read(path).cells)
-    extra = "[mllm]" if needs_mllm else ""
+    said = "".join(cell.source for cell in read(path).cells)
+    needs = {"[mllm]": "erasekit.mllm", "[data]": "erasekit.data.folder"}
+    extra = next((extra for extra, module in needs.items() if module in said), "")
     assert [shlex.split(line) for line in installed] == [
         ["install", "-q", f"/content/erasekit{extra}"]
     ]
     project = tomllib.loads((NOTEBOOKS.parent / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["name"] == "erasekit"
-    assert "mllm" in project["optional-dependencies"]
+    assert {"mllm", "data"} <= set(project["optional-dependencies"])
 
 
 @each_notebook
