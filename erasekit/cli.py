@@ -113,6 +113,14 @@ def erase(
     ] = None,
     steps: Annotated[str | None, typer.Option(metavar="N", help="Erasing steps, at most.")] = None,
     learning_rate: Annotated[str | None, typer.Option(metavar="X", help="Of erasing.")] = None,
+    moves: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PARTS",
+            help="Which weights may move, joined by +: all, image, text, projection, last:N "
+            "(blocks of each tower), lora:R (adapters, merged at the end). [default: all]",
+        ),
+    ] = None,
     seed: Seed = None,
     device: Device = None,
     precision: Precision = None,
@@ -153,6 +161,7 @@ def erase(
         options=_pairs("--option", option) or None,
         steps=steps,
         learning_rate=learning_rate,
+        moves=moves,
         seed=seed,
         device=device,
         precision=precision,

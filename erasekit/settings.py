@@ -85,6 +85,7 @@ class Settings:
     retain_batch: int = 84
     learning_rate: float = 1e-3
     stop_at: float = -1.0
+    moves: str = "all"  #: all, image, text, projection, last:N, lora:R; joined by +
     # evaluation
     draws: int = 1000
     # how to compute

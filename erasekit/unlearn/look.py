@@ -14,10 +14,12 @@ from torch import Tensor
 
 from erasekit.data.task import ErasureTask
 from erasekit.device import autocast
+from erasekit.errors import UsageError
 from erasekit.models.batches import plan_batches
 from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import concept_features, hits
 from erasekit.unlearn.method import Features
+from erasekit.unlearn.moves import moving_names, parse_moves
 from erasekit.unlearn.spec import EraseSpec
 
 Which = Literal["forget", "retain"]
@@ -28,8 +30,9 @@ class Look:
     """The model being erased and its task, as `Method.mask` and `Method.finish` see them.
 
     Attributes:
-        weights: the parameters of the model being erased, by name.
-        original: the original's parameters, by the same names; not to be changed.
+        weights: the parameters of the model being erased that may move, by name; to ask for
+            another is a `UsageError`.
+        original: all of the original's parameters, by the same names; not to be changed.
     """
 
     def __init__(
@@ -37,7 +40,10 @@ class Look:
     ) -> None:
         self._erased, self._task, self._spec, self._noise = erased, task, spec, noise
         self._validation = _Validation(erased, task)
-        self.weights: dict[str, Tensor] = dict(erased.model.named_parameters())
+        parameters = dict(erased.model.named_parameters())
+        self.weights: dict[str, Tensor] = _Movable(spec.moves)
+        for name in moving_names(parameters, parse_moves(spec.moves)):
+            self.weights[name] = parameters[name]
         self.original = {k: v.detach() for k, v in original.model.named_parameters()}
 
     def gradient(self, which: Which, loss: Loss, batches: int = 32) -> dict[str, Tensor]:
@@ -107,6 +113,20 @@ class Look:
                     noised=len(rows),
                     key=key,
                 )
+
+
+class _Movable(dict):
+    """Weights by name, which say why another is not among them."""
+
+    def __init__(self, moves: str) -> None:
+        super().__init__()
+        self._moves = moves
+
+    def __missing__(self, name: str) -> Tensor:
+        raise UsageError(
+            f"moves = {self._moves} holds '{name}', which this method changes: "
+            "let it move, or choose another method"
+        )
 
 
 class _Validation:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from erasekit.errors import UsageError
+from erasekit.unlearn.moves import parse_moves
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,9 @@ class EraseSpec:
         check_every: steps between two looks at the validation split.
         seed: of the order of the pairs.
         precision: auto, fp32 or bf16.
+        moves: which weights may move, joined by +: all, image, text, projection, last:N (the
+            last N blocks of each tower), lora:R (adapters of rank R in their place, merged at
+            the end). The others stay the original's, bit for bit.
     """
 
     steps: int = 70
@@ -32,8 +36,10 @@ class EraseSpec:
     check_every: int = 10
     seed: int = 0
     precision: str = "auto"
+    moves: str = "all"
 
     def __post_init__(self) -> None:
         for name in ("steps", "forget_batch", "retain_batch", "learning_rate", "check_every"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"{name} = {getattr(self, name)}: must be above 0, and finite")
+        parse_moves(self.moves)
