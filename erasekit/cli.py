@@ -121,6 +121,14 @@ def erase(
             "(blocks of each tower), lora:R (adapters, merged at the end). [default: all]",
         ),
     ] = None,
+    micro_batch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Pairs in the towers at once: less memory, the same gradient of the whole "
+            "batch (what gradient accumulation is to other losses). [default: all]",
+        ),
+    ] = None,
     seed: Seed = None,
     device: Device = None,
     precision: Precision = None,
@@ -162,6 +170,7 @@ def erase(
         steps=steps,
         learning_rate=learning_rate,
         moves=moves,
+        micro_batch=micro_batch,
         seed=seed,
         device=device,
         precision=precision,

@@ -235,6 +235,7 @@ def _train(
             images,
             tokens,
             spec.precision,
+            micro_batch=spec.micro_batch,
             noise=noise,
             noised=n,
             key=(spec.seed, step),

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from erasekit.data.task import ErasureTask
 from erasekit.device import autocast
@@ -109,6 +110,7 @@ class Look:
                     part.images,
                     clip.tokenizer(list(part.captions)).to(clip.device),
                     spec.precision,
+                    micro_batch=spec.micro_batch,
                     noise=self._noise,
                     noised=len(rows),
                     key=key,
@@ -159,6 +161,7 @@ def encode(
     tokens: Tensor,
     precision: str,
     *,
+    micro_batch: int = 0,
     noise: float = 0.0,
     noised: int = 0,
     key: tuple[int, ...] = (),
@@ -169,6 +172,7 @@ def encode(
         images: uint8 pictures, shape (n, 3, h, w).
         tokens: of their captions.
         precision: of the passes.
+        micro_batch: see `features_of`.
         noise: deviation of Gaussian noise on the preprocessed picture; 0 for none.
         noised: how many of the pictures, from the first, are encoded a second time with it.
         key: what the noise is drawn from: the same key gives the same noise.
@@ -182,8 +186,8 @@ def encode(
         length = added.flatten(1).norm(dim=1)
         pixels = torch.cat([pixels, pixels[:noised] + added])
     with autocast(clip.device, precision):
-        image = clip.model.encode_image(pixels)
-        text = clip.model.encode_text(tokens)
+        image = features_of(clip.model.encode_image, pixels, micro_batch)
+        text = features_of(clip.model.encode_text, tokens, micro_batch)
     image = image.float()
     if noise:
         image, extra = image[:n], image[n:]
@@ -194,3 +198,26 @@ def encode(
         noised_image=extra,
         noise_norm=length,
     )
+
+
+def features_of(tower: Callable[[Tensor], Tensor], rows: Tensor, micro_batch: int = 0) -> Tensor:
+    """What a tower makes of pictures or tokens, shape (n, d).
+
+    With a micro-batch only features are kept of each piece, and its activations are computed
+    again in the backward pass (gradient caching, Gao et al., arXiv 2101.06983). A contrastive
+    loss then still sees the whole batch, in the memory of a piece, for one forward pass more.
+    As batch statistics are frozen, features do not depend on where the pieces are cut.
+
+    Args:
+        tower: from rows to features.
+        rows: of the batch.
+        micro_batch: rows of a piece; 0 for all at once.
+    """
+    if not 0 < micro_batch < len(rows):
+        return tower(rows)
+    # Nothing is drawn at random in a tower: its generators' state need not be kept.
+    pieces = [
+        checkpoint(tower, piece, use_reentrant=False, preserve_rng_state=False)
+        for piece in rows.split(micro_batch)
+    ]
+    return torch.cat(pieces)  # type: ignore[arg-type]

@@ -10,11 +10,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support import fingerprint
+from support import build, fingerprint
 from typer.testing import CliRunner
 
 from erasekit.errors import UsageError
-from erasekit.models.clip import MEAN, STD, Clip
+from erasekit.models.clip import Clip
 from erasekit.unlearn.cliperase import CLIPErase
 from erasekit.unlearn.engine import EraseSpec, erase
 from erasekit.unlearn.look import Look
@@ -22,32 +22,6 @@ from erasekit.unlearn.moves import PARTS, moving_names, parse_moves
 from erasekit.unlearn.registry import get_method
 
 SPEC = EraseSpec(steps=3, forget_batch=3, retain_batch=4, learning_rate=1e-3)
-TEXT = {"width": 16, "heads": 2, "layers": 2, "vocab_size": 2048, "context_length": 64}
-VIT = {"image_size": 48, "layers": 3, "width": 16, "head_width": 8, "patch_size": 16}
-RESNET = {"image_size": 48, "layers": [1, 1, 1, 1], "width": 8, "patch_size": None}
-
-
-def build(kind: str, like: Clip | None = None) -> Clip:
-    """A CLIP of a few thousand weights, in each of open_clip's classes."""
-    text = dict(TEXT)
-    if like is not None:
-        text |= {
-            "vocab_size": like.model.vocab_size,
-            "context_length": like.model.context_length,
-        }
-    torch.manual_seed(3)
-    made = {
-        "vit": lambda: open_clip.CLIP(16, VIT, text),
-        "resnet": lambda: open_clip.CLIP(16, RESNET, text),
-        "custom": lambda: open_clip.CustomTextCLIP(16, VIT, text),
-    }[kind]()
-    made.eval().requires_grad_(False)
-    if kind == "resnet":  # a fresh one has its residual branches switched off
-        for name, gain in made.visual.named_parameters():
-            if name.endswith("bn3.weight"):
-                gain.data.fill_(1)
-    tokenizer = like.tokenizer if like is not None else lambda texts: torch.zeros(len(texts), 64)
-    return Clip(made, tokenizer, None, MEAN, STD)
 
 
 @pytest.fixture(scope="module")
