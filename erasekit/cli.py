@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import typer
 
 import erasekit
+from erasekit import processes
 from erasekit.errors import ErasekitError, UsageError
 from erasekit.settings import Settings, make_settings
 
@@ -90,6 +91,8 @@ def erasekit_command(
     """
     if debug:
         os.environ[DEBUG] = "1"
+    if processes.launched() > 1 and context.invoked_subcommand != "erase":
+        raise UsageError("several processes can share `erasekit erase` alone: start one process")
     if version:
         typer.echo(f"erasekit {erasekit.__version__}")
     elif context.invoked_subcommand is None:
@@ -157,7 +160,10 @@ def erase(
       params.json, provenance.json   what was run, and on what
       figures/                       the pictures
 
-    Ctrl-C is safe: the same command goes on where it stopped.
+    Ctrl-C is safe: the same command goes on where it stopped. Several GPUs or machines share
+    the steps under `accelerate launch --multi_gpu -m erasekit erase ...`, several CPUs under
+    `torchrun --nproc-per-node N -m erasekit erase ... --device cpu`. Machines must share the
+    disk of the run folder and of the model cache (ERASEKIT_CACHE).
     """
     settings = _settings(
         profile,
@@ -180,7 +186,8 @@ def erase(
     folder = run_erase(settings, out, oracle=oracle, control=control, overwrite=overwrite)
     from erasekit.runs.tables import summary
 
-    typer.echo(summary(folder))
+    if processes.is_main():
+        typer.echo(summary(folder))
 
 
 @app.command()
@@ -758,8 +765,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(text: str) -> None:
-    """One line on standard error, whatever the text."""
-    typer.echo(" ".join(text.split()), err=True)
+    """One line on standard error, whatever the text, and of which of several processes."""
+    who = "" if processes.is_main() else f"process {processes.rank()}: "
+    typer.echo(who + " ".join(text.split()), err=True)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from erasekit import processes
 from erasekit.data.captions import prompts
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
@@ -309,6 +310,7 @@ def _weighed(method: Method, terms: dict[str, Tensor], weights: list) -> dict[st
         )
         for name, term in terms.items()
     }
+    processes.average(list(gradients.values()))
     factors = method.weigh(gradients)
     return {name: factors[name] * term for name, term in terms.items()}
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from erasekit import processes
 from erasekit.data.task import ErasureTask
 from erasekit.device import autocast
 from erasekit.errors import UsageError
@@ -66,7 +67,8 @@ class Look:
 
     def validation(self) -> dict[str, float]:
         """Top-1 on validation singles: ``validation_forget`` and ``validation_retain``."""
-        return self._validation.top1()
+        # What is decided by it must be decided alike in all processes.
+        return processes.on_main(self._validation.top1)
 
     def forgotten_texts(self) -> Tensor:
         """Unit text features of the forgotten concepts by the model as it is now, (n, d).
@@ -87,6 +89,7 @@ class Look:
             found = torch.autograd.grad(
                 loss(features), parameters, allow_unused=True, materialize_grads=True
             )
+            processes.average(found)
             for total, gradient in zip(totals, found, strict=True):
                 total += of(gradient)
         return {k: v / batches for k, v in zip(self.weights, totals, strict=True)}
@@ -168,6 +171,8 @@ def encode(
 ) -> Features:
     """Features of pairs by a model, in full precision, differentiable, in one pass a tower.
 
+    Where several processes share the work, each passes its part, and all get all features.
+
     Args:
         images: uint8 pictures, shape (n, 3, h, w).
         tokens: of their captions.
@@ -186,14 +191,15 @@ def encode(
         length = added.flatten(1).norm(dim=1)
         pixels = torch.cat([pixels, pixels[:noised] + added])
     with autocast(clip.device, precision):
-        image = features_of(clip.model.encode_image, pixels, micro_batch)
-        text = features_of(clip.model.encode_text, tokens, micro_batch)
-    image = image.float()
+        image = features_of(clip.model.encode_image, processes.share(pixels), micro_batch)
+        text = features_of(clip.model.encode_text, processes.share(tokens), micro_batch)
+    image = processes.gather(image.float(), len(pixels))
+    text = processes.gather(text.float(), len(tokens))
     if noise:
         image, extra = image[:n], image[n:]
     return Features(
         image,
-        text.float(),
+        text,
         clip.model.logit_scale.exp(),
         noised_image=extra,
         noise_norm=length,
