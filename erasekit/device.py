@@ -11,12 +11,15 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from erasekit import processes
 from erasekit.errors import RunError
 from erasekit.settings import DEVICES, PRECISIONS, one_of
 
 
 def resolve_device(name: str = "auto") -> torch.device:
     """The device called `name`; ``auto`` takes cuda, then mps, then cpu.
+
+    Of several processes each gets a device of its own, and meets the others here.
 
     Raises:
         UsageError: for an unknown name.
@@ -28,11 +31,11 @@ def resolve_device(name: str = "auto") -> torch.device:
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
     }
-    if name == "auto":
+    if name == "auto" and not processes.several():
         name = next(n for n in ("cuda", "mps", "cpu") if have[n])
-    if not have[name]:
+    if not have.get(name, True):
         raise RunError(f"device '{name}' was asked for, but there is none here: use device 'auto'")
-    return torch.device(name)
+    return processes.join(name) or torch.device(name)
 
 
 def make_repeatable(seed: int, threads: int = 2) -> None:

@@ -34,6 +34,7 @@ from erasekit.models.clip import Clip, load_clip
 from erasekit.models.spec import TrainSpec
 from erasekit.models.train import train_clip
 from erasekit.plan import make_plan
+from erasekit.processes import on_main
 from erasekit.settings import Settings, make_settings
 from erasekit.unlearn.engine import Erasure, FrozenFeatures, erase
 from erasekit.unlearn.method import Method
@@ -295,7 +296,8 @@ class Experiment:
             )
 
         # JSON turns tuples into lists; the key must not depend on which it was.
-        return cached(kind, json.loads(json.dumps(recipe)), make)
+        recipe = json.loads(json.dumps(recipe))
+        return on_main(lambda: cached(kind, recipe, make))
 
 
 def image_size(clip: Clip) -> int:

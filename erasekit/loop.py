@@ -3,6 +3,9 @@
 Training a CLIP and erasing from one differ in the loss of a step and nothing else,
 so that both run here. A step's loss must depend only on the weights and the step's
 number; then a resumed run gives the same bits as an uninterrupted one.
+
+Several processes may run a loop together (see `processes`): the main one reads and writes
+the checkpoint and shows progress.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from erasekit import processes
 from erasekit.errors import RunError
 from erasekit.files import write_bytes, write_whole
 from erasekit.progress import progress_bar
@@ -75,7 +79,8 @@ def run_loop(
     if checkpoint is not None:
         _restore(checkpoint, identity, model, optimizer, result)
     started = time.perf_counter() - result.seconds
-    bar = progress_bar(label, "step", steps, done=result.steps, show=progress)
+    main = processes.is_main()
+    bar = progress_bar(label, "step", steps, done=result.steps, show=progress and main)
     interrupt = _Interrupt()
     try:
         while result.steps < steps and not result.stopped:
@@ -90,6 +95,7 @@ def run_loop(
             row["loss"] = float(total.detach())
             optimizer.zero_grad(set_to_none=True)
             total.backward()
+            processes.average([p.grad for p in parameters if p.grad is not None])
             norm = torch.nn.utils.clip_grad_norm_(
                 parameters, math.inf if max_grad_norm is None else max_grad_norm
             )
@@ -114,17 +120,17 @@ def run_loop(
             bar.update()
             bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)
             result.seconds = time.perf_counter() - started
-            if checkpoint is not None and result.steps % checkpoint_every == 0:
+            if checkpoint is not None and main and result.steps % checkpoint_every == 0:
                 _save(checkpoint, identity, model, optimizer, result)
             interrupt.check()
     except (KeyboardInterrupt, RunError):
-        if checkpoint is not None and result.steps and not interrupt.impatient:
+        if checkpoint is not None and main and result.steps and not interrupt.impatient:
             _save(checkpoint, identity, model, optimizer, result)
         raise
     finally:
         interrupt.release()
         bar.close()
-    if checkpoint is not None:
+    if checkpoint is not None and main:
         checkpoint.unlink(missing_ok=True)
     return result
 
@@ -167,7 +173,7 @@ class _Interrupt:
         self.asked = True
 
     def check(self) -> None:
-        if self.asked:
+        if processes.any_of(self.asked):  # none may leave the others in the next step
             raise KeyboardInterrupt
 
     def release(self) -> None:
@@ -203,13 +209,8 @@ def _restore(
     optimizer: torch.optim.Optimizer,
     result: LoopResult,
 ) -> None:
-    if not path.is_file():
-        return
-    try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception:  # a damaged checkpoint is as good as none: start over
-        return
-    if state.get("identity") != identity:
+    state = processes.on_main(lambda: _read(path, identity))
+    if state is None:
         return
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
@@ -217,3 +218,14 @@ def _restore(
     result.seconds = state["seconds"]
     result.steps = state["steps"]
     result.stopped = state["stopped"]
+
+
+def _read(path: Path, identity: str) -> dict | None:
+    """What a checkpoint holds; None if there is none of this run."""
+    if not path.is_file():
+        return None
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception:  # a damaged checkpoint is as good as none: start over
+        return None
+    return state if state.get("identity") == identity else None

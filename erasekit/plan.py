@@ -58,6 +58,8 @@ def make_plan(settings: Settings) -> Plan:
             stop_at=settings.stop_at,
             seed=settings.seed,
             precision=settings.precision,
+            micro_batch=settings.micro_batch,
+            moves=settings.moves,
         ),
         method=get_method(settings.method).build(dict(settings.options)),
     )

@@ -104,6 +104,8 @@ class Settings:
     retain_batch: int = 84
     learning_rate: float = 1e-3
     stop_at: float = -1.0
+    micro_batch: int = 0  #: pairs in the towers at once; 0: all; the same gradient either way
+    moves: str = "all"  #: all, image, text, projection, last:N, lora:R; joined by +
     # evaluation
     draws: int = 1000
     # how to compute

@@ -33,6 +33,7 @@ RANK = {
     "certificate": 8,
     "notebook": 8,
     "cli": 10,
+    "__main__": 11,
 }
 #: What every room may use; it uses nothing but itself.
 GROUND = {"errors", "files", "device", "loop", "cache", "settings", "progress", "processes"}

@@ -18,7 +18,7 @@ from erasekit.unlearn.registry import METHODS
 #: What decides a result besides the code that trains models and the method's own module.
 _CODE = (
     *("unlearn/engine.py", "unlearn/look.py", "unlearn/mask.py", "unlearn/method.py"),
-    *("unlearn/losses.py", "unlearn/saliency.py", "unlearn/spec.py"),
+    *("unlearn/losses.py", "unlearn/moves.py", "unlearn/saliency.py", "unlearn/spec.py"),
     *("evaluate", "audit/relearning.py", "benchmark/run.py", "benchmark/tasks.yaml"),
 )
 

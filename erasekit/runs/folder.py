@@ -22,6 +22,7 @@ from erasekit.errors import ErasekitError, RunError, UsageError
 from erasekit.files import read_json, write_json
 from erasekit.models.pretrained import check_model
 from erasekit.plan import make_plan
+from erasekit.processes import join, on_main
 from erasekit.settings import Settings, make_settings
 
 if TYPE_CHECKING:
@@ -260,13 +261,17 @@ class RunFolder:
             UsageError: when another run is at work in it.
         """
         lock = FileLock(self.path / LOCK)
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise UsageError(f"another run is at work in {self.path}") from None
-        except OSError as error:
-            raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+        def acquire() -> None:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                lock.acquire(timeout=0)
+            except Timeout:
+                raise UsageError(f"another run is at work in {self.path}") from None
+            except OSError as error:
+                raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+        on_main(acquire)
         try:
             yield
         finally:
@@ -359,7 +364,8 @@ def run_erase(
     """Erase, judge, and write the whole run folder.
 
     Interrupted, it leaves a folder that the same call takes up again; the result is
-    then the same, bit for bit, as if it had never stopped.
+    then the same, bit for bit, as if it had never stopped. Several processes may call it
+    together; the main one judges and writes.
 
     Args:
         settings: every parameter.
@@ -375,7 +381,10 @@ def run_erase(
         RunError: when the run cannot go on; what was reached is kept.
     """
     oracle = oracle and bool(make_plan(settings).train or settings.oracle_model)
-    folder = RunFolder.create(out, settings, oracle=oracle, control=control, overwrite=overwrite)
+    join(settings.device)
+    folder = on_main(
+        lambda: RunFolder.create(out, settings, oracle=oracle, control=control, overwrite=overwrite)
+    )
     with folder.locked():
         from erasekit.experiment import Experiment  # all checks are done: torch may load
 
@@ -386,11 +395,19 @@ def run_erase(
             _ = experiment.oracle
         erasure = experiment.erase(checkpoint=folder.checkpoint)
         fine_tuned = experiment.control(erasure.steps) if control else None
-        scorecard = experiment.evaluate(erasure, control=fine_tuned, oracle=oracle)
-        folder.write(experiment, erasure, scorecard, fine_tuned)
-    folder = folder.publish(Path(out))
-    folder.write_report()
-    return folder
+
+        def judge() -> None:
+            scorecard = experiment.evaluate(erasure, control=fine_tuned, oracle=oracle)
+            folder.write(experiment, erasure, scorecard, fine_tuned)
+
+        on_main(judge)
+
+    def publish() -> RunFolder:
+        published = folder.publish(Path(out))
+        published.write_report()
+        return published
+
+    return on_main(publish)
 
 
 def run_evaluate(path: Path, *, progress: bool = True) -> RunFolder:

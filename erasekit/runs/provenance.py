@@ -19,6 +19,7 @@ import torch
 import erasekit
 from erasekit.data.concepts import drawing_path
 from erasekit.files import sha256_file, sha256_json
+from erasekit.processes import launched
 
 if TYPE_CHECKING:
     from erasekit.experiment import Experiment
@@ -61,6 +62,7 @@ def provenance(
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "threads": torch.get_num_threads(),
+        "processes": launched(),
     }
     if experiment is not None:
         settings, world = experiment.settings, experiment.world

@@ -21,10 +21,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from erasekit import processes
 from erasekit.data.captions import prompts
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
-from erasekit.errors import RunError
+from erasekit.errors import RunError, UsageError
 from erasekit.files import sha256_json
 from erasekit.loop import LoopResult, run_loop
 from erasekit.models.batches import plan_batches
@@ -33,6 +34,7 @@ from erasekit.models.zero_shot import concept_features
 from erasekit.unlearn.look import Look, encode
 from erasekit.unlearn.mask import WeightMask
 from erasekit.unlearn.method import Features, Method, Prompts, Unseen
+from erasekit.unlearn.moves import add_adapters, parse_moves
 from erasekit.unlearn.spec import EraseSpec
 
 
@@ -114,15 +116,28 @@ def erase(
 
     Raises:
         RunError: when a loss, a gradient or a weight is not finite, or a mask does not fit.
-        UsageError: when the retain set has too few different pairs for its batch.
+        UsageError: when the retain set has too few different pairs for its batch, and when
+            the method would change what `EraseSpec.moves` holds.
     """
     spec = spec or EraseSpec()
+    asked = parse_moves(spec.moves)
+    if asked.rank and not method.trains:
+        raise UsageError(f"moves = {spec.moves}: {method.name} takes no steps to adapt in")
     erased = original.copy()
     model = erased.model.eval().requires_grad_(True)
     look = Look(erased, original, task, spec, method.picture_noise())
     seconds = -time.perf_counter()
     moves = method.mask(look)
+    if asked.rank and moves is not None:
+        raise UsageError(
+            f"moves = {spec.moves}: {method.name} chooses among the model's own weights, "
+            "and adapters would move them all: give it without lora"
+        )
     mask = None if moves is None else WeightMask(model, moves, method.name)
+    for name, parameter in model.named_parameters():
+        if name not in look.weights:
+            parameter.requires_grad_(False)
+    adapters = add_adapters(model, asked, spec.seed) if asked.rank else None
     seconds += time.perf_counter()
     result = LoopResult()
     if method.trains:
@@ -133,10 +148,15 @@ def erase(
     if mask is not None:
         mask.release()
     seconds -= time.perf_counter()
+    if adapters is not None:
+        adapters.merge_and_unload()
+        look = Look(erased, original, task, spec)  # merging may have made weights anew
     with torch.no_grad():
         method.finish(look)
     seconds += time.perf_counter()
-    for name, weight in look.weights.items():
+    for name, weight in model.named_parameters():
+        if name not in look.weights and not torch.equal(weight, look.original[name]):
+            raise UsageError(f"{method.name} changed '{name}', which moves = {spec.moves} holds")
         if not weight.isfinite().all():
             raise RunError(
                 f"{method.name} left weights in '{name}' that are not finite: "
@@ -216,6 +236,7 @@ def _train(
             images,
             tokens,
             spec.precision,
+            micro_batch=spec.micro_batch,
             noise=noise,
             noised=n,
             key=(spec.seed, step),
@@ -289,6 +310,7 @@ def _weighed(method: Method, terms: dict[str, Tensor], weights: list) -> dict[st
         )
         for name, term in terms.items()
     }
+    processes.average(list(gradients.values()))
     factors = method.weigh(gradients)
     return {name: factors[name] * term for name, term in terms.items()}
 

@@ -11,13 +11,17 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
+from erasekit import processes
 from erasekit.data.task import ErasureTask
 from erasekit.device import autocast
+from erasekit.errors import UsageError
 from erasekit.models.batches import plan_batches
 from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import concept_features, hits
 from erasekit.unlearn.method import Features
+from erasekit.unlearn.moves import moving_names, parse_moves
 from erasekit.unlearn.spec import EraseSpec
 
 Which = Literal["forget", "retain"]
@@ -30,8 +34,9 @@ class Look:
     """The model being erased and its task, as `Method.mask` and `Method.finish` see them.
 
     Attributes:
-        weights: the parameters of the model being erased, by name.
-        original: the original's parameters, by the same names; not to be changed.
+        weights: the parameters of the model being erased that may move, by name; to ask for
+            another is a `UsageError`.
+        original: all of the original's parameters, by the same names; not to be changed.
     """
 
     def __init__(
@@ -39,7 +44,10 @@ class Look:
     ) -> None:
         self._erased, self._task, self._spec, self._noise = erased, task, spec, noise
         self._validation = _Validation(erased, task)
-        self.weights: dict[str, Tensor] = dict(erased.model.named_parameters())
+        parameters = dict(erased.model.named_parameters())
+        self.weights: dict[str, Tensor] = _Movable(spec.moves)
+        for name in moving_names(parameters, parse_moves(spec.moves)):
+            self.weights[name] = parameters[name]
         self.original = {k: v.detach() for k, v in original.model.named_parameters()}
 
     def gradient(self, which: Which, loss: Loss, batches: int = 32) -> dict[str, Tensor]:
@@ -61,7 +69,8 @@ class Look:
 
     def validation(self) -> dict[str, float]:
         """Top-1 on validation singles: ``validation_forget`` and ``validation_retain``."""
-        return self._validation.top1()
+        # What is decided by it must be decided alike in all processes.
+        return processes.on_main(self._validation.top1)
 
     def forgotten_texts(self) -> Tensor:
         """Unit text features of the forgotten concepts by the model as it is now, (n, d).
@@ -82,6 +91,7 @@ class Look:
             found = torch.autograd.grad(
                 loss(features), parameters, allow_unused=True, materialize_grads=True
             )
+            processes.average(found)
             for total, gradient in zip(totals, found, strict=True):
                 total += of(gradient)
         return {k: v / batches for k, v in zip(self.weights, totals, strict=True)}
@@ -105,10 +115,25 @@ class Look:
                     part.images[:],  # decoded here, if they are on the disk
                     clip.tokenizer(list(part.captions)).to(clip.device),
                     spec.precision,
+                    micro_batch=spec.micro_batch,
                     noise=self._noise,
                     noised=len(rows),
                     key=key,
                 )
+
+
+class _Movable(dict):
+    """Weights by name, which say why another is not among them."""
+
+    def __init__(self, moves: str) -> None:
+        super().__init__()
+        self._moves = moves
+
+    def __missing__(self, name: str) -> Tensor:
+        raise UsageError(
+            f"moves = {self._moves} holds '{name}', which this method changes: "
+            "let it move, or choose another method"
+        )
 
 
 class _Validation:
@@ -160,16 +185,20 @@ def encode(
     tokens: Tensor,
     precision: str,
     *,
+    micro_batch: int = 0,
     noise: float = 0.0,
     noised: int = 0,
     key: tuple[int, ...] = (),
 ) -> Features:
     """Features of pairs by a model, in full precision, differentiable, in one pass a tower.
 
+    Where several processes share the work, each passes its part, and all get all features.
+
     Args:
         images: uint8 pictures, shape (n, 3, h, w).
         tokens: of their captions.
         precision: of the passes.
+        micro_batch: see `features_of`.
         noise: deviation of Gaussian noise on the preprocessed picture; 0 for none.
         noised: how many of the pictures, from the first, are encoded a second time with it.
         key: what the noise is drawn from: the same key gives the same noise.
@@ -183,15 +212,39 @@ def encode(
         length = added.flatten(1).norm(dim=1)
         pixels = torch.cat([pixels, pixels[:noised] + added])
     with autocast(clip.device, precision):
-        image = clip.model.encode_image(pixels)
-        text = clip.model.encode_text(tokens)
-    image = image.float()
+        image = features_of(clip.model.encode_image, processes.share(pixels), micro_batch)
+        text = features_of(clip.model.encode_text, processes.share(tokens), micro_batch)
+    image = processes.gather(image.float(), len(pixels))
+    text = processes.gather(text.float(), len(tokens))
     if noise:
         image, extra = image[:n], image[n:]
     return Features(
         image,
-        text.float(),
+        text,
         clip.model.logit_scale.exp(),
         noised_image=extra,
         noise_norm=length,
     )
+
+
+def features_of(tower: Callable[[Tensor], Tensor], rows: Tensor, micro_batch: int = 0) -> Tensor:
+    """What a tower makes of pictures or tokens, shape (n, d).
+
+    With a micro-batch only features are kept of each piece, and its activations are computed
+    again in the backward pass (gradient caching, Gao et al., arXiv 2101.06983). A contrastive
+    loss then still sees the whole batch, in the memory of a piece, for one forward pass more.
+    As batch statistics are frozen, features do not depend on where the pieces are cut.
+
+    Args:
+        tower: from rows to features.
+        rows: of the batch.
+        micro_batch: rows of a piece; 0 for all at once.
+    """
+    if not 0 < micro_batch < len(rows):
+        return tower(rows)
+    # Nothing is drawn at random in a tower: its generators' state need not be kept.
+    pieces = [
+        checkpoint(tower, piece, use_reentrant=False, preserve_rng_state=False)
+        for piece in rows.split(micro_batch)
+    ]
+    return torch.cat(pieces)  # type: ignore[arg-type]

@@ -132,7 +132,7 @@ class Method:
         """By parameter name, true where a weight may move; asked before the first step.
 
         A parameter that is left out stays whole. What stays is bit-identical to the
-        original. None: all may move.
+        original. None: all of `look.weights` may move.
         """
         return None
 

@@ -50,7 +50,7 @@ class NullSpace(Method):
     def finish(self, look: Look) -> None:
         span = basis(look.forgotten_texts())
         for tower in ("image", "text") if self.towers == "both" else (self.towers,):
-            for name in _projection(look.weights, tower):
+            for name in _projection(look.original, tower):
                 weight = look.weights[name]
                 # A matrix that features are multiplied with from the left has them as columns.
                 rows = weight if name.endswith(("weight", "bias")) else weight.T

@@ -46,7 +46,7 @@ class SLUG(Method):
         forget = look.gradient("forget", forgetting_loss)
         retain = look.gradient("retain", contrastive)
         tried = []
-        for name in pareto(look.original, forget, retain):
+        for name in pareto(look.weights, forget, retain):
             step = self._shortest(look, name, forget[name])
             top1 = _move(look, name, forget[name], step)
             left = max(top1["validation_forget"], self.target)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from erasekit.errors import UsageError
+from erasekit.unlearn.moves import parse_moves
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,12 @@ class EraseSpec:
         check_every: steps between two looks at the validation split.
         seed: of the order of the pairs.
         precision: auto, fp32 or bf16.
+        moves: which weights may move, joined by +: all, image, text, projection, last:N (the
+            last N blocks of each tower), lora:R (adapters of rank R in their place, merged at
+            the end). The others stay the original's, bit for bit.
+        micro_batch: pairs that go through the towers at once; 0 for all. The gradient is the
+            same, of the whole batch; memory is that of so many pairs, and time grows by a
+            third. It is what gradient accumulation is to a loss without negatives.
     """
 
     steps: int = 70
@@ -32,8 +39,13 @@ class EraseSpec:
     check_every: int = 10
     seed: int = 0
     precision: str = "auto"
+    moves: str = "all"
+    micro_batch: int = 0
 
     def __post_init__(self) -> None:
         for name in ("steps", "forget_batch", "retain_batch", "learning_rate", "check_every"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"{name} = {getattr(self, name)}: must be above 0, and finite")
+        if self.micro_batch < 0:
+            raise UsageError(f"micro_batch = {self.micro_batch}: must be 0 (off) or more")
+        parse_moves(self.moves)

@@ -1,0 +1,62 @@
+"""Two processes on the loopback device, as a launcher starts them, without importing twice.
+
+They are forked from a server that has imported everything once.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["erasekit.experiment", "support", "accelerate", "numpy.testing"])
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def start(work: Callable[..., Any], folder: Path, *arguments: Any, count: int = 2) -> list[Any]:
+    """Run ``work(folder, *arguments)`` in so many processes that know of each other.
+
+    Returns:
+        the exit code of each, by its rank.
+    """
+    port, found = free_port(), []
+    for rank in range(count):
+        variables = {
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": str(count),
+            "LOCAL_WORLD_SIZE": str(count),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "OMP_NUM_THREADS": "1",
+            "ERASEKIT_CACHE": os.environ["ERASEKIT_CACHE"],
+            "ERASEKIT_PROGRESS": os.environ.get("ERASEKIT_PROGRESS", "0"),
+        }
+        process = CONTEXT.Process(target=_run, args=(variables, work, folder, *arguments))
+        process.start()
+        found.append(process)
+    for process in found:
+        process.join(120)
+        if process.is_alive():
+            process.kill()
+            process.join()
+    return [process.exitcode for process in found]
+
+
+def _run(variables: dict[str, str], work: Callable[..., Any], folder: Path, *arguments: Any):
+    os.environ.update(variables)
+    try:
+        work(folder, *arguments)
+    except Exception:
+        (folder / f"error-{variables['RANK']}.txt").write_text(traceback.format_exc())
+        raise
