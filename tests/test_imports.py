@@ -50,6 +50,7 @@ LIGHT = (
     "audit.names",
     "benchmark.plan",
     "models.pretrained",
+    "certificate.export",
     "certificate.policy",
     "certificate.verification",
 )
