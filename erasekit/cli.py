@@ -98,6 +98,7 @@ def erasekit_command(
       erasekit erase --forget fruit --out runs/a   erase, judge, write a report
       erasekit audit runs/a                        attack it: is it really gone?
       erasekit certify runs/a --policy example     hold it against stated bounds
+      erasekit export runs/a --out given/a         a folder to give away, with its card
       erasekit compare runs/a runs/b               several runs side by side
       erasekit tutorial                            every notebook, in order
 
@@ -508,6 +509,43 @@ def verify(
         raise typer.Exit(1)
     files = len(found.certificate["files"])
     typer.echo(f"{run} agrees with its certificate: {files} files. {verdict(found.certificate)}")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    out: Annotated[Path, typer.Option(help="Folder to write, e.g. given/fruit.")],
+    push: Annotated[
+        str | None,
+        typer.Option(metavar="hf-hub:ORG/NAME", help="Also upload it there, readable by you."),
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="With --push: everyone may read it.")
+    ] = False,
+) -> None:
+    """Write a run's model to give away: a folder that plain open_clip loads, with a model card.
+
+    \b
+    Examples:
+      erasekit export runs/fruit --out given/fruit
+      erasekit export runs/fruit --out given/fruit --push hf-hub:ORG/NAME
+
+    The card, README.md, says what was erased and how, what was measured with its intervals,
+    what it cost, what the audit and the certificate say if the run has them, and the limits.
+    """
+    from erasekit.certificate.export import check_token, parse_repository
+    from erasekit.certificate.export import export as write
+    from erasekit.certificate.export import push as upload
+
+    if public and push is None:
+        raise UsageError("--public goes with --push only")
+    repository = parse_repository(push) if push is not None else None
+    if repository:
+        check_token()
+    folder = write(run, out, repository=repository)
+    typer.echo(f"model and card: {folder}")
+    if repository:
+        typer.echo(f"uploaded: {upload(folder, repository, public=public)}")
 
 
 @app.command()

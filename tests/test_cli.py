@@ -118,6 +118,12 @@ COMMAND_MISUSE = {
         "m does not exist",
     ),
     "compare what is not there": (["compare", "a", "b"], "a is no folder"),
+    "export of nothing": (["export", "run", "--out", "given"], "run is no folder"),
+    "export to no hub": (
+        ["export", "run", "--out", "given", "--push", "org/name"],
+        "write hf-hub:ORG/NAME",
+    ),
+    "public nowhere": (["export", "run", "--out", "given", "--public"], "goes with --push only"),
     "report of nothing": (["report", "run"], "run is no folder"),
     "tutorial of no profile": (["tutorial", "--profile", "smoek"], "did you mean 'smoke'?"),
     "reference of a part": (["tutorial", "--only", "03", "--write-reference"], "leave --only out"),
@@ -182,7 +188,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     first = capsys.readouterr().out
     assert cli.run(["--help"]) == 0
     assert capsys.readouterr().out == first
-    for command in ("erase", "evaluate", "compare", "report", "tutorial", "list"):
+    for command in ("erase", "evaluate", "export", "compare", "report", "tutorial", "list"):
         assert f"  {command} " in first
         assert cli.run([command, "--help"]) == 0
         shown = capsys.readouterr().out
@@ -194,13 +200,24 @@ def test_the_examples_in_the_help_are_accepted(capsys: pytest.CaptureFixture[str
     """An example with a misspelt option would teach it."""
     import shlex
 
-    for command in ("erase", "evaluate", "compare", "tutorial", "list"):
+    for command in ("erase", "evaluate", "export", "compare", "tutorial", "list"):
         cli.run([command, "--help"])
         text = capsys.readouterr().out
         examples = [ln for ln in text.splitlines() if ln.startswith(f"    erasekit {command} ")]
         assert examples
         options = {word for line in examples for word in shlex.split(line) if word[:2] == "--"}
         assert options <= {word.strip(",") for word in text.split("Options:")[1].split()}
+
+
+def test_a_run_is_exported(whole_run: Path, tmp_path: Path) -> None:
+    done = ask("export", whole_run, "--out", "given", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "model and card: given\n"
+    card = (tmp_path / "given" / "README.md").read_text(encoding="utf-8")
+    assert "# given: a CLIP that was made to forget" in card
+    again = ask("export", whole_run, "--out", "given", cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert again.stderr == "error: given holds files already: give a new folder\n"
 
 
 def test_list_methods_as_json_has_every_option_and_default(

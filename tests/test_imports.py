@@ -51,6 +51,7 @@ LIGHT = (
     "audit.names",
     "benchmark.plan",
     "models.pretrained",
+    "certificate.export",
     "certificate.policy",
     "certificate.verification",
 )

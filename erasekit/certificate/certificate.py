@@ -71,7 +71,7 @@ def certify(path: Path, policy: Policy, key: Path | None = None) -> dict[str, An
         raise UsageError(f"{key} lies in the run folder, which others will read: move it out")
     check_against_audit(policy)
     with folder.locked():
-        _check_model(folder)
+        check_weights(folder)
         signer = signature.fingerprint(private.public_key()) if private else None
         written = sealed(_content(folder, policy, signer))
         _remove(folder.path / SIGNATURE)  # it would be of another certificate
@@ -219,8 +219,12 @@ def _limits(
     return limits
 
 
-def _check_model(folder: RunFolder) -> None:
-    """Refuse a folder whose model is not the one that its numbers are about."""
+def check_weights(folder: RunFolder) -> None:
+    """Refuse a folder whose model is not the one that its numbers are about.
+
+    Raises:
+        RunError: for such a folder, and for a damaged model.
+    """
     from erasekit.models.clip import load_clip
 
     made = read_json(folder.path / PROVENANCE).get("models", {}).get("erased")

@@ -135,7 +135,7 @@ class Clip:
         if self.config is None:
             raise RunError("a model that was built by hand has no configuration to save")
         write_json(folder / CONFIG_FILE, self.config)
-        foreign = getattr(self.tokenizer, "source", None)
+        foreign: Any = getattr(self.tokenizer, "source", None)
         if self.folder is not None:
             for path in sorted(self.folder.iterdir()):
                 if path.name in TOKENIZER_FILES:

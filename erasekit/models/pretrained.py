@@ -454,7 +454,7 @@ def _openai_weights(path: Path) -> dict[str, Tensor] | None:
                 return None
     from open_clip.factory import load_state_dict
 
-    state = load_state_dict(str(path), weights_only=True)
+    state: Any = load_state_dict(str(path), weights_only=True)
     if not state.keys() >= _OPENAI_SIZES:
         return None
     return {name: value for name, value in state.items() if name not in _OPENAI_SIZES}
@@ -472,7 +472,7 @@ def build_tokenizer(found: Located) -> Callable[[list[str]], Tensor]:
     foreign = text.get("hf_tokenizer_name")
     name = found.source.architecture if isinstance(found.source, Named) else str(found.source)
     # A tokenizer may bring code of its own: whatever the configuration asks, none is run.
-    options = {"trust_remote_code": False} if foreign else {}
+    options: dict[str, Any] = {"trust_remote_code": False} if foreign else {}
     try:
         tokenizer = open_clip.get_tokenizer(name, **options)
         one, other = tokenizer(["a red cat"]), tokenizer(["a big dog"])
@@ -486,7 +486,7 @@ def build_tokenizer(found: Located) -> Callable[[list[str]], Tensor]:
         raise RunError(f"{what} is missing or damaged: {_reason(error)}") from error
     size = text.get("vocab_size", _VOCABULARY)
     wrong = ""
-    if not foreign and size != tokenizer.vocab_size:
+    if not foreign and size != getattr(tokenizer, "vocab_size", size):
         wrong = f"has {size} words, and its configuration names no tokenizer of its own"
     elif foreign and "hf_model_name" not in text and int(one.max()) >= size:
         wrong = f"has {size} words, and its tokenizer writes number {int(one.max())}"

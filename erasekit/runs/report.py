@@ -308,7 +308,7 @@ def write_report(folder: Path) -> Path:
         sentences=headline(scorecard),
         asked=_asked(params, task),
         table=score_table(scorecard),
-        costs=_costs(scorecard),
+        costs=costs(scorecard),
         ratio=_ratio(scorecard),
         figures=_figures([path for path in pictures if not path.stem.startswith(_OF_AUDIT)]),
         audit=_audited(audited, pictures) if audited else None,
@@ -471,7 +471,8 @@ _COST_NAMES = {
 }
 
 
-def _costs(card: Scorecard) -> list[dict[str, str]]:
+def costs(card: Scorecard) -> list[dict[str, str]]:
+    """What each model took, as text: a line a model."""
     names = sorted(card.cost, key=lambda n: list(_COST_NAMES).index(n) if n in _COST_NAMES else 9)
     return [
         {
