@@ -60,6 +60,7 @@ def make_plan(settings: Settings) -> Plan:
             precision=settings.precision,
             micro_batch=settings.micro_batch,
             moves=settings.moves,
+            salient=settings.salient,
         ),
         method=get_method(settings.method).build(dict(settings.options)),
     )

@@ -32,9 +32,11 @@ from erasekit.models.batches import plan_batches
 from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import concept_features
 from erasekit.unlearn.look import Look, encode
+from erasekit.unlearn.losses import contrastive
 from erasekit.unlearn.mask import WeightMask
 from erasekit.unlearn.method import Features, Method, Prompts, Unseen
 from erasekit.unlearn.moves import add_adapters, parse_moves
+from erasekit.unlearn.saliency import ratio_mask
 from erasekit.unlearn.spec import EraseSpec
 
 
@@ -121,16 +123,18 @@ def erase(
     """
     spec = spec or EraseSpec()
     asked = parse_moves(spec.moves)
-    if asked.rank and not method.trains:
-        raise UsageError(f"moves = {spec.moves}: {method.name} takes no steps to adapt in")
+    if not method.trains and (asked.rank or spec.salient):
+        what = f"moves = {spec.moves}" if asked.rank else f"salient = {spec.salient:g}"
+        raise UsageError(f"{what}: {method.name} takes no steps that could be held to it")
     erased = original.copy()
     model = erased.model.eval().requires_grad_(True)
     look = Look(erased, original, task, spec, method.picture_noise())
     seconds = -time.perf_counter()
-    moves = method.mask(look)
+    moves = _mask(method, look, spec)
     if asked.rank and moves is not None:
+        who = f"salient = {spec.salient:g}" if spec.salient else method.name
         raise UsageError(
-            f"moves = {spec.moves}: {method.name} chooses among the model's own weights, "
+            f"moves = {spec.moves}: {who} chooses among the model's own weights, "
             "and adapters would move them all: give it without lora"
         )
     mask = None if moves is None else WeightMask(model, moves, method.name)
@@ -296,6 +300,16 @@ def _train(
     )
     result.seconds += prepared
     return result
+
+
+def _mask(method: Method, look: Look, spec: EraseSpec) -> dict[str, Tensor] | None:
+    """The method's own mask, and of it what is salient, if that is asked for."""
+    own = method.mask(look)
+    if not spec.salient:
+        return own
+    forget, retain = (look.squared_gradient(part, contrastive) for part in ("forget", "retain"))
+    salient = ratio_mask(forget, retain, spec.salient)
+    return salient if own is None else {k: own[k] & salient[k] for k in own if k in salient}
 
 
 def _weighed(method: Method, terms: dict[str, Tensor], weights: list) -> dict[str, Tensor]:

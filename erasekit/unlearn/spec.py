@@ -26,6 +26,9 @@ class EraseSpec:
         moves: which weights may move, joined by +: all, image, text, projection, last:N (the
             last N blocks of each tower), lora:R (adapters of rank R in their place, merged at
             the end). The others stay the original's, bit for bit.
+        salient: MMUnlearner's mask for a CLIP (arXiv 2502.11051): of the weights that may move
+            only those do whose squared gradient on the forget pairs is at least so many times
+            that on the retain pairs. The others stay the original's, bit for bit. 0: no mask.
         micro_batch: pairs that go through the towers at once; 0 for all. The gradient is the
             same, of the whole batch; memory is that of so many pairs, and time grows by a
             third. It is what gradient accumulation is to a loss without negatives.
@@ -40,12 +43,15 @@ class EraseSpec:
     seed: int = 0
     precision: str = "auto"
     moves: str = "all"
+    salient: float = 0.0
     micro_batch: int = 0
 
     def __post_init__(self) -> None:
         for name in ("steps", "forget_batch", "retain_batch", "learning_rate", "check_every"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"{name} = {getattr(self, name)}: must be above 0, and finite")
+        if not 0 <= self.salient < math.inf:
+            raise UsageError(f"salient = {self.salient}: must be 0 (off) or more, and finite")
         if self.micro_batch < 0:
             raise UsageError(f"micro_batch = {self.micro_batch}: must be 0 (off) or more")
         parse_moves(self.moves)

@@ -8,6 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from erasekit.errors import RunError, UsageError
+from erasekit.unlearn.look import Look
+from erasekit.unlearn.losses import contrastive
 from erasekit.unlearn.saliency import largest_layers, largest_weights, layers, ratio_mask
 
 
@@ -90,3 +93,30 @@ def test_the_ratio_of_importances_is_taken_weight_by_weight(pairs, threshold: fl
 def test_what_matters_to_neither_has_a_ratio_of_one(threshold: float, moves: bool) -> None:
     nothing = {"a": torch.zeros(2)}
     assert ratio_mask(nothing, nothing, threshold)["a"].tolist() == [moves] * 2
+
+
+@pytest.mark.parametrize("method", ["cliperase", "salun"])
+def test_a_clip_s_mask_holds_what_matters_more_to_what_stays(tiny_experiment, method: str) -> None:
+    """MMUnlearner's mask on a CLIP, against the ratio of squared gradients taken batch by batch."""
+    e = tiny_experiment
+    look = Look(e.original.copy(), e.original, e.task, e.erase_spec)
+    for weight in look.weights.values():
+        weight.requires_grad_(True)
+    forget, retain = (look.squared_gradient(part, contrastive) for part in ("forget", "retain"))
+    erased = e.erase(method, salient=2.0).model
+    moved = 0
+    for name, weight in erased.model.named_parameters():
+        ratio = (forget[name].double() + 1e-15) / (retain[name].double() + 1e-15)
+        changed = weight != look.original[name]
+        assert not (changed & (ratio < 2)).any(), name
+        moved += int(changed.sum())
+    assert moved > 0
+
+
+def test_a_clip_s_mask_that_lets_nothing_move_is_an_error(tiny_experiment) -> None:
+    with pytest.raises(RunError, match="lets no weight move"):
+        tiny_experiment.erase("cliperase", salient=1e30)
+    with pytest.raises(UsageError, match="takes no steps"):
+        tiny_experiment.erase("null_space", salient=1.0)
+    with pytest.raises(UsageError, match="must be 0"):
+        tiny_experiment.erase("cliperase", salient=-1.0)
