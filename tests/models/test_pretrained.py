@@ -399,6 +399,16 @@ def test_a_tag_into_the_wrong_activation_names_the_right_architecture(
         load_clip(name)
 
 
+def test_without_an_architecture_of_the_right_activation_it_says_so(
+    file: Path, register: Callable[..., None], tmp_path: Path
+) -> None:
+    (tmp_path / "configs" / "alone.json").write_text(json.dumps(config()))
+    open_clip.add_model_config(tmp_path / "configs")
+    register("alone", "quick", url="", quick_gelu=True)
+    with pytest.raises(UsageError, match="open_clip has no alone-quickgelu: give a local-dir:"):
+        load_clip("alone:quick")
+
+
 def test_every_tag_of_open_clips_list_is_either_right_or_has_a_right_architecture(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
