@@ -58,10 +58,12 @@ from erasekit.data.listing import (
     Listing,
     Spot,
     arrow,
+    column,
     content,
     decode,
     in_threads,
     mapped,
+    numbers,
     reason,
     shown,
 )
@@ -189,8 +191,8 @@ def _examine(path: Path | str, checks: str, progress: bool) -> tuple[FolderRepor
         raise RunError(f"cannot read {error.filename or folder}: {reason(error)}") from error
     recipe["code"] = hash_code(("data/folder.py", "data/folder_forms.py", "data/listing.py"))
     read = cached("folder", recipe, lambda partial: _read(source, partial))
-    pictures = mapped(read / "pictures.arrow")
-    if not len(pictures) and not read_json(read / "about.json")["counts"]:
+    pictures = read / "pictures.arrow"
+    if not len(mapped(pictures)) and not read_json(read / "about.json")["counts"]:
         raise UsageError(f"{source.root}: {source.what} has no rows")
     states, seen = _look(source, pictures)
     checked = cached(
@@ -293,9 +295,9 @@ _STATES = {
 }
 
 
-def _look(source: Source, pictures: Any) -> tuple[np.ndarray, str]:
+def _look(source: Source, pictures: Path) -> tuple[np.ndarray, str]:
     """Whether each picture's file is there, and one hash of all names, sizes and times."""
-    states = np.zeros(len(pictures), dtype=np.uint8)
+    states = np.zeros(len(mapped(pictures)), dtype=np.uint8)
     if source.form == "shards":
         return states, ""  # the shards' own sizes and times are in the recipe
     folder_within = lru_cache(10_000)(lambda folder: within(source.root, source.root / folder))
@@ -306,9 +308,9 @@ def _look(source: Source, pictures: Any) -> tuple[np.ndarray, str]:
     return states, seen.hexdigest()
 
 
-def _paths(pictures: Any) -> Iterator[str]:
-    for chunk in pictures["path"].chunks:
-        yield from chunk.to_pylist()
+def _paths(pictures: Path) -> Iterator[str]:
+    for part in column(pictures, "path"):
+        yield from part.to_pylist()
 
 
 def _state(root: Path, path: str, folder_within: Callable[[str], bool]) -> tuple[int, int, int]:
@@ -333,34 +335,35 @@ def _state(root: Path, path: str, folder_within: Callable[[str], bool]) -> tuple
 
 def _check(source: Source, read: Path, states: np.ndarray, checks: str, entry: Path) -> None:
     """Fill a cache entry with what was found: the rows to keep, their splits, the problems."""
-    pictures, rows = mapped(read / "pictures.arrow"), mapped(read / "rows.arrow")
+    pictures, rows = mapped(read / "pictures.arrow"), read / "rows.arrow"
     about = read_json(read / "about.json")
     shutil.copyfile(read / "problems.csv", entry / "problems.csv")
-    lines = pictures["line"].to_numpy()
     contents = np.arange(len(pictures), dtype=np.int32)
     good = states == _FINE
     with _Problems(entry / "problems.csv", about["counts"]) as problems:
 
         def add(at: int, line: int, kind: str, said: str) -> None:
-            path = _path(pictures, at)
-            problems.add(Problem(source.place(int(line), path), kind, f"{shown(path)}{said}"))
+            path = _at(pictures, "path", at)
+            problems.add(Problem(source.place(line, path), kind, f"{shown(path)}{said}"))
 
         for at in np.flatnonzero(~good).tolist():
-            add(at, lines[at], *_STATES[states[at]])
+            add(at, _at(pictures, "line", at), *_STATES[states[at]])
         if checks == "all":
-            digests = []
+            digests = np.arange(len(pictures), dtype=np.uint64)
             for at, (digest, said) in enumerate(_decoded(source, pictures, good, entry)):
-                digests.append(digest or str(at))  # what cannot be read is like nothing else
+                if digest:  # what cannot be read keeps its number, and is like nothing else
+                    digests[at] = int(digest[:16], 16)
                 if said:
-                    add(at, lines[at], DAMAGED, f": {said}")
+                    add(at, _at(pictures, "line", at), DAMAGED, f": {said}")
                     good[at] = False
             contents = _same(digests, pictures)
-        picture, told, line = (rows[name].to_numpy() for name in ("picture", "split", "line"))
+        picture, told = numbers(rows, "picture"), numbers(rows, "split")
         kept = good[picture]
-        splits, clash = _splits(contents[picture], told, kept, pictures)
+        splits, clash = _splits(contents[picture], told, kept, read / "pictures.arrow")
         for row in np.flatnonzero(clash).tolist():
             both = f"{SPLITS[told[row]]} and, before, in {SPLITS[splits[row]]}"
-            add(int(picture[row]), line[row], TWICE, f" is told to be in {both}")
+            line = _at(mapped(rows), "line", row)
+            add(int(picture[row]), line, TWICE, f" is told to be in {both}")
     np.save(entry / "kept.npy", np.flatnonzero(kept & ~clash))
     np.save(entry / "splits.npy", splits)
     np.save(entry / "contents.npy", contents)
@@ -371,20 +374,28 @@ def _check(source: Source, read: Path, states: np.ndarray, checks: str, entry: P
     shutil.rmtree(entry / "saved", ignore_errors=True)
 
 
-def _path(pictures: Any, at: int) -> str:
-    return pictures["path"].chunk(at // BATCH)[at % BATCH].as_py()
+def _at(table: Any, name: str, at: int) -> Any:
+    return table[name].chunk(at // BATCH)[at % BATCH].as_py()
 
 
-def _same(digests: list[str], pictures: Any) -> np.ndarray:
+def _same(digests: np.ndarray, pictures: Any) -> np.ndarray:
     """For each picture, of those with its content the one whose path is the smallest.
+
+    Args:
+        digests: uint64, shape (pictures,): equal for pictures of equal content.
+        pictures: the table with their paths.
 
     Returns:
         int32, shape (pictures,).
     """
-    pa = arrow()
-    codes = pa.array(digests, pa.string()).dictionary_encode().indices.to_numpy()
-    order = pa.compute.sort_indices(pictures["path"]).to_numpy().astype(np.int32)
-    return order[np.unique(codes[order], return_index=True)[1]][codes]
+    contents = np.arange(len(digests), dtype=np.int32)
+    order = np.argsort(digests, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(digests[order]) != 0, True)) + 1
+    starts = np.append(0, ends[:-1])
+    for first, end in zip(*(edge[ends - starts > 1] for edge in (starts, ends)), strict=True):
+        alike = order[first:end]
+        contents[alike] = min(alike.tolist(), key=lambda at: _at(pictures, "path", at))
+    return contents
 
 
 def _decoded(
@@ -421,7 +432,7 @@ def _digest(root: Path, spot: Spot) -> tuple[str, str]:
 
 
 def _splits(
-    contents: np.ndarray, told: np.ndarray, kept: np.ndarray, pictures: Any
+    contents: np.ndarray, told: np.ndarray, kept: np.ndarray, pictures: Path
 ) -> tuple[np.ndarray, np.ndarray]:
     """The split of each row, and which rows tell another one than their picture has.
 
@@ -432,16 +443,19 @@ def _splits(
         contents: for each row its picture, the same one for all of the same content.
         told: for each row the split that it tells, or −1.
         kept: for each row whether it counts.
-        pictures: their paths.
+        pictures: the file with their paths.
 
     Returns:
         int8 and bool, each of shape (rows,).
     """
-    split = np.full(len(pictures), -1, dtype=np.int8)
+    split = np.full(len(mapped(pictures)), -1, dtype=np.int8)
     telling = np.flatnonzero((told >= 0) & kept)[::-1]
     split[contents[telling]] = told[telling]  # backwards, so that the first has the last word
-    for at in np.unique(contents[kept & (split[contents] < 0)]):
-        split[at] = _hashed_split(_path(pictures, int(at)))
+    untold = np.zeros(len(split), dtype=bool)
+    untold[contents[kept & (split[contents] < 0)]] = True
+    for at, path in enumerate(_paths(pictures)):
+        if untold[at]:
+            split[at] = _hashed_split(path)
     splits = split[contents]
     return splits, kept & (told >= 0) & (told != splits)
 

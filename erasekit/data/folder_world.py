@@ -110,9 +110,10 @@ class FolderWorld(World):
         gone = np.isin(here, codes[selected]).astype(bool)
         whole = gone & ~np.isin(here, codes[~selected])
         partly = here[gone & ~whole]
-        codes = np.where(selected & np.isin(codes, partly), -1, codes)
-        number = np.full(len(source.concept.names) + 1, -1)  # the last one is for "no name"
-        number[here] = np.arange(len(here))
+        codes = np.where(selected & np.isin(codes, partly), np.int32(-1), codes)
+        # The last one is for "no name".
+        number = np.full(len(source.concept.names) + 1, -1, dtype=np.int32)
+        number[here] = np.arange(len(here), dtype=np.int32)
         #: Each row's concept, −1 for a picture without a name.
         self._named = number[codes]
         self.concepts = tuple(self._concept(code, i) for i, code in enumerate(here.tolist()))
@@ -161,8 +162,8 @@ class FolderWorld(World):
     @cached_property
     def _row_of(self) -> np.ndarray:
         pictures = self._source.picture
-        first = np.full(int(pictures.max()) + 1, -1, dtype=np.int64)
-        first[pictures[::-1]] = np.arange(len(pictures))[::-1]
+        first = np.full(int(pictures.max()) + 1, -1, dtype=np.int32)
+        first[pictures[::-1]] = np.arange(len(pictures) - 1, -1, -1, dtype=np.int32)
         return first
 
     @cached_property

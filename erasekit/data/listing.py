@@ -1,7 +1,8 @@
 """A finite list of a user's own pairs, whose texts and pixels stay on the disk.
 
-What is held in memory is a few numbers a row. Captions and paths are read from Arrow files in
-the cache, mapped into memory; a picture is decoded when its pixels are asked for.
+What is held in memory is a few numbers a row. Captions and paths lie in Arrow files in the
+cache: one is looked up where the file is mapped, all are read batch by batch, so that what was
+mapped does not add up. A picture is decoded when its pixels are asked for.
 `erasekit.data.folder` makes such lists.
 """
 
@@ -88,11 +89,11 @@ class Listing:
         self.names: dict[str, tuple[str, ...]] = {
             key: tuple(about[key]) for key in ("concept", "group")
         }
-        self.rows = mapped(read / "rows.arrow")
-        self.pictures = mapped(read / "pictures.arrow")
+        self.rows, self.pictures = read / "rows.arrow", read / "pictures.arrow"
+        rows, pictures = mapped(self.rows), mapped(self.pictures)
         # Batches are as long as each other, so that a row is found without a search.
-        self._captions = self.rows["caption"].chunks
-        self._spots = [self.pictures[name].chunks for name in Spot._fields]
+        self._captions, self._lines = rows["caption"].chunks, rows["line"].chunks
+        self._spots = [pictures[name].chunks for name in Spot._fields]
         self.kept: np.ndarray = np.load(checked / "kept.npy")
         self.splits: np.ndarray = np.load(checked / "splits.npy")
         self.contents: np.ndarray = np.load(checked / "contents.npy")
@@ -107,12 +108,24 @@ class Listing:
         """Where a picture lies."""
         return Spot(*(each[picture // BATCH][picture % BATCH].as_py() for each in self._spots))
 
+    def line(self, row: int) -> int:
+        """The line or the number that a row has where it comes from."""
+        return self._lines[row // BATCH][row % BATCH].as_py()
+
     @cached_property
-    def numbers(self) -> dict[str, np.ndarray]:
-        """Each row's picture, concept, group and line, shape (rows,)."""
-        return {
-            name: self.rows[name].to_numpy() for name in ("picture", "concept", "group", "line")
-        }
+    def picture(self) -> np.ndarray:
+        """Each row's picture: int32, shape (rows,)."""
+        return numbers(self.rows, "picture")
+
+    @cached_property
+    def concept(self) -> np.ndarray:
+        """Each row's concept, −1 where none is told: int32, shape (rows,)."""
+        return numbers(self.rows, "concept")
+
+    @cached_property
+    def group(self) -> np.ndarray:
+        """Each row's group, −1 where none is told: int32, shape (rows,)."""
+        return numbers(self.rows, "group")
 
 
 @dataclass(frozen=True)
@@ -150,12 +163,12 @@ class FolderPairs:
     @cached_property
     def concept(self) -> Coded:
         """What is told to be on the picture."""
-        return self._named("concept")
+        return Coded(self.listing.names["concept"], self.listing.concept[self.rows])
 
     @cached_property
     def group(self) -> Coded:
         """The group that the concept is told to belong to."""
-        return self._named("group")
+        return Coded(self.listing.names["group"], self.listing.group[self.rows])
 
     @cached_property
     def split(self) -> Coded:
@@ -184,7 +197,7 @@ class FolderPairs:
 
     def row(self, row: int) -> str:
         """Where a row comes from, in words: a line of the table, a file, a key of a shard."""
-        line = int(self.listing.numbers["line"][self.rows[row]])
+        line = self.listing.line(int(self.rows[row]))
         return place(self.listing.form, self.listing.table, line, self.path(row))
 
     def matches(self, pattern: str, *, ignore_case: bool = False) -> np.ndarray:
@@ -199,7 +212,7 @@ class FolderPairs:
         pa = arrow()
         found = []
         try:
-            for texts in self.listing.rows["caption"].chunks:
+            for texts in column(self.listing.rows, "caption"):
                 hits = pa.compute.match_substring_regex(texts, pattern, ignore_case=ignore_case)
                 found.append(hits.to_numpy(zero_copy_only=False))
         except pa.ArrowInvalid as error:
@@ -214,24 +227,29 @@ class FolderPairs:
         """Which rows show a file of `paths`: bool, shape (n,); and the paths that none has."""
         pa = arrow()
         wanted = pa.array(list(paths), pa.large_string())
-        known = self.listing.pictures["path"]
-        chosen = pa.compute.is_in(known, value_set=wanted).to_numpy()
+        paths = column(self.listing.pictures, "path")
+        found = [
+            pa.compute.is_in(p, value_set=wanted).to_numpy(zero_copy_only=False) for p in paths
+        ]
+        chosen = np.concatenate(found)
         here = np.zeros(len(chosen), dtype=bool)
         here[self._pictures] = True
-        there = known.filter(pa.array(chosen & here))
-        missed = wanted.filter(pa.compute.invert(pa.compute.is_in(wanted, value_set=there)))
+        there = [self.listing.spot(at).path for at in np.flatnonzero(chosen & here).tolist()]
+        known = pa.array(there, pa.large_string())
+        missed = wanted.filter(pa.compute.invert(pa.compute.is_in(wanted, value_set=known)))
         return chosen[self._pictures], missed.to_pylist()
 
     def near_paths(self, path: str, most: int = 1000) -> list[str]:
         """Some paths of the listing: those with the name of `path`, or else from its folder."""
         compute = arrow().compute
         folder, slash, name = path.rpartition("/")
-        known = self.listing.pictures["path"]
-        for near in (
-            compute.ends_with(known, f"/{name}"),
-            compute.starts_with(known, folder + slash),
+        for matches, told in (
+            (compute.ends_with, f"/{name}"),
+            (compute.starts_with, folder + slash),
         ):
-            found = known.filter(near).slice(0, most).to_pylist()
+            found: list[str] = []
+            for known in column(self.listing.pictures, "path"):
+                found += known.filter(matches(known, told)).to_pylist()[: most - len(found)]
             if found:
                 return found
         return []
@@ -267,10 +285,7 @@ class FolderPairs:
 
     @cached_property
     def _pictures(self) -> np.ndarray:
-        return self.listing.numbers["picture"][self.rows]
-
-    def _named(self, column: str) -> Coded:
-        return Coded(self.listing.names[column], self.listing.numbers[column][self.rows])
+        return self.listing.picture[self.rows]
 
 
 def place(form: str, table: str, line: int, path: str) -> str:
@@ -395,6 +410,22 @@ def mapped(path: Path) -> Any:
     """The table in an Arrow IPC file, mapped into memory."""
     pa = arrow()
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def column(path: Path, name: str) -> Iterator[Any]:
+    """A column of an Arrow IPC file, batch by batch: each is read, and let go again."""
+    pa = arrow()
+    with pa.OSFile(str(path)) as file:
+        at = pa.ipc.open_file(file).schema.get_field_index(name)
+        only = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=[at]))
+        for batch in range(only.num_record_batches):
+            yield only.get_batch(batch).column(0)
+
+
+def numbers(path: Path, name: str) -> np.ndarray:
+    """A column of numbers, shape (n,)."""
+    parts = [part.to_numpy() for part in column(path, name)]
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
 
 
 def arrow() -> Any:

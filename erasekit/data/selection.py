@@ -80,7 +80,9 @@ def select(pairs: FolderPairs, rule: str) -> np.ndarray:
         if not found.any():
             raise UsageError(f"{part} selects nothing: no caption has it{_mend(part)}")
         mask |= found
-    mask = np.isin(pairs.picture, pairs.picture[mask])
+    selected = np.zeros(int(pairs.picture.max(initial=-1)) + 1, dtype=bool)
+    selected[pairs.picture[mask]] = True
+    mask = selected[pairs.picture]
     if mask.all():
         raise UsageError(
             f"forget = {rule} selects every one of {len(pairs):,} pairs: something must be kept"
