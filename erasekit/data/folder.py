@@ -58,7 +58,7 @@ from erasekit.data.listing import (
     Listing,
     Spot,
     arrow,
-    column,
+    batches,
     content,
     decode,
     in_threads,
@@ -309,8 +309,8 @@ def _look(source: Source, pictures: Path) -> tuple[np.ndarray, str]:
 
 
 def _paths(pictures: Path) -> Iterator[str]:
-    for part in column(pictures, "path"):
-        yield from part.to_pylist()
+    for part in batches(pictures, ("path",)):
+        yield from part.column(0).to_pylist()
 
 
 def _state(root: Path, path: str, folder_within: Callable[[str], bool]) -> tuple[int, int, int]:
@@ -335,7 +335,8 @@ def _state(root: Path, path: str, folder_within: Callable[[str], bool]) -> tuple
 
 def _check(source: Source, read: Path, states: np.ndarray, checks: str, entry: Path) -> None:
     """Fill a cache entry with what was found: the rows to keep, their splits, the problems."""
-    pictures, rows = mapped(read / "pictures.arrow"), read / "rows.arrow"
+    listed, rows = read / "pictures.arrow", read / "rows.arrow"
+    pictures = mapped(listed)
     about = read_json(read / "about.json")
     shutil.copyfile(read / "problems.csv", entry / "problems.csv")
     contents = np.arange(len(pictures), dtype=np.int32)
@@ -350,7 +351,7 @@ def _check(source: Source, read: Path, states: np.ndarray, checks: str, entry: P
             add(at, _at(pictures, "line", at), *_STATES[states[at]])
         if checks == "all":
             digests = np.arange(len(pictures), dtype=np.uint64)
-            for at, (digest, said) in enumerate(_decoded(source, pictures, good, entry)):
+            for at, (digest, said) in enumerate(_decoded(source, listed, good, entry)):
                 if digest:  # what cannot be read keeps its number, and is like nothing else
                     digests[at] = int(digest[:16], 16)
                 if said:
@@ -359,12 +360,12 @@ def _check(source: Source, read: Path, states: np.ndarray, checks: str, entry: P
             contents = _same(digests, pictures)
         picture, told = numbers(rows, "picture"), numbers(rows, "split")
         kept = good[picture]
-        splits, clash = _splits(contents[picture], told, kept, read / "pictures.arrow")
+        splits, clash = _splits(contents[picture], told, kept, listed)
         for row in np.flatnonzero(clash).tolist():
             both = f"{SPLITS[told[row]]} and, before, in {SPLITS[splits[row]]}"
             line = _at(mapped(rows), "line", row)
             add(int(picture[row]), line, TWICE, f" is told to be in {both}")
-    np.save(entry / "kept.npy", np.flatnonzero(kept & ~clash))
+    np.save(entry / "kept.npy", np.flatnonzero(kept & ~clash).astype(np.int32))
     np.save(entry / "splits.npy", splits)
     np.save(entry / "contents.npy", contents)
     first = _first_problem(entry / "problems.csv")
@@ -394,12 +395,12 @@ def _same(digests: np.ndarray, pictures: Any) -> np.ndarray:
     starts = np.append(0, ends[:-1])
     for first, end in zip(*(edge[ends - starts > 1] for edge in (starts, ends)), strict=True):
         alike = order[first:end]
-        contents[alike] = min(alike.tolist(), key=lambda at: _at(pictures, "path", at))
+        contents[alike] = min(alike.tolist(), key=lambda at: str(_at(pictures, "path", at)))
     return contents
 
 
 def _decoded(
-    source: Source, pictures: Any, good: np.ndarray, entry: Path
+    source: Source, pictures: Path, good: np.ndarray, entry: Path
 ) -> Iterator[tuple[str, str]]:
     """Each picture's hash, and what is wrong with it; both empty where there is no file.
 
@@ -409,16 +410,20 @@ def _decoded(
     def check(one: tuple[Spot, bool]) -> tuple[str, str]:
         return _digest(source.root, one[0]) if one[1] else ("", "")
 
-    with progress_bar("checking pictures", "picture", len(pictures), show=source.progress) as bar:
-        for start in range(0, len(pictures), _SAVED_AT_ONCE):
-            saved = entry / "saved" / f"{start:09}.json"
-            if not saved.exists():
-                part = pictures.slice(start, _SAVED_AT_ONCE).select(Spot._fields).to_pylist()
-                spots = [Spot(**each) for each in part]
-                write_json(saved, list(in_threads(check, zip(spots, good[start:], strict=False))))
-            found = read_json(saved)
-            bar.update(len(found))
-            yield from found
+    start = 0
+    with progress_bar("checking pictures", "picture", len(good), show=source.progress) as bar:
+        for part in batches(pictures, Spot._fields):
+            for first in range(0, len(part), _SAVED_AT_ONCE):
+                saved = entry / "saved" / f"{start:09}.json"
+                some = part.slice(first, _SAVED_AT_ONCE)
+                if not saved.exists():
+                    spots = [Spot(**each) for each in some.to_pylist()]
+                    asked = zip(spots, good[start : start + len(some)], strict=True)
+                    write_json(saved, list(in_threads(check, asked)))
+                found = read_json(saved)
+                start += len(some)
+                bar.update(len(found))
+                yield from found
 
 
 def _digest(root: Path, spot: Spot) -> tuple[str, str]:

@@ -106,16 +106,18 @@ class FolderWorld(World):
         self._source, self._selected, self._size = source, selected, size
         codes = source.concept.codes
         # Of a concept of which some pictures stay, those that go have no name: it must stay.
-        here = np.unique(codes[codes >= 0])
-        gone = np.isin(here, codes[selected]).astype(bool)
-        whole = gone & ~np.isin(here, codes[~selected])
-        partly = here[gone & ~whole]
-        codes = np.where(selected & np.isin(codes, partly), np.int32(-1), codes)
-        # The last one is for "no name".
-        number = np.full(len(source.concept.names) + 1, -1, dtype=np.int32)
+        # The last place of each is for rows without a concept, whose code is −1.
+        goes, stays = np.zeros((2, len(source.concept.names) + 1), dtype=bool)
+        goes[codes[selected]] = True
+        stays[codes[~selected]] = True
+        goes[-1] = stays[-1] = False
+        here = np.flatnonzero(goes | stays)
+        number = np.full(len(goes), -1, dtype=np.int32)
         number[here] = np.arange(len(here), dtype=np.int32)
         #: Each row's concept, −1 for a picture without a name.
         self._named = number[codes]
+        self._named[selected & (goes & stays)[codes]] = -1
+        whole = goes[here] & ~stays[here]
         self.concepts = tuple(self._concept(code, i) for i, code in enumerate(here.tolist()))
         self.trained = tuple(range(len(here)))
         self.holdout = ()

@@ -57,7 +57,7 @@ class Coded:
 
     Attributes:
         names: each name once.
-        codes: int32, shape (n,): each row's position in `names`, −1 where it has none.
+        codes: whole numbers, shape (n,): each row's position in `names`, −1 where it has none.
     """
 
     names: tuple[str, ...]
@@ -136,7 +136,7 @@ class FolderPairs:
 
     Attributes:
         listing: the whole folder.
-        rows: int64, shape (n,): which rows of it are here, in this order.
+        rows: int32, shape (n,): which rows of it are here, in this order.
     """
 
     listing: Listing
@@ -173,7 +173,7 @@ class FolderPairs:
     @cached_property
     def split(self) -> Coded:
         """`SPLITS`: the same for all rows of a picture."""
-        return Coded(SPLITS, self.listing.splits[self.rows].astype(np.int32))
+        return Coded(SPLITS, self.listing.splits[self.rows])
 
     @cached_property
     def picture(self) -> np.ndarray:
@@ -212,7 +212,8 @@ class FolderPairs:
         pa = arrow()
         found = []
         try:
-            for texts in column(self.listing.rows, "caption"):
+            for part in batches(self.listing.rows, ("caption",)):
+                texts = part.column(0)
                 hits = pa.compute.match_substring_regex(texts, pattern, ignore_case=ignore_case)
                 found.append(hits.to_numpy(zero_copy_only=False))
         except pa.ArrowInvalid as error:
@@ -227,9 +228,9 @@ class FolderPairs:
         """Which rows show a file of `paths`: bool, shape (n,); and the paths that none has."""
         pa = arrow()
         wanted = pa.array(list(paths), pa.large_string())
-        paths = column(self.listing.pictures, "path")
         found = [
-            pa.compute.is_in(p, value_set=wanted).to_numpy(zero_copy_only=False) for p in paths
+            pa.compute.is_in(part.column(0), value_set=wanted).to_numpy(zero_copy_only=False)
+            for part in batches(self.listing.pictures, ("path",))
         ]
         chosen = np.concatenate(found)
         here = np.zeros(len(chosen), dtype=bool)
@@ -248,7 +249,8 @@ class FolderPairs:
             (compute.starts_with, folder + slash),
         ):
             found: list[str] = []
-            for known in column(self.listing.pictures, "path"):
+            for part in batches(self.listing.pictures, ("path",)):
+                known = part.column(0)
                 found += known.filter(matches(known, told)).to_pylist()[: most - len(found)]
             if found:
                 return found
@@ -412,20 +414,26 @@ def mapped(path: Path) -> Any:
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
-def column(path: Path, name: str) -> Iterator[Any]:
-    """A column of an Arrow IPC file, batch by batch: each is read, and let go again."""
+def batches(path: Path, columns: Sequence[str]) -> Iterator[Any]:
+    """Columns of an Arrow IPC file, batch by batch: each is read, and let go again."""
     pa = arrow()
     with pa.OSFile(str(path)) as file:
-        at = pa.ipc.open_file(file).schema.get_field_index(name)
-        only = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=[at]))
-        for batch in range(only.num_record_batches):
-            yield only.get_batch(batch).column(0)
+        schema = pa.ipc.open_file(file).schema
+        wanted = [schema.get_field_index(name) for name in columns]
+        only = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=wanted))
+        for number in range(only.num_record_batches):
+            yield only.get_batch(number).select(list(columns))
 
 
 def numbers(path: Path, name: str) -> np.ndarray:
     """A column of numbers, shape (n,)."""
-    parts = [part.to_numpy() for part in column(path, name)]
-    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
+    table = mapped(path)
+    found = np.empty(len(table), dtype=table.schema.field(name).type.to_pandas_dtype())
+    at = 0
+    for part in batches(path, (name,)):
+        found[at : at + len(part)] = part.column(0).to_numpy()
+        at += len(part)
+    return found
 
 
 def arrow() -> Any:
