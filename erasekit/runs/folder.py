@@ -22,6 +22,7 @@ from erasekit.errors import ErasekitError, RunError, UsageError
 from erasekit.files import read_json, write_json
 from erasekit.plan import make_plan
 from erasekit.processes import join, on_main
+from erasekit.runs.trackers import check_trackers, tracking
 from erasekit.settings import Settings, make_settings
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ HISTORY = "history.csv"
 SCORECARD = "scorecard.json"
 MODEL = "model"
 FIGURES = "figures"
+TRACKERS = "trackers"
 REPORT = "report.html"
 #: What is made of a run later: its audit, and its certificate with the page that shows it.
 AUDIT = "audit.json"
@@ -45,7 +47,7 @@ _OF_THE_RUN = (REPORT, AUDIT, CERTIFICATE, CERTIFICATE_PAGE, SIGNATURE)
 CHECKPOINT = "checkpoint.pt"
 LOCK = ".lock"
 #: What a run writes, in the order in which a finished one is put in another's place.
-_DATA = (PARAMS, PROVENANCE, HISTORY, MODEL, FIGURES, SCORECARD)
+_DATA = (PARAMS, PROVENANCE, HISTORY, MODEL, FIGURES, TRACKERS, SCORECARD)
 
 
 class RunFolder:
@@ -379,6 +381,7 @@ def run_erase(
         RunError: when the run cannot go on; what was reached is kept.
     """
     join(settings.device)
+    trackers = check_trackers(settings.trackers)
     folder = on_main(
         lambda: RunFolder.create(out, settings, oracle=oracle, control=control, overwrite=overwrite)
     )
@@ -390,7 +393,8 @@ def run_erase(
         _ = experiment.original_folder
         if oracle:
             _ = experiment.oracle_folder
-        erasure = experiment.erase(checkpoint=folder.checkpoint)
+        with tracking(trackers, folder.path / TRACKERS, settings) as log:
+            erasure = experiment.erase(checkpoint=folder.checkpoint, log=log)
         fine_tuned = experiment.control(erasure.steps) if control else None
 
         def judge() -> None:
