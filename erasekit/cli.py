@@ -61,7 +61,7 @@ ForgetLanguages = Annotated[
 ]
 Seed = Annotated[str | None, typer.Option(metavar="N", help="Seed of training and erasing.")]
 Device = Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu, cuda or mps.")]
-Precision = Annotated[str | None, typer.Option(metavar="NAME", help="auto, fp32 or bf16.")]
+Precision = Annotated[str | None, typer.Option(metavar="NAME", help="auto, fp32, bf16 or fp16.")]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -150,6 +150,13 @@ def erase(
             "batch (what gradient accumulation is to other losses). [default: all]",
         ),
     ] = None,
+    trackers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Follow each step's terms with any tracker of accelerate, such as tensorboard.",
+        ),
+    ] = None,
     seed: Seed = None,
     device: Device = None,
     precision: Precision = None,
@@ -202,6 +209,7 @@ def erase(
         learning_rate=learning_rate,
         moves=moves,
         micro_batch=micro_batch,
+        trackers=trackers,
         seed=seed,
         device=device,
         precision=precision,

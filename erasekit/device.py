@@ -9,10 +9,11 @@ import warnings
 from collections.abc import Iterator
 
 import numpy as np
+import psutil
 import torch
 
 from erasekit import processes
-from erasekit.errors import RunError
+from erasekit.errors import RunError, UsageError
 from erasekit.settings import DEVICES, PRECISIONS, one_of
 
 
@@ -55,14 +56,33 @@ def make_repeatable(seed: int, threads: int = 2) -> None:
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
-    """Mixed precision where the device has it: bf16 on cuda, fp32 elsewhere unless told."""
+    """Mixed precision where the device has it: bf16 on cuda, fp32 elsewhere unless told.
+
+    No GPU was there where this was written: both kinds of mixed precision ran on CPUs alone.
+
+    Raises:
+        UsageError: for fp16 on mps, where gradients cannot be scaled.
+    """
     one_of("precision", precision, PRECISIONS)
+    if precision == "fp16":
+        if device.type == "mps":
+            raise UsageError("precision 'fp16' needs device 'cuda' (or 'cpu'): take 'fp32' on mps")
+        return torch.autocast(device.type, dtype=torch.float16)
     wanted = precision == "bf16" or (
         precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
     )
     if not wanted:
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def memory(device: torch.device) -> str:
+    """For people: the most that tensors took of a GPU so far; elsewhere what the process takes."""
+    if device.type == "cuda":
+        used = torch.cuda.max_memory_allocated(device)
+    else:
+        used = psutil.Process().memory_info().rss
+    return f"{used / 2**30:.1f} GiB"
 
 
 @contextlib.contextmanager

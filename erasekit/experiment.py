@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from erasekit.data.selection import select
 from erasekit.data.spec import FolderSpec
 from erasekit.data.task import ErasureTask
 from erasekit.data.world import World
-from erasekit.device import make_repeatable, resolve_device
+from erasekit.device import autocast, make_repeatable, resolve_device
 from erasekit.errors import UsageError, unknown
 from erasekit.evaluate.scorecard import Scorecard, evaluate
 from erasekit.files import read_json, write_json
@@ -60,6 +60,7 @@ class Experiment:
         self.progress = progress
         plan = make_plan(settings)
         self.device = resolve_device(settings.device)
+        autocast(self.device, settings.precision)  # refused here rather than at the first step
         make_repeatable(settings.seed, settings.threads)
         self.method = plan.method
         self.train_spec = plan.train
@@ -143,6 +144,7 @@ class Experiment:
         method: str | None = None,
         *,
         checkpoint: Path | None = None,
+        log: Callable[[dict[str, float]], None] | None = None,
         options: Mapping[str, Any] | None = None,
         **spec: Any,
     ) -> Erasure:
@@ -151,6 +153,7 @@ class Experiment:
         Args:
             method: a name of `unlearn.registry`.
             checkpoint: file to resume from after an interruption.
+            log: called with each step's row of the history.
             options: the method's own options, such as ``{"consistency": 0}``.
             spec: fields of `EraseSpec`, such as ``steps=50``.
 
@@ -171,6 +174,7 @@ class Experiment:
             dataclasses.replace(self.erase_spec, **spec),
             frozen=self.frozen,
             checkpoint=checkpoint,
+            log=log,
             progress=self.progress,
         )
 

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from erasekit import processes
+from erasekit.device import memory
 from erasekit.errors import RunError
 from erasekit.files import write_bytes, write_whole
 from erasekit.progress import progress_bar
@@ -51,6 +52,8 @@ def run_loop(
     stop: Callable[[list[dict[str, float]]], bool] | None = None,
     stop_every: int = 0,
     max_grad_norm: float | None = 1.0,
+    precision: str = "auto",
+    log: Callable[[dict[str, float]], None] | None = None,
     checkpoint: Path | None = None,
     checkpoint_every: int = 50,
     identity: str = "",
@@ -66,6 +69,10 @@ def run_loop(
         stop: called every `stop_every` steps with the history so far, whose last row
             it may add to; the loop ends when it returns true. It must depend on the
             history and the weights alone, so that a resumed run stops at the same step.
+        precision: at fp16 the loss is scaled before the backward pass, so that small gradients
+            do not vanish; a step whose scaled gradient overflows is left out, and the scale
+            halved.
+        log: called with each step's row of the history.
         checkpoint: file to resume from and to save to; removed when the loop is done.
         identity: hash of all that decides the run; a checkpoint of another is ignored.
 
@@ -76,8 +83,10 @@ def run_loop(
     """
     result = LoopResult()
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    device = parameters[0].device
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
     if checkpoint is not None:
-        _restore(checkpoint, identity, model, optimizer, result)
+        _restore(checkpoint, identity, model, optimizer, scaler, result)
     started = time.perf_counter() - result.seconds
     main = processes.is_main()
     bar = progress_bar(label, "step", steps, done=result.steps, show=progress and main)
@@ -94,12 +103,15 @@ def run_loop(
             row = {"step": step, **{k: float(v.detach()) for k, v in terms.items()}}
             row["loss"] = float(total.detach())
             optimizer.zero_grad(set_to_none=True)
-            total.backward()
+            scaler.scale(total).backward()
             processes.average([p.grad for p in parameters if p.grad is not None])
+            scaler.unscale_(optimizer)
             norm = torch.nn.utils.clip_grad_norm_(
                 parameters, math.inf if max_grad_norm is None else max_grad_norm
             )
-            bad = _not_finite({**row, "gradient norm": float(norm)})
+            # Scaled by 1 or less, a gradient that overflows is none of the scale's making.
+            overflows = scaler.is_enabled() and not norm.isfinite() and scaler.get_scale() > 1
+            bad = _not_finite(row if overflows else {**row, "gradient norm": float(norm)})
             if bad:  # a forward pass moves batch statistics: undo that too
                 for buffer, before in zip(model.buffers(), buffers, strict=True):
                     buffer.copy_(before)
@@ -109,7 +121,8 @@ def run_loop(
                     + (f"{kept[0].upper()}{kept[1:]}. " if kept else "")
                     + "Lower the learning rate or the weights"
                 )
-            optimizer.step()
+            scaler.step(optimizer)
+            scaler.update()
             if after_step is not None:
                 after_step()
             # From here on the step counts; nothing before this line changed the result.
@@ -117,15 +130,18 @@ def run_loop(
             result.steps = step + 1
             if stop is not None and stop_every and result.steps % stop_every == 0:
                 result.stopped = stop(result.history)
+            if log is not None and main:
+                log(row)
             bar.update()
-            bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)
+            if not bar.disable:
+                bar.set_postfix(loss=f"{row['loss']:.3f}", memory=memory(device), refresh=False)
             result.seconds = time.perf_counter() - started
             if checkpoint is not None and main and result.steps % checkpoint_every == 0:
-                _save(checkpoint, identity, model, optimizer, result)
+                _save(checkpoint, identity, model, optimizer, scaler, result)
             interrupt.check()
     except (KeyboardInterrupt, RunError):
         if checkpoint is not None and main and result.steps and not interrupt.impatient:
-            _save(checkpoint, identity, model, optimizer, result)
+            _save(checkpoint, identity, model, optimizer, scaler, result)
         raise
     finally:
         interrupt.release()
@@ -186,12 +202,14 @@ def _save(
     identity: str,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
     result: LoopResult,
 ) -> None:
     state = {
         "identity": identity,
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "scaler": scaler.state_dict(),
         "history": result.history,
         "seconds": result.seconds,
         "steps": result.steps,
@@ -207,6 +225,7 @@ def _restore(
     identity: str,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
     result: LoopResult,
 ) -> None:
     state = processes.on_main(lambda: _read(path, identity))
@@ -214,6 +233,7 @@ def _restore(
         return
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
+    scaler.load_state_dict(state["scaler"])
     result.history = state["history"]
     result.seconds = state["seconds"]
     result.steps = state["steps"]

@@ -206,7 +206,9 @@ def _edges(n: int) -> list[int]:
 def _device() -> torch.device:
     from accelerate import PartialState
 
-    return PartialState().device
+    device = PartialState().device
+    assert device is not None
+    return device
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 from erasekit.errors import UsageError, unknown
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("auto", "fp32", "bf16")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 #: What each profile sets apart from the defaults of `Settings`.
 PROFILES: dict[str, dict[str, Any]] = {
@@ -116,6 +116,7 @@ class Settings:
     threads: int = 2
     device: str = "auto"
     precision: str = "auto"
+    trackers: str = ""  #: of `accelerate`, joined by commas, such as tensorboard; each step's terms
 
     def __post_init__(self) -> None:
         one_of("device", self.device, DEVICES)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from erasekit.device import autocast, make_repeatable, quiet_libraries, resolve_device
+from erasekit.device import autocast, make_repeatable, memory, quiet_libraries, resolve_device
 from erasekit.errors import RunError, UsageError
 
 CPU = torch.device("cpu")
@@ -49,9 +49,24 @@ def test_precision_is_mixed_where_asked_for() -> None:
         ("auto", torch.float32),
         ("fp32", torch.float32),
         ("bf16", torch.bfloat16),
+        ("fp16", torch.float16),
     ):
         with autocast(CPU, precision):
             assert (a @ a).dtype is dtype
+
+
+def test_half_precision_without_scaled_gradients_is_refused() -> None:
+    with pytest.raises(UsageError, match="precision 'fp16' needs device 'cuda'"):
+        autocast(torch.device("mps"), "fp16")
+
+
+def test_memory_is_told_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    import psutil
+
+    used = psutil.Process().memory_info().rss / 2**30
+    assert float(memory(CPU).removesuffix(" GiB")) == pytest.approx(used, abs=0.2)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3 * 2**29)
+    assert memory(torch.device("cuda")) == "1.5 GiB"
 
 
 def test_everything_is_seeded() -> None:

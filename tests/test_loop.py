@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -191,6 +193,70 @@ def test_a_second_interrupt_acts_at_once(tmp_path: Path) -> None:
     assert not path.exists()  # half a step is never saved
 
 
+def test_each_row_is_logged_as_the_history_has_it() -> None:
+    rows: list[dict[str, float]] = []
+
+    def stop(history: list[dict[str, float]]) -> bool:
+        history[-1]["looked"] = 1.0
+        return False
+
+    result = descend(Line(), 4, stop=stop, stop_every=2, log=lambda row: rows.append(dict(row)))
+    assert rows == result.history
+    assert [row["step"] for row in rows if "looked" in row] == [1, 3]
+
+
+def test_a_scaled_loss_gives_the_same_steps() -> None:
+    plain, scaled = Line(), Line()
+    expected = descend(plain, 6, momentum=0.9)
+    assert descend(scaled, 6, momentum=0.9, precision="fp16").history == expected.history
+    assert torch.equal(plain.weight, scaled.weight)
+
+
+def test_a_step_that_overflows_when_scaled_is_left_out(tmp_path: Path) -> None:
+    """The scale is 2¹⁶ at first: 2¹¹³ is too much for it, until it is halved twice."""
+    path = tmp_path / "c.pt"
+
+    def loss(model: Line, stop_at: int = -1):
+        def terms(step: int) -> dict[str, Tensor]:
+            if step == stop_at:
+                os.kill(os.getpid(), signal.SIGINT)
+            return {"slope": model.weight * 2.0**113}
+
+        return terms
+
+    model, after = Line(), []
+    descend(
+        model,
+        4,
+        loss=loss(model),
+        precision="fp16",
+        max_grad_norm=1.0,
+        after_step=lambda: after.append(float(model.weight.detach())),
+    )
+    assert after == pytest.approx([0, 0, -0.25, -0.5], rel=1e-4)
+    # The scale is a part of the state: a resumed run does not begin with the first one again.
+    stopped = Line()
+    with pytest.raises(KeyboardInterrupt):
+        descend(
+            stopped, 4, loss=loss(stopped, 2), precision="fp16", max_grad_norm=1.0, checkpoint=path
+        )
+    resumed = Line()
+    descend(resumed, 4, loss=loss(resumed), precision="fp16", max_grad_norm=1.0, checkpoint=path)
+    assert torch.equal(resumed.weight, model.weight)
+
+
+def test_a_gradient_that_no_scale_helps_stops_the_run() -> None:
+    model = Line()
+
+    def loss(step: int) -> dict[str, Tensor]:
+        weight = model()
+        return {"pull": (weight - weight.detach()).abs().sqrt()}
+
+    with pytest.raises(RunError, match=r"stopped at step 17: gradient norm is (nan|inf)"):
+        descend(model, 50, loss=loss, precision="fp16")
+    assert float(model.weight.detach()) == 0
+
+
 def test_the_signal_handler_is_given_back() -> None:
     before = signal.getsignal(signal.SIGINT)
     descend(Line(), 2)
@@ -223,6 +289,22 @@ def test_progress_is_shown_unless_told_otherwise(
     assert "showing" in run()
     monkeypatch.setenv("ERASEKIT_PROGRESS", "0")
     assert run() == ""
+
+
+def test_progress_says_how_fast_how_long_and_how_much_memory(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ERASEKIT_PROGRESS")
+    model = Line()
+
+    def loss(step: int) -> dict[str, Tensor]:
+        time.sleep(0.6)  # a bar is drawn once a second
+        return {"pull": (model() - 3) ** 2}
+
+    run_loop(model, torch.optim.SGD(model.parameters(), lr=0.1), loss, steps=3, label="slowly")
+    shown = capsys.readouterr().err
+    expected = r"2/3 \[\d+:\d+<\d+:\d+,  ?\d+\.\d+(step/s|s/step), loss=\d.*, memory=\d+\.\d GiB\]"
+    assert re.search(expected, shown), shown
 
 
 def test_history_is_written_with_every_column(tmp_path: Path) -> None:

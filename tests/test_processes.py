@@ -223,6 +223,7 @@ def test_accelerate_launches_the_command_line(tmp_path: Path, test_cache: Path) 
     launch += ["--num_processes", "2", "--main_process_port", str(free_port()), "-m", "erasekit"]
     parameters = [f"--set={name}={value}" for name, value in {**TINY, "threads": 1}.items()]
     shared = ["--profile=smoke", "--device=cpu", "--no-oracle", "--no-control", *parameters]
+    shared += ["--trackers=tensorboard", "--micro-batch=2", "--moves=image"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     done = subprocess.run(
@@ -237,6 +238,9 @@ def test_accelerate_launches_the_command_line(tmp_path: Path, test_cache: Path) 
     assert len(folder.history) == TINY["steps"]
     assert read_json(folder.path / "provenance.json")["processes"] == 2
     assert done.stdout.count("report.html") == 1
+    written = [p.parent.name for p in (folder.path / "trackers").rglob("events.out.*")]
+    assert written.count("erasekit") == 1
+    assert (folder.settings.micro_batch, folder.settings.moves) == (2, "image")
 
 
 def test_what_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

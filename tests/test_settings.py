@@ -89,3 +89,12 @@ def test_the_defaults_are_those_of_the_specs() -> None:
     from erasekit.unlearn.spec import EraseSpec
 
     assert make_plan(make_settings()).erase == EraseSpec()
+
+
+def test_what_is_set_of_an_erasure_reaches_its_spec() -> None:
+    from erasekit.plan import make_plan
+
+    given = {"moves": "last:2+projection", "micro_batch": "8", "precision": "fp16", "stop_at": 0.1}
+    erase = make_plan(make_settings(**given)).erase
+    assert (erase.moves, erase.micro_batch) == ("last:2+projection", 8)
+    assert (erase.precision, erase.stop_at) == ("fp16", 0.1)

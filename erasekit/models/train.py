@@ -124,6 +124,7 @@ def train_clip(
         label=label,
         learning_rate=learning_rate,
         after_step=clamp_scale,
+        precision=precision,
         checkpoint=folder / "checkpoint.pt",
         identity=sha256_json({**asdict(spec), "positions": pairs.positions.tolist()}),
         progress=progress,

@@ -23,6 +23,7 @@ from erasekit.files import read_json, write_json
 from erasekit.models.pretrained import check_model
 from erasekit.plan import make_plan
 from erasekit.processes import join, on_main
+from erasekit.runs.trackers import check_trackers, tracking
 from erasekit.settings import Settings, make_settings
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ HISTORY = "history.csv"
 SCORECARD = "scorecard.json"
 MODEL = "model"
 FIGURES = "figures"
+TRACKERS = "trackers"
 REPORT = "report.html"
 #: What is made of a run later: its audit, and its certificate with the page that shows it.
 AUDIT = "audit.json"
@@ -46,7 +48,7 @@ _OF_THE_RUN = (REPORT, AUDIT, CERTIFICATE, CERTIFICATE_PAGE, SIGNATURE)
 CHECKPOINT = "checkpoint.pt"
 LOCK = ".lock"
 #: What a run writes, in the order in which a finished one is put in another's place.
-_DATA = (PARAMS, PROVENANCE, HISTORY, MODEL, FIGURES, SCORECARD)
+_DATA = (PARAMS, PROVENANCE, HISTORY, MODEL, FIGURES, TRACKERS, SCORECARD)
 
 
 class RunFolder:
@@ -382,6 +384,7 @@ def run_erase(
     """
     oracle = oracle and bool(make_plan(settings).train or settings.oracle_model)
     join(settings.device)
+    trackers = check_trackers(settings.trackers)
     folder = on_main(
         lambda: RunFolder.create(out, settings, oracle=oracle, control=control, overwrite=overwrite)
     )
@@ -393,7 +396,8 @@ def run_erase(
         _ = experiment.original
         if oracle:
             _ = experiment.oracle
-        erasure = experiment.erase(checkpoint=folder.checkpoint)
+        with tracking(trackers, folder.path / TRACKERS, settings) as log:
+            erasure = experiment.erase(checkpoint=folder.checkpoint, log=log)
         fine_tuned = experiment.control(erasure.steps) if control else None
 
         def judge() -> None:

@@ -104,6 +104,7 @@ def erase(
     *,
     frozen: FrozenFeatures | None = None,
     checkpoint: Path | None = None,
+    log: Callable[[dict[str, float]], None] | None = None,
     progress: bool = True,
 ) -> Erasure:
     """Run `method` on a copy of `original`.
@@ -115,6 +116,7 @@ def erase(
         spec: steps, batches, learning rate, stopping.
         frozen: the original's features of the retain set, to share between erasures.
         checkpoint: file that an interrupted erasure is resumed from.
+        log: called with each step's row of the history, on the main process.
 
     Raises:
         RunError: when a loss, a gradient or a weight is not finite, or a mask does not fit.
@@ -147,7 +149,7 @@ def erase(
     if method.trains:
         frozen = frozen or FrozenFeatures(original, task.retain)
         result = _train(
-            original, erased, task, method, spec, look, mask, frozen, checkpoint, progress
+            original, erased, task, method, spec, look, mask, frozen, checkpoint, log, progress
         )
     if mask is not None:
         mask.release()
@@ -188,6 +190,7 @@ def _train(
     mask: WeightMask | None,
     frozen: FrozenFeatures,
     checkpoint: Path | None,
+    log: Callable[[dict[str, float]], None] | None,
     progress: bool,
 ) -> LoopResult:
     """The steps of an erasure, on `erased`."""
@@ -285,6 +288,8 @@ def _train(
         after_step=None if mask is None else mask.hold,
         stop=stop if method.needs_forget and spec.stop_at >= 0 else None,
         stop_every=spec.check_every,
+        precision=spec.precision,
+        log=log,
         checkpoint=checkpoint,
         checkpoint_every=spec.check_every,
         identity=sha256_json(

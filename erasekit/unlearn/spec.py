@@ -22,7 +22,7 @@ class EraseSpec:
             this or less at two checks in a row; below 0 never stops.
         check_every: steps between two looks at the validation split.
         seed: of the order of the pairs.
-        precision: auto, fp32 or bf16.
+        precision: auto, fp32, bf16 or fp16.
         moves: which weights may move, joined by +: all, image, text, projection, last:N (the
             last N blocks of each tower), lora:R (adapters of rank R in their place, merged at
             the end). The others stay the original's, bit for bit.

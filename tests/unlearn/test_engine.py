@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from support import fingerprint
+from support import build, fingerprint
 
 from erasekit.data import captions
 from erasekit.errors import RunError, UsageError
@@ -320,10 +320,22 @@ def test_batches_shrink_to_what_there_is(tiny_experiment) -> None:
     assert run(tiny_experiment, spec=huge).steps == 1
 
 
-def test_mixed_precision_runs_and_stays_close(tiny_experiment, whole) -> None:
-    mixed = run(tiny_experiment, spec=dataclasses.replace(SPEC, precision="bf16"))
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_mixed_precision_runs_and_stays_close(tiny_experiment, precision: str) -> None:
+    original = build("vit", tiny_experiment.original)
+    whole, mixed = (
+        erase(
+            original,
+            tiny_experiment.task,
+            CLIPErase(),
+            dataclasses.replace(SPEC, precision=name),
+            progress=False,
+        )
+        for name in ("fp32", precision)
+    )
     assert mixed.history[0]["retention"] == pytest.approx(whole.history[0]["retention"], rel=0.05)
     assert mixed.history[0]["retention"] != whole.history[0]["retention"]
+    assert mixed.history[-1]["loss"] < mixed.history[0]["loss"]
     assert all(p.dtype == torch.float32 for p in mixed.model.model.parameters())
 
 

@@ -1,0 +1,74 @@
+"""Following a run while it goes on: any tracker that `accelerate` knows, by its name.
+
+Only a run that asks for one imports `accelerate`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from erasekit.errors import RunError, UsageError, unknown
+from erasekit.settings import Settings
+
+Log = Callable[[dict[str, float]], None]
+
+
+def check_trackers(names: str) -> list[str]:
+    """The trackers that are named, joined by commas; each is known and installed.
+
+    Raises:
+        UsageError: for one that is not, or without `accelerate`.
+    """
+    wanted = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    if not wanted:
+        return []
+    try:
+        from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
+    except ImportError as error:
+        raise UsageError(
+            f"trackers = {names}: needs accelerate: pip install 'erasekit[scale]'"
+        ) from error
+    installed = [str(name) for name in get_available_trackers()]
+    for name in wanted:
+        if name not in LOGGER_TYPE_TO_CLASS:
+            raise unknown("tracker", name, LOGGER_TYPE_TO_CLASS)
+        if name not in installed:
+            raise UsageError(f"tracker '{name}' is not installed here: pip install {name}")
+    return wanted
+
+
+@contextlib.contextmanager
+def tracking(names: list[str], folder: Path, settings: Settings) -> Iterator[Log | None]:
+    """What takes each step's row of the history while the trackers are open.
+
+    Args:
+        names: from `check_trackers`; for none, nothing is opened, and None given.
+        folder: for those that write files.
+        settings: noted with the run.
+
+    Raises:
+        RunError: when a tracker cannot be opened.
+    """
+    if not names:
+        yield None
+        return
+    from accelerate import Accelerator
+
+    try:
+        accelerator = Accelerator(log_with=names, project_dir=folder)  # type: ignore[arg-type]
+        config = {k: v for k, v in asdict(settings).items() if k != "options"}
+        accelerator.init_trackers("erasekit", config={**config, **settings.options})
+    except Exception as error:  # each tracker has errors of its own
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise RunError(f"trackers {', '.join(names)} cannot be opened: {reason}") from error
+    try:
+        yield lambda row: accelerator.log(
+            {k: v for k, v in row.items() if k != "step"}, step=int(row["step"])
+        )
+    finally:
+        # Not `end_training`, which would also part the processes, and the run goes on.
+        for tracker in accelerator.trackers:
+            tracker.finish()
