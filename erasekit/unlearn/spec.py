@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from erasekit.errors import UsageError
 
@@ -37,3 +37,16 @@ class EraseSpec:
         for name in ("steps", "forget_batch", "retain_batch", "learning_rate", "check_every"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"{name} = {getattr(self, name)}: must be above 0, and finite")
+
+    def for_epochs(self, epochs: float, pairs: int) -> EraseSpec:
+        """The same for so many epochs.
+
+        Looks at the validation split, and with them checkpoints, grow as rare as keeps them a
+        hundredth of a long run.
+
+        Args:
+            epochs: times that the retain set is gone through, a fraction too.
+            pairs: of the retain set.
+        """
+        steps = max(1, math.ceil(epochs * pairs / self.retain_batch))
+        return replace(self, steps=steps, check_every=max(self.check_every, steps // 100))
