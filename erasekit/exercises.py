@@ -135,8 +135,8 @@ def _half_way(level: float, scenes: float) -> float:
 
 
 def _worn_down(ours: pd.Series) -> float:
-    lines = {(model, subset): x for (name, model, subset), x in ours.items() if name == "cifar100"}  # type: ignore[misc]
-    return lines["original", "forget"] - lines["control", "forget"]
+    points: dict[Any, float] = ours.to_dict()
+    return points["cifar100", "original", "forget"] - points["cifar100", "control", "forget"]
 
 
 def _selected_in_test(pairs: FolderPairs, mask: np.ndarray) -> int:

@@ -32,6 +32,7 @@ from erasekit.evaluate.retrieval import DIRECTIONS
 from erasekit.experiment import load
 from erasekit.files import read_json
 from erasekit.models.pretrained import Named, OnHub, check_model
+from erasekit.plots.records import records
 from erasekit.runs.folder import PROVENANCE, RunFolder, describe, run_erase
 from erasekit.runs.provenance import provenance
 from erasekit.runs.stand_ins import GROUP, stand_in
@@ -432,10 +433,10 @@ def numbers(results: Sequence[Reproduced]) -> pd.DataFrame:
 def table(found: pd.DataFrame) -> pd.DataFrame:
     """`numbers` as a person reads them: a line a data set, model and subset; cells are text."""
     lines = {}
-    for (_, model, subset), line in found.iterrows():  # type: ignore[misc]
+    for line in records(found.reset_index()):
         within = {True: "yes", False: "no"}.get(line.within, "")
         spread = "" if np.isnan(line.deviation) else f" ± {line.deviation:.2f}"
-        lines[line.title, model, subset] = {
+        lines[line.title, line.model, line.subset] = {
             "measure": line.measure,
             "reported": "" if np.isnan(line.reported) else f"{line.reported:.2f} (2nd)",
             "ours": f"{line.ours:.2f}{spread}",
@@ -462,10 +463,10 @@ def reasons_table() -> pd.DataFrame:
 
 def values(found: pd.DataFrame) -> dict[str, float]:
     """Ours in points by ``name_subset_model``; ``name_retain_gain_model`` over the original."""
-    ours = found["ours"]
-    told = {f"{name}_{subset}_{model}": float(x) for (name, model, subset), x in ours.items()}  # type: ignore[misc]
-    for name in ours.index.unique("name"):
-        for model in MODELS[1:]:
-            gain = ours[name, model, "retain"] - ours[name, "original", "retain"]
-            told[f"{name}_retain_gain_{model}"] = float(gain)
+    ours: dict[Any, float] = found["ours"].to_dict()
+    told = {f"{name}_{subset}_{model}": x for (name, model, subset), x in ours.items()}
+    for name, model, subset in ours:
+        if model != "original" and subset == "retain":
+            gain = ours[name, model, subset] - ours[name, "original", subset]
+            told[f"{name}_retain_gain_{model}"] = gain
     return told
