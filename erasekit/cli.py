@@ -37,7 +37,9 @@ DEBUG = "ERASEKIT_DEBUG"
 Profile = Annotated[
     str,
     typer.Option(
-        metavar="NAME", help="Set of defaults: default (minutes on a laptop) or smoke (seconds)."
+        metavar="NAME",
+        help="Set of defaults: default (minutes on a laptop) or smoke (seconds); paper (the "
+        "published set-up) for a folder that data_scripts/ wrote.",
     ),
 ]
 Data = Annotated[

@@ -134,6 +134,11 @@ def _half_way(level: float, scenes: float) -> float:
     return (level + scenes) / 2
 
 
+def _worn_down(ours: pd.Series) -> float:
+    points: dict[Any, float] = ours.to_dict()
+    return points["cifar100", "original", "forget"] - points["cifar100", "control", "forget"]
+
+
 def _selected_in_test(pairs: FolderPairs, mask: np.ndarray) -> int:
     from erasekit.data.listing import SPLITS
 
@@ -252,5 +257,14 @@ EXERCISES: dict[str, Exercise] = {
         solution='sum(mask[i] and pairs.split[i] == "test" for i in range(len(pairs)))',
         truth=_selected_in_test,
         because="Few pairs make a wide interval: it stands beside each value in `report.html`.",
+    ),
+    "14_reproduce_cliperase": Exercise(
+        hint='`ours["cifar100", "control", "forget"]` is what the control still knows, and the '
+        '`"original"` knew more.',
+        solution='ours["cifar100", "original", "forget"] - ours["cifar100", "control", "forget"]',
+        truth=_worn_down,
+        because="Training on other things wears down what is not trained on. An erasure must do "
+        "better than that, and is to be thanked for the difference alone.",
+        within=0.05,
     ),
 }

@@ -71,6 +71,9 @@ class Experiment:
         else:
             self.world = World(plan.data)
             self.task = ErasureTask(self.world, settings.forget, plan.forget_languages)
+        if settings.epochs:
+            pairs = len(self.task.retain)
+            self.erase_spec = self.erase_spec.for_epochs(settings.epochs, pairs)
 
     def _folder(self, spec: FolderSpec) -> tuple[FolderWorld, FolderTask]:
         """A folder, which is read and asked for the rule before any model is loaded."""
@@ -180,7 +183,8 @@ class Experiment:
 
     def control(self, steps: int | None = None) -> Erasure:
         """The original fine-tuned on the retain set alone, for as many steps as a method ran."""
-        return self.erase("fine_tune", options={}, steps=steps or self.settings.steps, stop_at=-1.0)
+        steps = steps or self.erase_spec.steps
+        return self.erase("fine_tune", options={}, steps=steps, stop_at=-1.0)
 
     def evaluate(
         self,
@@ -202,7 +206,8 @@ class Experiment:
             models["oracle"] = self.oracle
             if trained:
                 cost["oracle"] = self._cost(self.oracle_folder)
-        return evaluate(self.task, models, cost=cost, split=split, draws=self.settings.draws)
+        given = {"draws": self.settings.draws, "gallery": self.settings.gallery}
+        return evaluate(self.task, models, cost=cost, split=split, **given)
 
     def audit(
         self,

@@ -98,3 +98,22 @@ def test_what_is_set_of_an_erasure_reaches_its_spec() -> None:
     erase = make_plan(make_settings(**given)).erase
     assert (erase.moves, erase.micro_batch) == ("last:2+projection", 8)
     assert (erase.precision, erase.stop_at) == ("fp16", 0.1)
+
+
+def test_the_paper_profile_is_for_a_folder_and_counts_epochs() -> None:
+    found = make_settings("paper", data="folder:x", forget="cat")
+    assert {k: getattr(found, k) for k in PROFILES["paper"]} == PROFILES["paper"]
+    assert make_settings("paper", data="folder:x", steps=9).epochs == 0
+    assert make_settings("paper", data="folder:x", steps=9, epochs=2).epochs == 2
+    other = make_settings("paper", data="folder:x", model="local-dir:x")
+    assert (other.model, other.pretrained) == ("local-dir:x", "")
+    with pytest.raises(UsageError, match="give data=folder:PATH"):
+        make_settings("paper")
+    with pytest.raises(UsageError, match="epochs = -1"):
+        make_settings(epochs=-1)
+
+
+def test_a_folder_keeps_its_defaults_in_the_other_profiles() -> None:
+    found = make_settings("smoke", data="folder:x", forget="cat")
+    assert (found.steps, found.learning_rate, found.epochs) == (500, 1e-6, 0)
+    assert found.draws == PROFILES["smoke"]["draws"]

@@ -47,6 +47,11 @@ class Pictures:
         pixels = self._source.pixels(np.atleast_1d(chosen), self._size)
         return pixels if np.ndim(chosen) else pixels[0]
 
+    @property
+    def numbers(self) -> np.ndarray:
+        """What tells pictures apart: the same for rows that show the same, shape (n,)."""
+        return self._source.picture[self._rows]
+
     def take(self, indices: np.ndarray) -> Pictures:
         """The pictures at `indices`, still on the disk."""
         return Pictures(self._source, self._rows[indices], self._size)
@@ -80,8 +85,9 @@ class DiskPairs(Pairs):
 
     @property
     def scenes(self) -> DiskPairs:
-        """All pairs: each can be retrieved by its caption."""
-        return self
+        """Each picture with the first of its captions: with two it would be its own rival."""
+        pictures = cast("Pictures", self.images).numbers
+        return self.take(np.sort(np.unique(pictures, return_index=True)[1]))
 
     def answers(self) -> Sequence[str]:
         return self.captions

@@ -36,7 +36,8 @@ AVERAGE_GAP = (
     ("recall@1", "retain"),
     ("membership_auc", "forget"),
 )
-MOST_SCENES = 200
+#: Pairs among which one is retrieved, at most.
+GALLERY = 200
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,7 @@ def evaluate(
     cost: dict | None = None,
     split: str = "test",
     draws: int = DRAWS,
+    gallery: int = GALLERY,
 ) -> Scorecard:
     """Measure every model on the task.
 
@@ -195,13 +197,14 @@ def evaluate(
         cost: seconds and steps of each model that was made, stored as it is.
         split: test, or validation while something is still being chosen.
         draws: of the bootstrap.
+        gallery: pairs among which one is retrieved, at most, in each of the two sets.
     """
     original = models["original"]
     subsets = make_subsets(original, task, split)
     rows: list[Row] = []
-    reference = _Encoded(original, task, subsets)
+    reference = _Encoded(original, task, subsets, gallery)
     for name, clip in models.items():
-        encoded = reference if clip is original else _Encoded(clip, task, subsets)
+        encoded = reference if clip is original else _Encoded(clip, task, subsets, gallery)
         rows += _zero_shot(name, encoded, task, subsets, draws)
         if not task.named:
             rows += _pair_similarity(name, encoded, draws)
@@ -217,7 +220,7 @@ def evaluate(
 class _Encoded:
     """Everything one model says of the evaluation split, encoded once."""
 
-    def __init__(self, clip: Clip, task: ErasureTask, subsets: Subsets) -> None:
+    def __init__(self, clip: Clip, task: ErasureTask, subsets: Subsets, gallery: int) -> None:
         world = task.world
         self.concepts = concept_features(clip, world.concepts) if subsets.concepts else None
         self.singles = clip.encode_images(subsets.singles.images)
@@ -227,7 +230,7 @@ class _Encoded:
             ("forget", scenes.where(task.touches)),
             ("retain", scenes.where(lambda concepts: not task.touches(concepts))),
         ):
-            chosen = distinct_scenes(chosen, MOST_SCENES)
+            chosen = distinct_scenes(chosen, gallery)
             captions = world.captions_in(chosen, subsets.split, "en")
             self.scenes[subset] = (
                 clip.encode_images(chosen.images),

@@ -465,4 +465,4 @@ def evaluate_model(
     models = {"original": experiment.original, "erased": clip}
     if oracle and experiment.has_oracle:
         models["oracle"] = experiment.oracle
-    return evaluate(experiment.task, models, draws=settings.draws)
+    return evaluate(experiment.task, models, draws=settings.draws, gallery=settings.gallery)

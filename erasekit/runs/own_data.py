@@ -8,16 +8,11 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from erasekit.cache import cached, hash_code
 from erasekit.data.folder import check_folder
-from erasekit.data.folder_writer import TABLE, write_world
+from erasekit.data.folder_writer import TABLE
 from erasekit.experiment import load
 from erasekit.files import write_bytes, write_text
-
-#: What is forgotten in the stand-in.
-STAND_IN_RULE = "group=fruit"
-# The small CLIP was trained on captions such as these.
-_TEMPLATES = "a picture of {}|{}|a drawing of {}|we see {}|this shows {}|look at this: {}"
+from erasekit.runs.stand_ins import GROUP, stand_in
 
 
 def parameters(
@@ -30,9 +25,8 @@ def parameters(
 ) -> dict[str, Any]:
     """Parameters of an experiment in a folder: your own, or the stand-in where none is given.
 
-    The stand-in is the embedded world's drawings of single things, written as PNG files with a
-    table; its model is the small CLIP that was trained on them, from its own folder, and there
-    is an oracle, which nobody has for a published CLIP.
+    Of the stand-in's model (see `runs.stand_ins`) there is an oracle, which nobody has for a
+    published CLIP.
 
     Args:
         data: ``folder:PATH``; empty for the stand-in.
@@ -43,30 +37,15 @@ def parameters(
     asked = {"model": model} if model else {}
     if data:
         return {"data": data, "forget": forget, **asked, **given}
-    embedded = load(profile, forget="fruit", **given)
-    settings = embedded.settings
-    names = ("learning_rate", "steps", "forget_batch", "retain_batch")
+    embedded = load(profile, forget=GROUP, **given)
+    made = stand_in(embedded, "table")
     return {
-        "data": f"folder:{_stand_in(embedded)}",
-        "forget": forget or STAND_IN_RULE,
-        "model": f"local-dir:{embedded.original_folder}",
+        **made,
+        "forget": forget or made["forget"],
         "oracle_model": f"local-dir:{embedded.oracle_folder}",
-        "templates": _TEMPLATES,
-        **{name: getattr(settings, name) for name in names},
         **asked,
         **given,
     }
-
-
-def _stand_in(embedded: Any) -> Path:
-    world, trained = embedded.world, set(embedded.world.trained)
-
-    def make(folder: Path) -> None:
-        write_world(world, folder, lambda shown: len(shown) == 1 and shown[0] in trained)
-
-    recipe = {"world": world.spec.as_dict(), "code": hash_code(("data/folder_writer.py",))}
-    recipe["world"]["languages"] = list(world.spec.languages)
-    return cached("stand-in", recipe, make)
 
 
 def run_folder(out: str, name: str) -> Path:

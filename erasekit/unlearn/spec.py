@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from erasekit.errors import UsageError
 from erasekit.unlearn.moves import parse_moves
@@ -55,3 +55,16 @@ class EraseSpec:
         if self.micro_batch < 0:
             raise UsageError(f"micro_batch = {self.micro_batch}: must be 0 (off) or more")
         parse_moves(self.moves)
+
+    def for_epochs(self, epochs: float, pairs: int) -> EraseSpec:
+        """The same for so many epochs.
+
+        Looks at the validation split, and with them checkpoints, grow as rare as keeps them a
+        hundredth of a long run.
+
+        Args:
+            epochs: times that the retain set is gone through, a fraction too.
+            pairs: of the retain set.
+        """
+        steps = max(1, math.ceil(epochs * pairs / self.retain_batch))
+        return replace(self, steps=steps, check_every=max(self.check_every, steps // 100))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from erasekit.data.folder import read_folder
 from erasekit.data.folder_world import FolderTask, FolderWorld
@@ -136,3 +137,22 @@ def test_a_spec_is_checked_at_the_door(tmp_path: Path) -> None:
         FolderSpec(str(tmp_path), templates=("a photo",))
     with pytest.raises(UsageError, match="most_pairs = 0"):
         FolderSpec(str(tmp_path), most_pairs=0)
+
+
+def test_a_picture_is_retrieved_once_however_many_captions_it_has(tmp_path: Path) -> None:
+    """With a second row of its own it would be its own rival, and a tie counts against it."""
+    rows = ["image,caption,split"]
+    for split, shade in (("train", 0), ("test", 100)):
+        for i in range(4):
+            name = f"{split}{i}.png"
+            Image.new("RGB", (9, 9), (shade + 9 * i, 7, 7)).save(tmp_path / name)
+            thing = "cat" if i < 2 else "dog"
+            rows += [f"{name},a {thing} {i} told {n},{split}" for n in range(3)]
+    (tmp_path / "pairs.csv").write_text("\n".join(rows))
+    task = folder_task(tmp_path, "word=cat")
+    pairs = task.world.pairs("test")
+    assert len(pairs) == 12
+    assert pairs.scenes.captions == tuple(
+        f"a {thing} {i} told 0" for i, thing in enumerate(("cat", "cat", "dog", "dog"))
+    )
+    assert len(set(pairs.scenes.concepts)) == 4

@@ -116,6 +116,18 @@ def test_the_originals_numbers_by_hand(tiny_experiment, tiny_scorecard: Scorecar
     assert row.n == len(chosen)
 
 
+def test_a_gallery_is_as_large_as_asked(tiny_experiment) -> None:
+    models = {"original": tiny_experiment.original}
+    sizes = {}
+    for gallery in (5, 1000):
+        card = evaluate(tiny_experiment.task, models, draws=2, gallery=gallery)
+        found = {(r.subset, r.n) for r in card.rows if r.metric.startswith("recall")}
+        sizes[gallery] = dict(found)
+    assert sizes[5] == {"forget": 5, "retain": 5}
+    test = tiny_experiment.world.pairs("test").scenes
+    assert sizes[1000]["forget"] + sizes[1000]["retain"] == len(set(map(frozenset, test.concepts)))
+
+
 def test_the_original_keeps_its_own_neighbourhood(tiny_scorecard: Scorecard) -> None:
     assert tiny_scorecard.value("original", "neighbourhood_kept", "retain") == 1
 

@@ -39,6 +39,15 @@ OWN = {
     "pairs": FourPairs(Coded(("train", "validation", "test"), np.array([0, 2, 2, 2]))),
     "mask": np.array([True, True, False, True]),
 }
+#: Points of two models on what one of two data sets was to forget.
+OURS = pd.Series(
+    {
+        ("cc12m", "original", "forget"): 50.0,
+        ("cc12m", "control", "forget"): 49.0,
+        ("cifar100", "original", "forget"): 80.0,
+        ("cifar100", "control", "forget"): 71.5,
+    }
+)
 #: An erasure that moves no answer in words; the notebook itself runs the real one.
 PROJECTOR_ALONE = {
     "tables": SimpleNamespace(changed=lambda one, other, asked: 100.0 * (one != other)),
@@ -98,6 +107,7 @@ def facts(name: str, e, erasure, card) -> tuple[dict, dict]:
         "11_multimodal_llm": ({}, PROJECTOR_ALONE),
         "12_downstream": ({"changes": CHANGES}, {"changes": CHANGES}),
         "13_your_own_data": (OWN, dict(OWN)),
+        "14_reproduce_cliperase": ({"ours": OURS}, {"ours": OURS}),
     }[name]
 
 

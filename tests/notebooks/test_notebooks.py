@@ -152,6 +152,18 @@ def your_own_data(v: Values) -> None:
     assert v["certified"] == "met"
 
 
+def reproduce_cliperase(v: Values) -> None:
+    assert v["cifar100_forget_original"] >= 50
+    assert v["cifar100_forget_erased"] <= 5
+    assert v["cifar100_forget_control"] >= v["cifar100_forget_erased"] + 20, "it is the method"
+    assert v["cifar100_retain_gain_erased"] > 0 and v["cifar100_retain_gain_control"] > 0, (
+        "a retained accuracy above the original's is no merit of unlearning"
+    )
+    for name in ("flickr30k", "cc12m"):
+        assert v[f"{name}_forget_erased"] < v[f"{name}_forget_control"]
+        assert v[f"{name}_retain_control"] > v[f"{name}_retain_original"]
+
+
 CLAIMS: dict[str, Callable[[Values], None]] = {
     "00_quickstart": quickstart,
     "01_data": data,
@@ -167,6 +179,7 @@ CLAIMS: dict[str, Callable[[Values], None]] = {
     "11_multimodal_llm": multimodal_llm,
     "12_downstream": downstream,
     "13_your_own_data": your_own_data,
+    "14_reproduce_cliperase": reproduce_cliperase,
 }
 
 

@@ -409,3 +409,13 @@ def test_the_cost_counts_what_is_computed_before_the_first_step(tiny_experiment,
     slow = Slow(e.original, e.task.retain)
     erasure = erase(e.original, e.task, method, spec, frozen=slow, progress=False)
     assert erasure.seconds >= 0.6  # once before the first step, once in it
+
+
+@pytest.mark.parametrize(
+    ("epochs", "pairs", "steps", "check_every"),
+    [(20, 42_750, 53_438, 534), (0.5, 16, 1, 10), (2, 17, 3, 10), (1e-9, 3, 1, 10)],
+)
+def test_epochs_become_steps_of_the_retain_set(epochs, pairs, steps, check_every) -> None:
+    before = EraseSpec(retain_batch=16, forget_batch=3, learning_rate=0.5, seed=4)
+    after = before.for_epochs(epochs, pairs)
+    assert after == dataclasses.replace(before, steps=steps, check_every=check_every)
