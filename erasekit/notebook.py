@@ -98,9 +98,13 @@ class Notebook:
         values = {k: _literal(v) if isinstance(v, str) else v for k, v in self.values.items()}
         display(Markdown(" ".join(text.split()).format_map(values)))
 
-    def table(self, frame: pd.DataFrame, digits: int = 3) -> None:
-        """Show a table, rounded: digits that differ between machines are not shown."""
-        with pd.option_context("display.max_columns", 40, "display.max_colwidth", 80):
+    def table(self, frame: pd.DataFrame, digits: int = 3, letters: int = 80) -> None:
+        """Show a table, rounded: digits that differ between machines are not shown.
+
+        Args:
+            letters: of a cell, at most; the rest is cut off.
+        """
+        with pd.option_context("display.max_columns", 40, "display.max_colwidth", letters):
             display(frame.round(digits))
 
     def picture(self, figure: Figure, title: str) -> None:

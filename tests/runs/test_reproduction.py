@@ -125,6 +125,9 @@ def test_what_is_left_open_says_what_is_taken_instead() -> None:
     assert all(frame["here"].str.len() > 5)
     for said in frame["reported"]:
         assert "(2nd)" in said or "not known" in said
+    # The notebook shows cells of 400 letters.
+    for told in (frame, reproduction.reasons_table()):
+        assert told.map(len).max(axis=None) <= 400
 
 
 # The arithmetic
