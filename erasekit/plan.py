@@ -61,6 +61,7 @@ def make_plan(settings: Settings) -> Plan:
             micro_batch=settings.micro_batch,
             moves=settings.moves,
             salient=settings.salient,
+            compile=settings.compile,
         ),
         method=get_method(settings.method).build(dict(settings.options)),
     )

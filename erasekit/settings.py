@@ -122,9 +122,8 @@ class Settings:
     stop_at: float = -1.0
     micro_batch: int = 0  #: pairs in the towers at once; 0: all; the same gradient either way
     moves: str = "all"  #: all, image, text, projection, last:N, lora:R; joined by +
-    salient: float = (
-        0.0  #: least ratio of squared gradients, forget to retain, of what moves; 0: off
-    )
+    salient: float = 0.0  #: least ratio of squared gradients, forget to retain, that moves; 0: off
+    compile: str = ""  #: backend of torch.compile, such as inductor; empty: off
     # evaluation
     draws: int = 1000
     gallery: int = 200  #: pairs among which one is retrieved, at most

@@ -25,13 +25,13 @@ from erasekit import processes
 from erasekit.data.captions import prompts
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
-from erasekit.errors import RunError, UsageError
+from erasekit.errors import RunError, UsageError, unknown
 from erasekit.files import sha256_json
 from erasekit.loop import LoopResult, run_loop
 from erasekit.models.batches import plan_batches
 from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import concept_features
-from erasekit.unlearn.look import Look, encode
+from erasekit.unlearn.look import Look, Tower, encode
 from erasekit.unlearn.losses import contrastive
 from erasekit.unlearn.mask import WeightMask
 from erasekit.unlearn.method import Features, Method, Prompts, Unseen
@@ -225,6 +225,7 @@ def _train(
     forget_tokens = original.tokenizer(list(task.forget.captions)).to(device)
     retain_tokens = original.tokenizer(list(task.retain.captions)).to(device)
     names = _Names(original, task, spec.seed) if method.needs_names else None
+    towers = _compiled(erased, spec)
 
     def loss(step: int) -> dict[str, Tensor]:
         rows = retain_plan[step]
@@ -247,6 +248,7 @@ def _train(
             noise=noise,
             noised=n,
             key=(spec.seed, step),
+            towers=towers,
         )
         none = (None, None)
         before = frozen.at(rows) if method.needs_original else none
@@ -305,6 +307,19 @@ def _train(
     )
     result.seconds += prepared
     return result
+
+
+def _compiled(clip: Clip, spec: EraseSpec) -> tuple[Tower, Tower] | None:
+    if not spec.compile:
+        return None
+    known = torch.compiler.list_backends(exclude_tags=())
+    if spec.compile not in known:
+        raise unknown("backend of torch.compile", spec.compile, known)
+    image, text = (
+        torch.compile(tower, backend=spec.compile)
+        for tower in (clip.model.encode_image, clip.model.encode_text)
+    )
+    return image, text
 
 
 def _mask(method: Method, look: Look, spec: EraseSpec) -> dict[str, Tensor] | None:

@@ -26,6 +26,7 @@ from erasekit.unlearn.spec import EraseSpec
 
 Which = Literal["forget", "retain"]
 Loss = Callable[[Features], Tensor]
+Tower = Callable[[Tensor], Tensor]
 # Pairs of each set that a look at validation retrieves among, where nothing has a name.
 _MOST_CAPTIONS = 200
 
@@ -189,6 +190,7 @@ def encode(
     noise: float = 0.0,
     noised: int = 0,
     key: tuple[int, ...] = (),
+    towers: tuple[Tower, Tower] | None = None,
 ) -> Features:
     """Features of pairs by a model, in full precision, differentiable, in one pass a tower.
 
@@ -202,7 +204,9 @@ def encode(
         noise: deviation of Gaussian noise on the preprocessed picture; 0 for none.
         noised: how many of the pictures, from the first, are encoded a second time with it.
         key: what the noise is drawn from: the same key gives the same noise.
+        towers: of pictures and of texts, in place of the model's own: the same ones compiled.
     """
+    of_image, of_text = towers or (clip.model.encode_image, clip.model.encode_text)
     pixels = clip.preprocess(images)
     n, extra, length = len(pixels), None, None
     if noise:
@@ -212,8 +216,8 @@ def encode(
         length = added.flatten(1).norm(dim=1)
         pixels = torch.cat([pixels, pixels[:noised] + added])
     with autocast(clip.device, precision):
-        image = features_of(clip.model.encode_image, processes.share(pixels), micro_batch)
-        text = features_of(clip.model.encode_text, processes.share(tokens), micro_batch)
+        image = features_of(of_image, processes.share(pixels), micro_batch)
+        text = features_of(of_text, processes.share(tokens), micro_batch)
     image = processes.gather(image.float(), len(pixels))
     text = processes.gather(text.float(), len(tokens))
     if noise:
@@ -227,7 +231,7 @@ def encode(
     )
 
 
-def features_of(tower: Callable[[Tensor], Tensor], rows: Tensor, micro_batch: int = 0) -> Tensor:
+def features_of(tower: Tower, rows: Tensor, micro_batch: int = 0) -> Tensor:
     """What a tower makes of pictures or tokens, shape (n, d).
 
     With a micro-batch only features are kept of each piece, and its activations are computed

@@ -419,3 +419,16 @@ def test_epochs_become_steps_of_the_retain_set(epochs, pairs, steps, check_every
     before = EraseSpec(retain_batch=16, forget_batch=3, learning_rate=0.5, seed=4)
     after = before.for_epochs(epochs, pairs)
     assert after == dataclasses.replace(before, steps=steps, check_every=check_every)
+
+
+def test_compiled_towers_erase_alike(tiny_experiment) -> None:
+    """Captured as a graph and run as it is: a compiler that works on any machine, and quickly."""
+    plain = tiny_experiment.erase("cliperase", steps=2)
+    compiled = tiny_experiment.erase("cliperase", steps=2, compile="eager")
+    assert compiled.history[-1]["loss"] == pytest.approx(plain.history[-1]["loss"], rel=1e-5)
+    for (name, one), other in zip(
+        plain.model.model.named_parameters(), compiled.model.model.parameters(), strict=True
+    ):
+        assert torch.allclose(one, other, atol=1e-5), name
+    with pytest.raises(UsageError, match="did you mean 'inductor'"):
+        tiny_experiment.erase("cliperase", steps=2, compile="inducto")
