@@ -395,7 +395,8 @@ def _same(digests: np.ndarray, pictures: Any) -> np.ndarray:
     starts = np.append(0, ends[:-1])
     for first, end in zip(*(edge[ends - starts > 1] for edge in (starts, ends)), strict=True):
         alike = order[first:end]
-        contents[alike] = min(alike.tolist(), key=lambda at: str(_at(pictures, "path", at)))
+        paths = {_at(pictures, "path", int(at)): at for at in alike}
+        contents[alike] = paths[min(paths)]
     return contents
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
@@ -24,7 +26,8 @@ def against_reported_data(found: pd.DataFrame) -> pd.DataFrame:
     told = found.reset_index()
     told["reported"] = told["reported"].where(told["comparable"])
     told["deviation"] = told["deviation"].fillna(0)
-    return told[["title", "model", "subset", "ours", "deviation", "reported"]]
+    columns = ["title", "model", "subset", "ours", "deviation", "reported"]
+    return told.reindex(columns=columns)
 
 
 @styled
@@ -51,7 +54,7 @@ def against_reported(found: pd.DataFrame) -> Figure:
                 markersize=10,
                 capsize=3,
             )
-            if not pd.isna(line.reported):
+            if math.isfinite(line.reported):
                 axes.plot(x, line.reported, mark.marker, mfc="none", mec=mark.colour, ms=15)
         axes.set_title(str(title))
         axes.set(xlim=(-0.5, len(subsets) - 0.5), ylim=(-4, 104))
