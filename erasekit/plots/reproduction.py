@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -63,7 +64,7 @@ def against_reported(found: pd.DataFrame) -> Figure:
     marks = [model_mark(model, models) for model in models]
     handles = [Line2D([], [], marker=m.marker, color=m.colour, ls="", ms=10) for m in marks]
     labels = [str(model) for model in models]
-    if data["reported"].notna().any():
+    if np.isfinite(data["reported"].to_numpy(dtype=float)).any():
         handles.append(Line2D([], [], marker="o", mfc="none", mec=INK, ls="", ms=13))
         labels.append("reported (2nd)")
     legend_above(figure, handles, labels, columns=len(labels))
