@@ -83,7 +83,10 @@ class LogLines:
 
     Attributes:
         n: how many are done.
+        disable: whether nothing is shown; never so here.
     """
+
+    disable = False
 
     _at_work: ClassVar[list[LogLines]] = []  #: those begun and not ended, in this process
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from erasekit import progress
 from erasekit.errors import RunError
 from erasekit.loop import LoopResult, run_loop, write_history
 
@@ -295,6 +296,7 @@ def test_progress_says_how_fast_how_long_and_how_much_memory(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ERASEKIT_PROGRESS")
+    monkeypatch.setattr(progress, "watched", lambda: True)
     model = Line()
 
     def loss(step: int) -> dict[str, Tensor]:

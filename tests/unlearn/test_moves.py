@@ -270,7 +270,10 @@ def test_an_adapted_erasure_is_resumed(tiny_experiment, tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("ssd", "ssd takes no steps to adapt in"), ("lip", "lip chooses among the model's own")],
+    [
+        ("ssd", "ssd takes no steps that could be held to it"),
+        ("lip", "lip chooses among the model's own"),
+    ],
 )
 def test_adapters_and_choices_among_weights_exclude_each_other(
     tiny_experiment, name: str, message: str
