@@ -42,7 +42,7 @@ def key_of(what: Mapping[str, Any]) -> str:
     return sha256_json({**what, "code": _code(str(what["method"]))})[:20]
 
 
-#: The results of the full run, as far as it has been run, which come with the kit.
+#: The results of the full run, which come with the kit.
 SHIPPED = Path(__file__).with_name("results.jsonl")
 
 

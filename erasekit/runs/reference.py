@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).with_name("references")
 SCORECARD_FILE = "scorecard.json"
 #: Settings that change how a result is computed but not which one is expected.
-_FREE = ("threads", "device", "precision")
+_FREE = ("threads", "device", "precision", "micro_batch", "compile", "trackers")
 
 
 def reference_path(profile: str) -> Path:

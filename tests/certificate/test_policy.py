@@ -31,7 +31,9 @@ def test_shipped_policies_are_whole_and_fit_the_audit() -> None:
         policy = load_policy(name)
         check_against_audit(policy)
         assert policy.purpose
-        assert {criterion.source for criterion in policy.criteria} == {"scorecard", "audit"}
+        sources = {criterion.source for criterion in policy.criteria}
+        # The audit draws its own pictures, and has none for a folder.
+        assert sources == ({"scorecard"} if name == "own_data" else {"scorecard", "audit"})
 
 
 def test_a_shipped_policy_is_the_file_of_its_name() -> None:
