@@ -13,22 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support_tiny import TINY
 
 import erasekit  # before torch: it sets how threads wait, without which two processes crawl
-
-#: The least that still trains, erases and is measured: a second or two in all.
-TINY: dict[str, Any] = {
-    "concepts": 8,
-    "pictures": 4,
-    "scenes": 4,
-    "held_out_pictures": 3,
-    "train_steps": 4,
-    "train_batch": 8,
-    "forget_batch": 4,
-    "retain_batch": 6,
-    "steps": 3,
-    "draws": 20,
-}
 
 
 @pytest.fixture(scope="session", autouse=True)

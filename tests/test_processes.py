@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import TINY
 from support import build
 from support_processes import free_port, start
+from support_tiny import TINY
 from typer.testing import CliRunner
 
 import erasekit

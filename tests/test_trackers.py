@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TINY
+from support_tiny import TINY
 
 from erasekit.errors import RunError, UsageError
 from erasekit.files import read_json

@@ -20,10 +20,12 @@ each_notebook = pytest.mark.parametrize("path", PATHS, ids=[path.stem for path i
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> InteractiveShell:
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InteractiveShell]:
     config = Config()
     config.HistoryManager.enabled = False
-    return InteractiveShell(config=config, ipython_dir=str(tmp_path_factory.mktemp("ipython")))
+    main = sys.modules["__main__"]  # a shell puts its own there, from which no process can start
+    yield InteractiveShell(config=config, ipython_dir=str(tmp_path_factory.mktemp("ipython")))
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture

@@ -39,12 +39,12 @@ def unnamed_run(own_parameters, tmp_path_factory) -> RunFolder:
     return run_erase(settings, tmp_path_factory.mktemp("runs") / "unnamed", progress=False)
 
 
-def test_names_are_judged_as_in_the_embedded_world(named_run: RunFolder, tiny_experiment) -> None:
+def test_names_are_judged_as_in_the_embedded_world(named_run, tiny_experiment, tiny) -> None:
     """The same pictures, models and templates: what can be measured in both is the same."""
     card = named_run.scorecard
     assert card.models == ["original", "erased", "control", "oracle"]
     group = tiny_experiment.world.concepts[0].group
-    same = erasekit.load("smoke", progress=False, **_tiny(tiny_experiment), forget=group)
+    same = erasekit.load("smoke", progress=False, **tiny, forget=group)
     pairs = same.world.pairs("test").singles.where(same.task.touches)
     from erasekit.models.zero_shot import hits
 
@@ -57,12 +57,6 @@ def test_names_are_judged_as_in_the_embedded_world(named_run: RunFolder, tiny_ex
     labels = [world.trained.index(i) for i in pairs.labels()]
     expected = hits(clip.encode_images(pairs.images), candidates, labels).mean()
     assert card.value("original", "top1", "forget") == pytest.approx(float(expected), abs=1e-6)
-
-
-def _tiny(experiment: Experiment) -> dict[str, Any]:
-    from tests.conftest import TINY
-
-    return dict(TINY)
 
 
 def test_the_erased_model_is_what_was_trained(named_run: RunFolder, tiny_experiment) -> None:
