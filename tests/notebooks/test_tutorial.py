@@ -96,7 +96,8 @@ def test_what_an_earlier_tutorial_made_is_taken_away_and_nothing_else(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_is_told_and_not_waited_for(tmp_path, capsys):
+def test_a_process_that_dies_is_told_and_not_waited_for(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("ERASEKIT_PROGRESS")
     path = write_notebook(
         tmp_path / "book.ipynb",
         "steps: int = 3  # how many",
