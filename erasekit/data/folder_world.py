@@ -1,7 +1,7 @@
 """A folder of one's own pairs, as the world and the task that everything else works with.
 
 A world's lists are bounded: of each set an erasure reads a part that is drawn once, by the
-seed, so that memory does not grow with the folder. Pictures stay on the disk and are decoded
+seed, so that memory hardly grows with the folder. Pictures stay on the disk and are decoded
 when their pixels are asked for.
 
 Pictures are told apart by name where the folder names them (a concept), and else one by one:
