@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from erasekit.data.spec import FOLDER
 from erasekit.errors import ErasekitError, RunError, UsageError
 from erasekit.files import read_json, write_json
 from erasekit.models.pretrained import check_model
@@ -385,6 +386,7 @@ def run_erase(
     oracle = oracle and bool(make_plan(settings).train or settings.oracle_model)
     join(settings.device)
     trackers = check_trackers(settings.trackers)
+    _check_data(settings, progress)
     folder = on_main(
         lambda: RunFolder.create(out, settings, oracle=oracle, control=control, overwrite=overwrite)
     )
@@ -412,6 +414,18 @@ def run_erase(
         return published
 
     return on_main(publish)
+
+
+def _check_data(settings: Settings, progress: bool) -> None:
+    """Of a folder of pairs: its problems, and a rule that finds nothing, before a run begins."""
+    if settings.data.startswith(FOLDER):
+        from erasekit.data.folder import read_folder
+        from erasekit.data.selection import select
+
+        select(
+            read_folder(settings.data, skip_bad=settings.skip_bad, progress=progress),
+            settings.forget,
+        )
 
 
 def run_evaluate(path: Path, *, progress: bool = True) -> RunFolder:

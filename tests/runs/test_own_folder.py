@@ -174,3 +174,10 @@ def test_what_a_folder_cannot_do_yet_is_said(own_parameters, group) -> None:
         _ = experiment.oracle
     with pytest.raises(UsageError, match="the audit draws its own pictures"):
         experiment.audit(experiment.original)
+
+
+def test_a_rule_that_finds_nothing_leaves_no_run_behind(own_parameters, tmp_path: Path) -> None:
+    settings = make_settings("smoke", **own_parameters, forget="word=zebra")
+    with pytest.raises(UsageError, match="zebra"):
+        run_erase(settings, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
