@@ -1,8 +1,8 @@
 """A finite list of a user's own pairs, whose texts and pixels stay on the disk.
 
 What is held in memory is a few numbers a row. Captions and paths lie in Arrow files in the
-cache: one is looked up where the file is mapped, all are read batch by batch, so that what was
-mapped does not add up. A picture is decoded when its pixels are asked for.
+cache: some are looked up where the file is mapped for as long as it takes, all are read batch by
+batch, so that what was mapped does not add up. A picture is decoded when its pixels are asked for.
 `erasekit.data.folder` makes such lists.
 """
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 #: Rows of a batch in the Arrow files: only the last one of a file may have fewer.
 BATCH = 16_384
+# Rows that are looked up before a file is mapped anew: each holds some pages in memory.
+_LOOKED_UP = 64
 #: Formats that PIL decodes by itself; others, such as EPS, start further programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 
@@ -90,27 +92,24 @@ class Listing:
             key: tuple(about[key]) for key in ("concept", "group")
         }
         self.rows, self.pictures = read / "rows.arrow", read / "pictures.arrow"
-        rows, pictures = mapped(self.rows), mapped(self.pictures)
-        # Batches are as long as each other, so that a row is found without a search.
-        self._captions, self._lines = rows["caption"].chunks, rows["line"].chunks
-        self._spots = [pictures[name].chunks for name in Spot._fields]
         self.kept: np.ndarray = np.load(checked / "kept.npy")
         self.splits: np.ndarray = np.load(checked / "splits.npy")
         self.contents: np.ndarray = np.load(checked / "contents.npy")
         #: The sha256 of rows, pictures and what was found of them.
         self.identity = sha256_json([read_json(e / MANIFEST)["files"] for e in (read, checked)])
 
-    def caption(self, row: int) -> str:
-        """What a row's caption says."""
-        return self._captions[row // BATCH][row % BATCH].as_py()
+    def captions(self, rows: Sequence[int] | np.ndarray) -> list[str]:
+        """What the captions of rows say, in that order."""
+        return [caption for (caption,) in looked_up(self.rows, ("caption",), rows)]
 
-    def spot(self, picture: int) -> Spot:
-        """Where a picture lies."""
-        return Spot(*(each[picture // BATCH][picture % BATCH].as_py() for each in self._spots))
+    def spots(self, pictures: Sequence[int] | np.ndarray) -> list[Spot]:
+        """Where pictures lie, in that order."""
+        return [Spot(*told) for told in looked_up(self.pictures, Spot._fields, pictures)]
 
     def line(self, row: int) -> int:
         """The line or the number that a row has where it comes from."""
-        return self._lines[row // BATCH][row % BATCH].as_py()
+        ((line,),) = looked_up(self.rows, ("line",), [row])
+        return line
 
     @cached_property
     def picture(self) -> np.ndarray:
@@ -185,15 +184,15 @@ class FolderPairs:
 
     def caption(self, row: int) -> str:
         """The caption of a row, as it was told."""
-        return self.listing.caption(int(self.rows[row]))
+        return self.captions([row])[0]
 
-    def captions(self, indices: Iterable[int]) -> list[str]:
+    def captions(self, indices: Sequence[int] | np.ndarray) -> list[str]:
         """The captions at `indices`, in that order."""
-        return [self.caption(row) for row in indices]
+        return self.listing.captions(self.rows[np.asarray(indices, dtype=np.int64)])
 
     def path(self, row: int) -> str:
         """The path of a row's picture in the folder; in a shard, of the shard and in it."""
-        return self.listing.spot(int(self._pictures[row])).path
+        return self.listing.spots([self._pictures[row]])[0].path
 
     def row(self, row: int) -> str:
         """Where a row comes from, in words: a line of the table, a file, a key of a shard."""
@@ -235,7 +234,7 @@ class FolderPairs:
         chosen = np.concatenate(found)
         here = np.zeros(len(chosen), dtype=bool)
         here[self._pictures] = True
-        there = [self.listing.spot(at).path for at in np.flatnonzero(chosen & here).tolist()]
+        there = [spot.path for spot in self.listing.spots(np.flatnonzero(chosen & here))]
         known = pa.array(there, pa.large_string())
         missed = wanted.filter(pa.compute.invert(pa.compute.is_in(wanted, value_set=known)))
         return chosen[self._pictures], missed.to_pylist()
@@ -271,9 +270,10 @@ class FolderPairs:
 
         rows = np.asarray(indices, dtype=np.int64)
         out = np.empty((len(rows), 3, size, size), dtype=np.uint8)
+        spots = self.listing.spots(self._pictures[rows])
 
         def fill(at: int) -> None:
-            spot = self.listing.spot(int(self._pictures[rows[at]]))
+            spot = spots[at]
             try:
                 out[at] = cut_square(decode(content(self.listing.folder, spot)), size)
             except (OSError, ValueError) as error:
@@ -412,6 +412,24 @@ def mapped(path: Path) -> Any:
     """The table in an Arrow IPC file, mapped into memory."""
     pa = arrow()
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def looked_up(
+    path: Path, columns: Sequence[str], rows: Sequence[int] | np.ndarray
+) -> Iterator[tuple]:
+    """What some rows of an Arrow IPC file have in columns, row by row in the order given.
+
+    The file is mapped for a few rows at a time: a row touches pages that stay in memory as long
+    as the file is mapped.
+    """
+    for first in range(0, len(rows), _LOOKED_UP):
+        table = mapped(path)
+        chunks = [table[name].chunks for name in columns]
+        for row in rows[first : first + _LOOKED_UP]:
+            # Batches are as long as each other, so that a row is found without a search.
+            number, at = divmod(int(row), BATCH)
+            yield tuple(each[number][at].as_py() for each in chunks)
+        del table, chunks
 
 
 def batches(path: Path, columns: Sequence[str]) -> Iterator[Any]:
