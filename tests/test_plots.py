@@ -66,6 +66,7 @@ def drawn(figure):
 
 
 def test_every_picture_is_a_figure(tiny_experiment, tiny_erasure, tiny_scorecard, models):
+    plt.close("all")  # what another file of tests left open is not counted
     e, before, after = tiny_experiment, models["original"], models["erased"]
     pairs = e.world.pairs("train")
     figures = [

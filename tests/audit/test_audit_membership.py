@@ -235,7 +235,7 @@ def test_the_original_betrays_its_members_and_the_oracle_does_not(
 ) -> None:
     e = smoke_experiment
     models = {"original": e.original, "erased": smoke_erasure.model, "oracle": e.oracle}
-    found = by(membership(models, e.task, draws=100))
+    found = by(membership(models, e.task, draws=10))  # only intervals take more
     assert found["original", "auc", "loss"].estimate.value > 0.9
     assert found["original", "attack_auc", "both"].estimate.value > 0.9
     assert found["original", "tpr_at_1_fpr", "loss"].estimate.value > 0.3
