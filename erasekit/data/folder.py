@@ -189,7 +189,7 @@ def _examine(path: Path | str, checks: str, progress: bool) -> tuple[FolderRepor
         recipe = {"folder": str(source.root), "source": source.recipe()}
     except OSError as error:
         raise RunError(f"cannot read {error.filename or folder}: {reason(error)}") from error
-    recipe["code"] = hash_code(("data/folder.py", "data/folder_forms.py", "data/listing.py"))
+    recipe["own code"] = hash_code(("data/folder.py", "data/folder_forms.py", "data/listing.py"))
     read = cached("folder", recipe, lambda partial: _read(source, partial))
     pictures = read / "pictures.arrow"
     if not len(mapped(pictures)) and not read_json(read / "about.json")["counts"]:

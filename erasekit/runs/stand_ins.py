@@ -60,7 +60,7 @@ def stand_in(embedded: Experiment, form: str) -> dict[str, Any]:
     world, settings = embedded.world, embedded.settings
     fruit = [world.concept(i).name for i in world.trained if world.concept(i).group == GROUP]
     code = hash_code(("runs/stand_ins.py", *(f"data/{n}.py" for n in _WRITERS)))
-    recipe = json.loads(json.dumps({"world": world.spec.as_dict(), "form": form, "code": code}))
+    recipe = json.loads(json.dumps({"world": world.spec.as_dict(), "form": form, "own code": code}))
     names = ("learning_rate", "steps", "forget_batch", "retain_batch")
     return {
         "data": f"folder:{cached('stand-in', recipe, lambda folder: write(world, folder))}",
