@@ -54,10 +54,11 @@ PROFILES: dict[str, dict[str, Any]] = {
         "threads": 1,
     },
     # CLIPErase's published set-up, as far as secondary notes on the paper tell it; for a folder
-    # that data_scripts/ wrote. What they leave open is listed in runs/reproduction.yaml.
+    # that data_scripts/ wrote. What they leave open is listed in runs/reproduction.yaml, which
+    # names the paper's own backbone too: this one is the small one that folders start from.
     "paper": {
         "method": "cliperase",
-        "model": "ViT-B-16-quickgelu",
+        "model": "ViT-B-32-quickgelu",
         "pretrained": "openai",
         "epochs": 20,
         "forget_batch": 16,

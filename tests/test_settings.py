@@ -103,6 +103,7 @@ def test_what_is_set_of_an_erasure_reaches_its_spec() -> None:
 def test_the_paper_profile_is_for_a_folder_and_counts_epochs() -> None:
     found = make_settings("paper", data="folder:x", forget="cat")
     assert {k: getattr(found, k) for k in PROFILES["paper"]} == PROFILES["paper"]
+    assert (found.model, found.pretrained) == ("ViT-B-32-quickgelu", "openai")
     assert make_settings("paper", data="folder:x", steps=9).epochs == 0
     assert make_settings("paper", data="folder:x", steps=9, epochs=2).epochs == 2
     other = make_settings("paper", data="folder:x", model="local-dir:x")

@@ -249,14 +249,14 @@ def why_absent(one: Published, profile: str, data: Path | str, model: str = "") 
     Args:
         profile: of the notebook.
         data: the folder that holds the data sets' folders.
-        model: named by the user, who wants it fetched if need be; empty for the profile's.
+        model: named by the user, who wants it fetched if need be; empty for the experiment's.
     """
     if profile != PAPER:
         return f"profile {profile} is for small stand-ins"
     folder = Path(data) / one.name
     if not data_here(folder):
         return f"{folder} is not there: data_scripts/{one.script} writes it"
-    usual = PROFILES[PAPER]
+    usual = {**PROFILES[PAPER], **one.settings}
     if not model and not weights_here(usual["model"], usual["pretrained"]):
         name = f"{usual['model']}:{usual['pretrained']}"
         return f"the weights of {name} are not here: model={name} fetches them"
@@ -280,7 +280,7 @@ def prepare(
         profile: ``paper``; in others stand-ins run throughout.
         data: the folder that holds ``cifar100/``, ``flickr30k/`` and ``cc12m/``.
         forget: a rule in place of the experiments' own.
-        model: a CLIP in place of the profile's.
+        model: a CLIP in place of the experiments' own.
         given: any other parameter, in place of each experiment's own.
 
     Raises:
@@ -300,7 +300,7 @@ def prepare(
             values["steps"] = max(1, values["steps"] // 2)
         else:
             values = {"data": f"folder:{Path(data) / one.name}", "forget": one.forget}
-            values |= {**one.settings, **({"model": model} if model else {})}
+            values |= {**one.settings, **({"model": model, "pretrained": ""} if model else {})}
         asked = {**given, **({"forget": forget} if forget else {})}
         settings = make_settings(small if absent else PAPER, **{**values, **asked})
         prepared.append(Prepared(one, settings, absent))

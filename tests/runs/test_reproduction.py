@@ -41,6 +41,7 @@ from erasekit.settings import PROFILES, make_settings
 
 SCRIPTS = Path(__file__).parents[2] / "data_scripts"
 FILE = Path(reproduction.__file__).with_suffix(".yaml")
+PAPERS = "ViT-B-16-quickgelu"
 
 
 # What the file says
@@ -71,7 +72,7 @@ def test_what_is_reported_is_what_the_notes_say() -> None:
     assert told["cc12m"] == {("erased", "forget"): 0.74, ("erased", "retain"): 97.10}
 
 
-@pytest.mark.parametrize("setting", ["learning_rate", "epochs", "retain_batch", "model"])
+@pytest.mark.parametrize("setting", ["learning_rate", "epochs", "retain_batch", "pretrained"])
 def test_the_published_set_up_takes_effect(setting: str, tmp_path: Path) -> None:
     for name, one in published().items():
         settings = make_settings("paper", data=f"folder:{tmp_path}", **one.settings)
@@ -220,15 +221,15 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_weights_are_looked_for_and_never_fetched(hub: Path, tmp_path: Path) -> None:
-    assert not weights_here("ViT-B-16-quickgelu", "openai")
+    assert not weights_here(PAPERS, "openai")
     home = hub / "models--timm--vit_base_patch16_clip_224.openai"
     (home / "refs").mkdir(parents=True)
     (home / "refs" / "main").write_text("abc")
     (home / "snapshots" / "abc").mkdir(parents=True)
     (home / "snapshots" / "abc" / "open_clip_config.json").write_text("{}")
-    assert not weights_here("ViT-B-16-quickgelu", "openai"), "a configuration is no weights"
+    assert not weights_here(PAPERS, "openai"), "a configuration is no weights"
     (home / "snapshots" / "abc" / "open_clip_model.safetensors").write_bytes(b"x")
-    assert weights_here("ViT-B-16-quickgelu", "openai")
+    assert weights_here(PAPERS, "openai")
     assert not weights_here("hf-hub:some/other")
     assert weights_here(f"local-dir:{tmp_path}")
     with pytest.raises(UsageError, match="did you mean"):
@@ -281,6 +282,17 @@ def test_stand_ins_have_the_form_that_the_scripts_write(published_data: Path) ->
     )
     with tarfile.open(published_data / "cc12m" / "shards" / listed[0]["shard"]) as tar:
         assert [name.split(".")[1] for name in tar.getnames()[:3]] == ["jpg", "txt", "json"]
+
+
+def test_published_experiments_take_the_papers_backbone(
+    published_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reproduction, "weights_here", lambda model, tag: model == PAPERS)
+    prepared = prepare("paper", data=published_data)
+    assert {(each.settings.model, each.settings.pretrained) for each in prepared} == {
+        (PAPERS, "openai")
+    }
+    assert not any(each.absent for each in prepared)
 
 
 def test_there_is_no_stand_in_of_another_form(tiny_experiment) -> None:
