@@ -115,19 +115,19 @@ def smoke_scorecard(smoke_experiment, smoke_erasure, smoke_control):
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "default: needs the default profile's models; ERASEKIT_TEST_DEFAULT=1 runs it"
+        "markers", "default: trains models of minutes; ERASEKIT_TEST_DEFAULT=1 runs it"
     )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The notebooks come first: they take longest, and the other files fill the time.
 
-    Tests of the default profile train for minutes: they run only when asked for.
+    Tests that train for minutes run only when asked for, and nightly.
     """
     items.sort(key=lambda item: item.path.name != "test_notebooks.py")
     if os.environ.get("ERASEKIT_TEST_DEFAULT") == "1":
         return
-    skip = pytest.mark.skip(reason="default profile: set ERASEKIT_TEST_DEFAULT=1 to run it")
+    skip = pytest.mark.skip(reason="trains for minutes: set ERASEKIT_TEST_DEFAULT=1 to run it")
     for item in items:
         if item.get_closest_marker("default"):
             item.add_marker(skip)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import pandas as pd
 import torch
@@ -24,6 +25,7 @@ from erasekit.mllm.audit import audit_mllm
 from erasekit.mllm.engine import MllmErasure, MllmSpec, erase_mllm
 from erasekit.mllm.evaluate import evaluate_mllm
 from erasekit.mllm.methods import METHODS
+from erasekit.mllm.published import PublishedExperiment
 from erasekit.mllm.task import MllmTask
 from erasekit.mllm.train import train_llava
 from erasekit.models.clip import Clip
@@ -142,6 +144,10 @@ class MllmExperiment:
         """Seconds and steps of a training."""
         return read_json(folder / COST_FILE)
 
+    def retraining_seconds(self) -> float:
+        """What the oracle took: to train its CLIP, and the language model on it."""
+        return sum(self.cost(f)["seconds"] for f in (self.clip.oracle_folder, self.oracle_folder))
+
     def _load(self, folder: Path) -> Mllm:
         mllm = load_mllm(folder, self.clip.device)
         mllm.model.requires_grad_(False)
@@ -180,10 +186,31 @@ class MllmExperiment:
         return cached(kind, json.loads(json.dumps(recipe)), make)
 
 
-def load(profile: str = "default", *, progress: bool = True, **parameters: Any) -> MllmExperiment:
+@overload
+def load(
+    profile: Literal["paper"], *, progress: bool = True, **parameters: Any
+) -> PublishedExperiment: ...
+@overload
+def load(
+    profile: str = "default", *, progress: bool = True, **parameters: Any
+) -> MllmExperiment: ...
+def load(
+    profile: str = "default", *, progress: bool = True, **parameters: Any
+) -> MllmExperiment | PublishedExperiment:
     """An experiment with the defaults of a profile and single parameters replaced.
+
+    Args:
+        profile: default or smoke, on the embedded world; or paper: a large model on a published
+            benchmark, whose parameters are those of `PublishedExperiment`.
+        parameters: of the experiment with a CLIP, such as ``forget``.
 
     Raises:
         UsageError: for a parameter that does not exist or does not fit.
     """
+    if profile == "paper":
+        known = inspect.signature(PublishedExperiment).parameters
+        for name in parameters:
+            if name not in known:
+                raise unknown("parameter of profile 'paper'", name, known)
+        return PublishedExperiment(progress=progress, **parameters)
     return MllmExperiment(load_clip_experiment(profile, progress=progress, **parameters))

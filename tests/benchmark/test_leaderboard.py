@@ -106,7 +106,7 @@ def test_the_committed_records_are_whole():
             assert sorted(done) == sorted(tested), (task, seed)
 
 
-@pytest.mark.slow
+@pytest.mark.default
 def test_a_committed_record_comes_out_again():
     """A closed form on validation, which needs the original alone."""
     (record,) = (
