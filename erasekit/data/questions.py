@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from erasekit.data.concepts import ATTRIBUTES, Concept
 from erasekit.data.world import SPLITS, Sample, World
 
-#: Phrasings of each visual kind. `{}` is a thing with its article. The last is held out.
+#: Phrasings of each visual kind. Each `{}` is a thing with its article. The last is held out.
 VISUAL: dict[str, tuple[str, ...]] = {
     "name": (
         "what is this?",
         "what does the picture show?",
         "name the thing in the picture.",
         "which thing do you see?",
-        "what do you see in the picture?",
+        "which thing does the picture show?",
     ),
     "group": (
         "which group does this belong to?",
@@ -47,11 +48,11 @@ VISUAL: dict[str, tuple[str, ...]] = {
         "how many things do you see in the picture?",
     ),
     "left": (
-        "what is on the left?",
-        "which thing is on the left?",
-        "name the thing on the left.",
-        "tell me what is to the left.",
-        "name the thing to the left.",
+        "which is on the left, {} or {}?",
+        "which thing is on the left, {} or {}?",
+        "what is to the left, {} or {}?",
+        "tell me which is to the left, {} or {}.",
+        "which thing is to the left, {} or {}?",
     ),
 }
 #: Phrasings of each text kind. The last is held out.
@@ -113,6 +114,8 @@ CLOZE: dict[str, tuple[str, ...]] = {
     ),
 }
 NUMBERS = ("one", "two", "three")
+#: How often a training scene is asked about its sides: to learn them takes many examples.
+LEFT_QUESTIONS = 5
 #: What a multiple choice offers, the right answer among it.
 CHOICES = 4
 
@@ -192,49 +195,62 @@ class Questions:
 
 
 def visual_questions(world: World, split: str) -> Questions:
-    """Questions about every picture of a split: one to four about each.
+    """Questions about every picture of a split.
 
     Of a single: its name, its group, and whether it is some thing (half of the time it is; in
-    training both are asked). Of a scene: how many things, and which is left if two stand in a row.
-    Each is drawn from the world's seed, the split and the picture's position. Training takes the
-    phrasings but the last, the other splits the last alone.
+    training both are asked). Of a scene: how many things, and which of two is left if they stand
+    in a row (in training, `LEFT_QUESTIONS` times). Training shows every picture a second time,
+    mirrored: a thing stays what it is, and sides change places. Each question is drawn from the
+    world's seed, the split and the picture's position. Training takes the phrasings but the
+    last, the other splits the last alone.
     """
-    samples, items = world.samples(split), []
+    samples, images = world.samples(split), world.pairs(split).images
+    shown = [(sample, False) for sample in samples]
+    if split == "train":
+        images = torch.cat([images, images.flip(3)])
+        shown += [(sample, True) for sample in samples]
+    items = []
     offer = _Offer(world, split, 2)
-    for place, sample in enumerate(samples):
+    for place, (sample, mirrored) in enumerate(shown):
         rng = np.random.default_rng([world.spec.seed, 1, SPLITS.index(split), place])
-        for kind, answer, asked in _about(world, sample, rng, both=split == "train"):
+        for kind, answer, named in _about(world, sample, rng, mirrored, split == "train"):
             items.append(
                 Question(
-                    _phrase(rng, VISUAL[kind], split, None if asked is None else world, asked),
+                    _filled(_phrase(rng, VISUAL[kind], split), *named),
                     answer,
                     kind,
                     tuple(world.concept(i).name for i in sample.concepts),
                     place,
-                    offer.choices(kind, answer),
+                    tuple(sorted(c.name for c in named))
+                    if kind == "left"
+                    else offer.choices(kind, answer),
                 )
             )
-    return Questions(tuple(items), world.pairs(split).images)
+    return Questions(tuple(items), images)
 
 
 def _about(
-    world: World, sample: Sample, rng: np.random.Generator, *, both: bool
-) -> Iterator[tuple[str, str, int | None]]:
-    """Kind, answer, and the thing that the question itself names."""
-    count, first = len(sample.concepts), world.concept(sample.concepts[0])
-    if count > 1:
-        yield "how many", NUMBERS[count - 1], None
-        if count == 2 and sample.layout == "row":
-            yield "left", first.name, None
+    world: World, sample: Sample, rng: np.random.Generator, mirrored: bool, training: bool
+) -> Iterator[tuple[str, str, list[Concept]]]:
+    """Kind, answer, and the things that the question itself names."""
+    things = [world.concept(i) for i in sample.concepts]
+    first = things[0]
+    if len(things) > 1:
+        yield "how many", NUMBERS[len(things) - 1], []
+        if len(things) == 2 and sample.layout == "row":
+            left = things[1] if mirrored else first
+            for _ in range(LEFT_QUESTIONS if training else 1):
+                yield "left", left.name, [things[i] for i in rng.permutation(2)]
         return
-    yield "name", first.name, None
-    yield "group", first.group, None
+    yield "name", first.name, []
+    yield "group", first.group, []
     is_it = rng.random() < 0.5
-    if is_it or both:
-        yield "yes/no", "yes", first.index
-    if not is_it or both:
+    if is_it or training:
+        yield "yes/no", "yes", [first]
+    if not is_it or training:
         known = world.holdout if first.holdout else world.trained
-        yield "yes/no", "no", int(rng.choice([i for i in known if i != first.index]))
+        other = int(rng.choice([i for i in known if i != first.index]))
+        yield "yes/no", "no", [world.concept(other)]
 
 
 def text_questions(world: World, split: str) -> Questions:
@@ -296,32 +312,26 @@ def answers_of(world: World, kind: str) -> tuple[str, ...]:
 
 
 def question_texts(world: World) -> list[str]:
-    """Every question and answer that can be asked in a world: what its tokenizer learns from.
+    """Every phrasing about every concept, and every answer: what a tokenizer learns from.
 
     Holdout concepts and held-out phrasings are in it: they are unlearned, not unreadable.
     """
     every = (*VISUAL.values(), *TEXTUAL.values(), *CLOZE.values())
     phrasings = [p for of in every for p in of]
-    texts = [_filled(phrasing, concept) for phrasing in phrasings for concept in world.concepts]
+    texts = [_filled(phrasing, c, c) for phrasing in phrasings for c in world.concepts]
     texts += [word for c in world.concepts for word in (c.name, c.group, *c.attributes.values())]
     return [*texts, *NUMBERS]
 
 
-def _phrase(
-    rng: np.random.Generator,
-    phrasings: tuple[str, ...],
-    split: str,
-    world: World | None,
-    asked: int | None,
-) -> str:
-    chosen = phrasings[int(rng.integers(len(phrasings) - 1)) if split == "train" else -1]
-    return chosen if world is None or asked is None else _filled(chosen, world.concept(asked))
+def _phrase(rng: np.random.Generator, phrasings: tuple[str, ...], split: str) -> str:
+    return phrasings[int(rng.integers(len(phrasings) - 1)) if split == "train" else -1]
 
 
-def _filled(phrasing: str, concept: Concept) -> str:
-    plural = not concept.article and concept.name.endswith("s")
+def _filled(phrasing: str, *concepts: Concept) -> str:
+    """A phrasing about things, its verbs agreeing with the first."""
+    plural = bool(concepts) and not concepts[0].article and concepts[0].name.endswith("s")
     verbs = _PLURAL if plural else {verb: verb for verb in _PLURAL}
-    return phrasing.format(concept.phrase, **verbs)
+    return phrasing.format(*(c.phrase for c in concepts), **verbs)
 
 
 _PLURAL = {"does": "do", "is": "are", "has": "have", "belongs": "belong"}

@@ -35,11 +35,11 @@ class MllmSpec:
         seed: of the order of the questions.
     """
 
-    steps: int = 80
+    steps: int = 100
     forget_batch: int = 16
     retain_batch: int = 64
     text_batch: int = 16
-    learning_rate: float = 5e-4
+    learning_rate: float = 4e-4
     modules: str = "vision,projector,language"
     lora: int = 0
     seed: int = 0

@@ -36,8 +36,8 @@ from erasekit.models.llava_spec import LlavaSpec
 PROFILES: dict[str, tuple[LlavaSpec, MllmSpec]] = {
     "default": (LlavaSpec(), MllmSpec()),
     "smoke": (
-        LlavaSpec(width=64, steps=600, visual_batch=40, text_batch=24, learning_rate=3e-3),
-        MllmSpec(steps=40, forget_batch=8, retain_batch=24, text_batch=8),
+        LlavaSpec(width=64, heads=4, steps=500, visual_batch=40, weight_decay=0.1),
+        MllmSpec(steps=60, forget_batch=8, retain_batch=24, text_batch=8, learning_rate=3e-4),
     ),
 }
 # What decides a LLaVA besides its recipe and its tower.
@@ -187,7 +187,7 @@ class MllmExperiment:
 
 
 @overload
-def load(
+def load(  # type: ignore[overload-overlap]  # a name is a str as well
     profile: Literal["paper"], *, progress: bool = True, **parameters: Any
 ) -> PublishedExperiment: ...
 @overload

@@ -144,7 +144,7 @@ class PublishedExperiment:
                 raise unknown("parameter", name, MllmSpec.__dataclass_fields__)
         # The paper's schedule follows from the sizes of the lists.
         usual = {"every": 0} if method == "mmunlearner" else {}
-        built = METHODS[method].build({**usual, **(options or {})})  # type: ignore[arg-type]
+        built: Any = METHODS[method].build({**usual, **(options or {})})
         turns = built.turns(len(self.task.forget), len(self.task.retain))
         return erase_mllm(
             self.original,

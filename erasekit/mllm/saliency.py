@@ -10,6 +10,9 @@ from erasekit.data.questions import Questions
 from erasekit.mllm.task import MllmTask
 from erasekit.models.llava import MODULES, Mllm, batches
 
+#: Questions that must go, that the mean of their squared gradients is over, at most.
+MOST = 512
+
 
 def squared_gradient(
     mllm: Mllm, questions: Questions, parameters: dict[str, nn.Parameter], batch: int
@@ -46,21 +49,22 @@ class AnswerLook:
         task: what must go and what must stay.
         parameters: all that may move, by name.
         batch: questions a gradient is taken over.
-        seed: of the draw of what must stay: four visual questions and one text question for each
-            that must go.
+        seed: of the draws: at most `MOST` questions that must go, and for each of them four
+            visual questions and one text question that must stay.
     """
 
     def __init__(
         self, mllm: Mllm, task: MllmTask, parameters: dict[str, nn.Parameter], batch: int, seed: int
     ) -> None:
-        self._mllm, self._task, self._parameters, self._batch = mllm, task, parameters, batch
+        self._mllm, self._parameters, self._batch = mllm, parameters, batch
         rng = np.random.default_rng(seed)
-        self._retain = _draw(rng, task.retain, 4 * len(task.forget))
-        self._text = _draw(rng, task.text, len(task.forget))
+        self._forget = _draw(rng, task.forget, MOST)
+        self._retain = _draw(rng, task.retain, 4 * len(self._forget))
+        self._text = _draw(rng, task.text, len(self._forget))
 
     def forget(self) -> dict[str, Tensor]:
         """F of the visual questions that must go, by parameter name."""
-        return squared_gradient(self._mllm, self._task.forget, self._parameters, self._batch)
+        return squared_gradient(self._mllm, self._forget, self._parameters, self._batch)
 
     def preserve(self) -> dict[str, Tensor]:
         """F of what must stay, by parameter name.

@@ -12,7 +12,7 @@ import copy
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,26 +150,32 @@ class EncodedList:
     """
 
     def __init__(self, mllm: Mllm, questions: Questions, batch: int = 256) -> None:
-        parts = [mllm.encode(part) for part in batches(questions, batch)]
-        length = max(part.labels.shape[1] for part in parts)
+        read: list[Encoded] = []
+        looks = mllm.model.model.vision_tower
+        seen: dict[int, int] = {}  # row of each picture in what the tower makes of them
+        shown = [q.image for q in questions if q.image is not None]
+        for part in batches(questions, batch):
+            encoded = mllm.encode(part)
+            pixels, new = encoded.inputs.pop("pixel_values", None), []
+            for i, image in enumerate(q.image for q in part):
+                if image is not None and image not in seen:
+                    seen[image] = len(seen)
+                    new.append(i)
+            with torch.no_grad():
+                tower = None if pixels is None else looks(pixels[new]).last_hidden_state
+            read.append(replace(encoded, tower=tower))
+        length = max(part.labels.shape[1] for part in read)
 
         def joined(pieces: list[Tensor], filled: int) -> Tensor:
             return torch.cat(
                 [nn.functional.pad(p, (0, length - p.shape[1]), value=filled) for p in pieces]
             )
 
-        self._ids = joined([p.inputs["input_ids"] for p in parts], mllm.tokenizer.pad_token_id)
-        self._mask = joined([p.inputs["attention_mask"] for p in parts], 0)
-        self._labels = joined([p.labels for p in parts], _IGNORED)
-        looks = mllm.model.model.vision_tower
-        with torch.no_grad():
-            self._tower = torch.cat(
-                [
-                    looks(p.inputs["pixel_values"]).last_hidden_state
-                    for p in parts
-                    if "pixel_values" in p.inputs
-                ]
-            )
+        self._ids = joined([p.inputs["input_ids"] for p in read], mllm.tokenizer.pad_token_id)
+        self._mask = joined([p.inputs["attention_mask"] for p in read], 0)
+        self._labels = joined([p.labels for p in read], _IGNORED)
+        self._tower = torch.cat([p.tower for p in read if p.tower is not None])
+        self._shown = torch.tensor([seen[image] for image in shown]).to(self._ids.device)
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -182,8 +188,8 @@ class EncodedList:
             "input_ids": self._ids[index, :length],
             "attention_mask": self._mask[index, :length],
         }
-        # A picture's row is its question's: questions with pictures come first in the list.
-        seen = self._tower[index[index < len(self._tower)]]
+        # Questions with pictures come first in the list.
+        seen = self._tower[self._shown[index[index < len(self._shown)]]]
         return Encoded(inputs, self._labels[index, :length], seen)
 
 

@@ -23,12 +23,12 @@ class LlavaSpec:
     width: int = 128
     layers: int = 2
     heads: int = 16
-    steps: int = 900
-    visual_batch: int = 64
+    steps: int = 1000
+    visual_batch: int = 96
     text_batch: int = 24
-    learning_rate: float = 2.5e-3
+    learning_rate: float = 3e-3
     warmup: int = 40
-    weight_decay: float = 0.01
+    weight_decay: float = 0.3  # a strong one: pictures repeat, and would be learnt by heart
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
+
 import pytest
 
 from erasekit.benchmark import multimodal as comparison
 from erasekit.benchmark.multimodal import (
     ATTACKS,
     MEASURES,
+    PAGE,
     best_trial,
     comparison_table,
     expected_gap,
+    markdown_table,
     page_text,
     read_search_space,
     search_space,
+    shipped,
 )
 from erasekit.errors import RunError, UsageError
 from erasekit.mllm.methods import METHODS
@@ -124,3 +130,43 @@ def test_tuned_is_the_trial_with_the_least_expected_gap(monkeypatch):
     monkeypatch.setattr(comparison, "shipped", lambda: trials)
     assert comparison.tuned("npo") == {"options": {"beta": 1}, "steps": 2}
     assert comparison.tuned("fine_tune") == {}
+
+
+# The results that come with the kit
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_shipped_results_are_whole():
+    """Each trial of each method, and one test a seed of what was best; nothing twice."""
+    found = shipped()
+    assert max(Counter(r["key"] for r in found).values()) == 1
+    for name, trials in search_space().items():
+        of_name = [r for r in found if r["method"] == name]
+        tried = [r for r in of_name if r["split"] == "validation"]
+        assert sorted(str(r["trial"]) for r in tried) == sorted(map(str, trials))
+        best = min(tried, key=lambda r: r["expected_gap"])["trial"]
+        assert [r["trial"] for r in of_name if r["split"] == "test"] == [best] * 3
+    tested = Counter(r["method"] for r in found if r["split"] == "test")
+    assert tested == dict.fromkeys((*METHODS, "original", "oracle"), 3)
+    assert {r["seed"] for r in found if r["split"] == "test"} == {0, 1, 2}
+
+
+def test_page_and_readme_are_what_the_shipped_results_give():
+    assert (ROOT / "docs" / PAGE).read_text(encoding="utf-8") == page_text(shipped())
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = comparison_table(shipped())
+    assert markdown_table(table, ["average gap", *MEASURES, "of retraining"]) in readme
+    assert markdown_table(table, list(ATTACKS)) in readme
+
+
+def test_what_mmunlearner_must_hold_it_holds_over_three_seeds():
+    """Sight gone to within ten points of the oracle; nothing else further off than stated."""
+    table = comparison_table(shipped())
+    erased, original, oracle = (table.loc[n] for n in ("mmunlearner", "original", "oracle"))
+    assert original["seen retain"] >= 0.95 and original["told retain"] >= 0.99
+    assert erased["seen forget"] <= oracle["seen forget"] + 0.10
+    assert erased["told forget"] >= original["told forget"] - 0.02
+    for kept in ("seen retain", "told retain"):
+        assert erased[kept] >= original[kept] - 0.03
+    assert erased["of retraining"] <= 1 / 8

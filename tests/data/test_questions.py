@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 from erasekit.data.questions import (
@@ -37,10 +38,10 @@ def by_name(world):
 def test_visual_answers_are_what_the_picture_shows(world, by_name, split):
     asked = visual_questions(world, split)
     samples = world.samples(split)
-    assert len(asked.images) == len(samples)
+    assert len(asked.images) == len(samples) * (2 if split == "train" else 1)
     seen = set()
     for question in asked:
-        sample = samples[question.image]
+        sample, mirrored = samples[question.image % len(samples)], question.image >= len(samples)
         shown = tuple(world.concept(i).name for i in sample.concepts)
         assert question.about == shown
         seen.add(question.kind)
@@ -51,8 +52,11 @@ def test_visual_answers_are_what_the_picture_shows(world, by_name, split):
         elif question.kind == "how many":
             assert question.answer == NUMBERS[len(shown) - 1] and len(shown) > 1
         elif question.kind == "left":
-            assert question.answer == shown[0] and len(shown) == 2
-            assert sample.centres[0][0] < sample.centres[1][0]
+            assert len(shown) == 2 and sample.layout == "row"
+            assert question.choices == tuple(sorted(shown))
+            assert all(by_name[name].phrase in question.text for name in shown)
+            across = [centre[0] * (-1 if mirrored else 1) for centre in sample.centres]
+            assert question.answer == shown[0 if across[0] < across[1] else 1]
         else:
             named = [
                 c.phrase for c in world.concepts if re.search(rf"\b{c.phrase}\b", question.text)
@@ -60,6 +64,26 @@ def test_visual_answers_are_what_the_picture_shows(world, by_name, split):
             there = any(by_name[n].phrase in named for n in shown)
             assert question.answer == ("yes" if there else "no")
     assert seen == set(VISUAL)
+
+
+def test_training_shows_every_picture_mirrored_as_well(world):
+    asked, pairs = visual_questions(world, "train"), world.pairs("train")
+    n = len(pairs.images)
+    assert np.array_equal(asked.images[:n], pairs.images)
+    for there, mirrored in zip(asked.images[:n], asked.images[n:], strict=True):
+        assert np.array_equal(np.flip(np.asarray(there), axis=2), mirrored)
+    assert {q.image for q in asked} == set(range(2 * n))
+
+
+def test_the_order_in_which_two_things_are_named_does_not_tell_which_is_left(world):
+    asked = [q for q in visual_questions(world, "train") if q.kind == "left"]
+    concepts = {c.name: c.phrase for c in world.concepts}
+    first = [
+        q.text.index(concepts[q.answer])
+        < min(q.text.index(concepts[name]) for name in q.about if name != q.answer)
+        for q in asked
+    ]
+    assert 0.35 < sum(first) / len(first) < 0.65
 
 
 def test_text_answers_are_the_concepts_own(world, by_name):
@@ -141,9 +165,13 @@ def test_a_choice_is_among_answers_of_its_kind_and_holds_the_right_one(world):
 
 def test_the_tokenizer_learns_from_all_that_can_be_asked(world):
     texts = set(question_texts(world))
+    words = {word for text in texts for word in re.findall(r"\w+", text)}
     for split in ("train", "test"):
         for make in (visual_questions, text_questions):
-            assert {q.text for q in make(world, split)} <= texts
+            asked = {q.text for q in make(world, split) if q.kind != "left"}
+            assert asked and asked <= texts
+        of_two = {q.text for q in visual_questions(world, split) if q.kind == "left"}
+        assert {word for text in of_two for word in re.findall(r"\w+", text)} <= words
 
 
 def test_lists_of_questions():

@@ -126,8 +126,8 @@ def multimodal_llm(v: Values) -> None:
         assert v[f"{mode}_forget_original"] > 60, "there is something to forget, and to keep"
     assert v["visual_forget_oracle"] <= 5
     assert v["visual_forget_mmunlearner"] <= v["visual_forget_oracle"] + 10
-    # The small model of the smoke profile is still learning; the default's promise is 2 points.
-    assert v["text_forget_mmunlearner"] >= v["text_forget_original"] - 10
+    # One answer of the smoke profile is three points; over three seeds of the default it is two.
+    assert v["text_forget_mmunlearner"] >= v["text_forget_original"] - 5
     assert v["visual_retain_mmunlearner"] > v["visual_retain_gradient_ascent"], "without a mask"
 
 
@@ -135,7 +135,8 @@ def downstream(v: Values) -> None:
     assert v["visual_forget_oracle"] <= 5
     assert v["visual_forget_erased"] < v["visual_forget_original"]
     for tower in ("erased", "never_seen"):
-        assert v[f"visual_forget_{tower}"] > 30, "its reader goes on naming much of it"
+        named = v[f"visual_forget_{tower}"] / v["visual_forget_original"]
+        assert named > 1 / 4, "its reader goes on naming much of it"
     assert v["visual_retain_erased"] < v["visual_retain_original"] - 3, "what was feared"
     assert abs(v["visual_retain_never_seen"] - v["visual_retain_original"]) < 5, "held in place"
     for subset in ("forget", "neighbours", "retain"):
