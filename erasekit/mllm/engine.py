@@ -35,7 +35,7 @@ class MllmSpec:
         seed: of the order of the questions.
     """
 
-    steps: int = 100
+    steps: int = 160
     forget_batch: int = 16
     retain_batch: int = 64
     text_batch: int = 16
