@@ -24,7 +24,7 @@ from erasekit.files import read_json, write_json
 from erasekit.mllm.audit import audit_mllm
 from erasekit.mllm.engine import MllmErasure, MllmSpec, erase_mllm
 from erasekit.mllm.evaluate import evaluate_mllm
-from erasekit.mllm.methods import METHODS
+from erasekit.mllm.methods import build
 from erasekit.mllm.published import PublishedExperiment
 from erasekit.mllm.task import MllmTask
 from erasekit.mllm.train import train_llava
@@ -108,15 +108,11 @@ class MllmExperiment:
             UsageError: for a method, an option or a field that does not exist.
             RunError: when a loss or gradient is not finite.
         """
-        if method not in METHODS:
-            raise unknown("method", method, METHODS)
-        for name in spec:
-            if name not in MllmSpec.__dataclass_fields__:
-                raise unknown("parameter", name, MllmSpec.__dataclass_fields__)
+        built = build(method, options, spec)
         return erase_mllm(
             self.original,
             self.task,
-            METHODS[method].build(dict(options or {})),  # type: ignore[arg-type]
+            built,
             dataclasses.replace(self.erase_spec, **spec),
             progress=self.clip.progress,
         )

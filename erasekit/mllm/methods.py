@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from erasekit.errors import unknown
+from erasekit.mllm.engine import MllmSpec
 from erasekit.unlearn.answer_peers import (
     NPO,
     FineTune,
@@ -23,3 +28,22 @@ METHODS: dict[str, type[AnswerMethod]] = {
         MMUnlearner,
     )
 }
+
+
+def build(name: str, options: Mapping[str, Any] | None, fields: Iterable[str]) -> AnswerMethod:
+    """A method with its options, and a look at the fields that shall replace its spec's.
+
+    Args:
+        name: of `METHODS`.
+        options: the method's own.
+        fields: names, which must be fields of `MllmSpec`.
+
+    Raises:
+        UsageError: for a method, an option or a field that does not exist.
+    """
+    if name not in METHODS:
+        raise unknown("method", name, METHODS)
+    for field in fields:
+        if field not in MllmSpec.__dataclass_fields__:
+            raise unknown("parameter", field, MllmSpec.__dataclass_fields__)
+    return METHODS[name].build(dict(options or {}))  # type: ignore[return-value]

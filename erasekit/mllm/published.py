@@ -19,11 +19,10 @@ import pandas as pd
 from erasekit.data.mllm_benchmarks import SUBSETS, read_benchmark
 from erasekit.data.questions import Questions
 from erasekit.device import resolve_device
-from erasekit.errors import unknown
 from erasekit.evaluate.bootstrap import bootstrap_mean
 from erasekit.mllm.engine import MllmErasure, MllmSpec, erase_mllm
 from erasekit.mllm.evaluate import score_answers, spread
-from erasekit.mllm.methods import METHODS
+from erasekit.mllm.methods import build
 from erasekit.models.llava import Mllm, load_mllm
 
 #: The paper's two models, and how it erases from them (arXiv 2502.11051): LoRA of rank 16,
@@ -37,6 +36,8 @@ PAPER = MllmSpec(
     learning_rate=1e-5,
     lora=16,
 )
+#: Options of the paper's that are not the kit's: its schedule follows from the lists' sizes.
+OPTIONS = {"mmunlearner": {"every": 0}}
 #: By which measure each kind of question is judged.
 MEASURED_BY = {
     "classification": "choice",
@@ -137,14 +138,7 @@ class PublishedExperiment:
         self, method: str = "mmunlearner", *, options: Mapping[str, Any] | None = None, **spec: Any
     ) -> MllmErasure:
         """Erase with a method; what is not given is the paper's. See `MllmExperiment.erase`."""
-        if method not in METHODS:
-            raise unknown("method", method, METHODS)
-        for name in spec:
-            if name not in MllmSpec.__dataclass_fields__:
-                raise unknown("parameter", name, MllmSpec.__dataclass_fields__)
-        # The paper's schedule follows from the sizes of the lists.
-        usual = {"every": 0} if method == "mmunlearner" else {}
-        built: Any = METHODS[method].build({**usual, **(options or {})})
+        built = build(method, {**OPTIONS.get(method, {}), **(options or {})}, spec)
         turns = built.turns(len(self.task.forget), len(self.task.retain))
         return erase_mllm(
             self.original,
