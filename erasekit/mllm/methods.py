@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from erasekit.errors import unknown
-from erasekit.mllm.engine import MllmSpec
 from erasekit.unlearn.answer_peers import (
     NPO,
     FineTune,
@@ -41,6 +40,8 @@ def build(name: str, options: Mapping[str, Any] | None, fields: Iterable[str]) -
     Raises:
         UsageError: for a method, an option or a field that does not exist.
     """
+    from erasekit.mllm.engine import MllmSpec  # here: to list methods takes no torch
+
     if name not in METHODS:
         raise unknown("method", name, METHODS)
     for field in fields:
