@@ -64,6 +64,29 @@ def test_another_task_is_not_compared(references: Path):
     assert "not the reference's" in reference.compare_with_reference("smoke", references)[1][0]
 
 
+def test_other_neighbours_leave_their_rows_out_and_nothing_else(references: Path):
+    near = replace(ROW, subset="neighbours")
+    expected = Scorecard({"forget": ["red apple"], "neighbours": ["owl"]}, {}, [ROW, near])
+    expected.save(references / "scorecard.json")
+    reference.write_reference("smoke", references, {KEY: 0.05, "erased top1 neighbours": 0.05})
+
+    def judge(neighbours: list[str], value: float, nearby: float) -> tuple[bool, list[str]]:
+        rows = [replace(ROW, value=value), replace(near, value=nearby)]
+        task = {**expected.task, "neighbours": neighbours}
+        Scorecard(task, {}, rows).save(references / "scorecard.json")
+        return reference.compare_with_reference("smoke", references)
+
+    assert judge(["owl"], 0.1, 0.1) == (
+        True,
+        ["all 2 values agree with the committed reference"],
+    )
+    assert not judge(["owl"], 0.1, 0.9)[0]
+    right, (line,) = judge(["parrot"], 0.1, 0.9)
+    assert right and line.startswith("all 1 values agree") and "neighbours were left out" in line
+    right, (first, line) = judge(["parrot"], 0.9, 0.9)
+    assert not right and first.startswith("1 of 1") and "on forget" in line
+
+
 def test_no_reference_is_said(references: Path):
     with pytest.raises(RunError, match="no reference for profile 'smoke'"):
         reference.compare_with_reference("smoke", references)

@@ -106,6 +106,13 @@ def test_the_committed_records_are_whole():
             assert sorted(done) == sorted(tested), (task, seed)
 
 
+def test_never_seen_leaves_no_name_on_any_task_and_seed():
+    shipped = [r for r in Records(SHIPPED).read() if r["split"] == "test"]
+    left = [r["metrics"]["top1_forget"] for r in shipped if r["method"] == "never_seen"]
+    assert len(left) == 24
+    assert max(left) <= 0.05
+
+
 @pytest.mark.default
 def test_a_committed_record_comes_out_again():
     """A closed form on validation, which needs the original alone."""

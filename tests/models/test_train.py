@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from support import fingerprint
 from erasekit.errors import RunError, UsageError
 from erasekit.models import train
 from erasekit.models.clip import CONFIG_FILE, load_clip
-from erasekit.models.train import MAX_LOGIT_SCALE, TrainSpec, train_clip
+from erasekit.models.train import TrainSpec, train_clip
 
 SPEC = TrainSpec(steps=6, batch=8, warmup=2)
 CPU = torch.device("cpu")
@@ -126,12 +127,18 @@ def test_the_oracles_list_is_the_retain_set(
     assert len({everything.languages[i] for i in out}) > 1
 
 
-def test_the_logit_scale_stays_within_clips_bound(tiny_experiment, tmp_path: Path) -> None:
-    spec = dataclasses.replace(SPEC, learning_rate=50.0, steps=3, warmup=0)
-    trained(tiny_experiment, tmp_path / "hot", spec=spec)
-    scale = load_clip(tmp_path / "hot").model.logit_scale.item()
-    assert 0 <= scale <= MAX_LOGIT_SCALE + 1e-6
-    assert scale in (0, pytest.approx(MAX_LOGIT_SCALE))  # the bound was reached
+def test_the_logit_scale_stays_within_clips_bound(
+    tiny_experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert math.exp(train.MAX_LOGIT_SCALE) == pytest.approx(100)
+    # One step from where every CLIP begins, and the same under a bound that lies below it.
+    scales = []
+    for name, bound in {"free": train.MAX_LOGIT_SCALE, "bound": 2.0}.items():
+        monkeypatch.setattr(train, "MAX_LOGIT_SCALE", bound)
+        trained(tiny_experiment, tmp_path / name, spec=dataclasses.replace(SPEC, steps=1))
+        scales.append(load_clip(tmp_path / name).model.logit_scale.item())
+    assert scales[0] > 2.5
+    assert scales[1] == 2
 
 
 def test_a_loss_that_is_not_finite_ends_training(
