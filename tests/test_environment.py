@@ -41,7 +41,8 @@ def test_the_tested_version_is_in_the_stated_range(requirement: str):
     wanted = Requirement(requirement)
     pin = constraints()[canonicalize_name(wanted.name)]
     assert wanted.specifier.contains(pin)
-    assert version(wanted.name).split("+")[0] == pin, "constraints.txt is not what is installed"
+    if wanted.marker is None or wanted.marker.evaluate():
+        assert version(wanted.name).split("+")[0] == pin, "constraints.txt is not what is installed"
 
 
 def test_no_address_of_a_registry_or_a_machine_is_committed():

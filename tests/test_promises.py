@@ -95,12 +95,16 @@ def test_each_of_five_groups_is_forgotten(group: str) -> None:
     assert lost <= 0.10
 
 
+#: Where a default is too weak for so small a world: half as far again is too little still.
+OPTIONS = {"task_negation": {"scale": 2.0}}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "fine_tune"])
 def test_every_method_lowers_what_the_forgotten_are_to_their_names(
     smoke_experiment, name: str
 ) -> None:
-    erased = smoke_experiment.erase(name, options={})
+    erased = smoke_experiment.erase(name, options=OPTIONS.get(name, {}))
     card = smoke_experiment.evaluate(erased, oracle=False, split="validation")
     before, after = (card.value(m, "similarity", "forget") for m in ("original", "erased"))
     assert after < before - 0.1

@@ -7,7 +7,7 @@ import io
 import re
 import shutil
 import stat
-import tarfile
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -16,6 +16,11 @@ from typing import Any, BinaryIO
 
 from erasekit.errors import ErasekitError, RunError, UsageError
 from erasekit.progress import progress_bar
+
+if sys.version_info < (3, 12):  # before 3.11.4, which some systems still have, without a filter
+    from backports import tarfile
+else:
+    import tarfile
 
 # A picture does not shrink, and text does so some ten times; whatever grows more fills a disk.
 _MOST_TIMES = 100
@@ -32,7 +37,7 @@ def unpack(archive: Path, folder: Path, *, progress: bool = True) -> Path:
     condemn all of it. The folder appears when everything is in it.
 
     Raises:
-        UsageError: when the folder is there already; when this Python cannot unpack safely.
+        UsageError: when the folder is there already.
         RunError: when the archive is missing, damaged, none, or not to be trusted, naming what in
             it; when the disk is full.
     """
@@ -78,8 +83,6 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def _unpack_tar(archive: Path, file: BinaryIO, folder: Path, bar: Any) -> None:
-    if not hasattr(tarfile, "data_filter"):
-        raise UsageError("unpacking safely takes Python 3.11.4 or newer: update Python")
     growth = _Growth(archive)
     with tarfile.open(fileobj=file) as opened:
         for member in opened:

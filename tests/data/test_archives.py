@@ -226,10 +226,3 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
         (aside / "half").write_text("half")
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_python_that_cannot_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(tarfile, "data_filter")
-    archive = tar(tmp_path / "it.tar", (member("a"), b"1"))
-    with pytest.raises(UsageError, match=r"Python 3\.11\.4 or newer"):
-        unpack(archive, tmp_path / "out")
