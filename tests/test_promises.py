@@ -95,7 +95,8 @@ def test_each_of_five_groups_is_forgotten(group: str) -> None:
     assert lost <= 0.10
 
 
-#: Where a default is too weak for so small a world: half as far again is too little still.
+#: Where a default is weak in so small a world: at scale 1 a quarter of the names go, or half,
+#: as the processor has it.
 OPTIONS = {"task_negation": {"scale": 2.0}}
 
 
