@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from erasekit.benchmark.multimodal import compare, comparison_table, write_page
+from erasekit.benchmark.multimodal import compare, comparison_table
+from erasekit.benchmark.multimodal_page import write_page
 
 
 def main() -> None:

@@ -11,16 +11,14 @@ from erasekit.benchmark import multimodal as comparison
 from erasekit.benchmark.multimodal import (
     ATTACKS,
     MEASURES,
-    PAGE,
     best_trial,
     comparison_table,
     expected_gap,
-    markdown_table,
-    page_text,
     read_search_space,
     search_space,
     shipped,
 )
+from erasekit.benchmark.multimodal_page import PAGE, markdown_table, page_text
 from erasekit.errors import RunError, UsageError
 from erasekit.mllm.methods import METHODS
 
