@@ -137,9 +137,9 @@ def multimodal_llm(v: Values) -> None:
 def downstream(v: Values) -> None:
     assert v["visual_forget_oracle"] <= 5
     assert v["visual_forget_erased"] < v["visual_forget_original"]
-    for tower in ("erased", "never_seen"):
-        named = v[f"visual_forget_{tower}"] / v["visual_forget_original"]
-        assert named > 1 / 4, "its reader goes on naming much of it"
+    # 19 to 28 pictures of a hundred in smoke, as the processor has it; 53 in the default profile.
+    assert v["visual_forget_erased"] >= v["visual_forget_oracle"] + 10, "its reader still names it"
+    assert v["visual_forget_never_seen"] > v["visual_forget_original"] / 2, "it leaves pictures"
     assert v["visual_retain_erased"] < v["visual_retain_original"] - 3, "what was feared"
     assert abs(v["visual_retain_never_seen"] - v["visual_retain_original"]) < 5, "held in place"
     for subset in ("forget", "neighbours", "retain"):
