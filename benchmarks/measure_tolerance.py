@@ -8,8 +8,7 @@ the reference's its own seed says something too, and `--widen` keeps what was me
 
     python benchmarks/measure_tolerance.py --profile smoke --seeds 1 2 3    # 1 minute a seed
     python benchmarks/measure_tolerance.py --profile default --seeds 1 2    # 6 minutes a seed
-    python benchmarks/measure_tolerance.py --profile smoke --seeds 0 1 2 3 4 5 --widen
-    python benchmarks/measure_tolerance.py --profile default --seeds 0 1 2 --widen
+    python benchmarks/measure_tolerance.py --profile smoke --seeds 0 1 2 3 4 5 --threads 1 --widen
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ def main() -> None:
     )
     parser.add_argument("--profile", default="smoke")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--threads", type=int, default=2, help="they too change how sums come out")
     parser.add_argument(
         "--widen", action="store_true", help="keep a committed tolerance where it is wider"
     )
@@ -40,7 +40,7 @@ def main() -> None:
     reference = read_json(path)
     widest: dict[str, float] = defaultdict(lambda: LEAST)
     for seed in given.seeds:
-        experiment = erasekit.load(given.profile, seed=seed, threads=1)  # as `make tutorial` does
+        experiment = erasekit.load(given.profile, seed=seed, threads=given.threads)
         erased = experiment.erase()
         card = experiment.evaluate(erased, control=experiment.control(erased.steps))
         for row in reference["scorecard"]["rows"]:
@@ -55,7 +55,7 @@ def main() -> None:
         f"{FACTOR} times the largest difference to seeds {', '.join(map(str, given.seeds))}, "
         f"at least {LEAST}: "
         f"python benchmarks/measure_tolerance.py --profile {given.profile} "
-        f"--seeds {' '.join(map(str, given.seeds))}"
+        f"--seeds {' '.join(map(str, given.seeds))} --threads {given.threads}"
     )
     if given.widen:
         how = f"{reference['how_tolerance_was_set']}; then, on another processor, {how} --widen"
