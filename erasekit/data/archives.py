@@ -12,15 +12,15 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from erasekit.errors import ErasekitError, RunError, UsageError
 from erasekit.progress import progress_bar
 
-if sys.version_info < (3, 12):  # before 3.11.4, which some systems still have, without a filter
-    from backports import tarfile
-else:
+if TYPE_CHECKING or sys.version_info >= (3, 12):
     import tarfile
+else:  # that of 3.11 has no filter before 3.11.4, and some systems have no later one
+    from backports import tarfile
 
 # A picture does not shrink, and text does so some ten times; whatever grows more fills a disk.
 _MOST_TIMES = 100
