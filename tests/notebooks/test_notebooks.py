@@ -139,7 +139,7 @@ def multimodal_llm(v: Values) -> None:
 def downstream(v: Values) -> None:
     assert v["visual_forget_oracle"] <= 5
     assert v["visual_forget_erased"] < v["visual_forget_original"]
-    # 19 to 28 pictures of a hundred in smoke, as the processor has it; 22 to 53 in default.
+    # 19 to 28 pictures of a hundred in smoke, as the sums come out; 22 to 53 in default.
     assert v["visual_forget_erased"] >= v["visual_forget_oracle"] + 10, "its reader still names it"
     assert v["visual_forget_never_seen"] > v["visual_forget_original"] / 2, "it leaves pictures"
     assert v["visual_retain_erased"] < v["visual_retain_original"] - 3, "what was feared"
