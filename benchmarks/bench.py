@@ -35,7 +35,7 @@ FULL = {
     "sizes": (16, 64, 256, 1024),
 }
 QUICK = {"profile": "smoke", "repeats": 2, "retrainings": 1, "steps": 2, "sizes": (16, 32)}
-MODULES = ("erasekit", "erasekit.cli", "torch", "open_clip")
+MODULES = ("erasekit", "erasekit.cli.app", "torch", "open_clip")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -87,8 +87,8 @@ def ratio(of: list[float], to: list[float]) -> dict[str, float]:
 
 def retraining(plan: dict) -> dict:
     """One erasure against one retraining of the oracle, wall and CPU, in turns."""
-    from erasekit.experiment import load
-    from erasekit.models.train import train_clip
+    from erasekit.experiment.clip_experiment import load
+    from erasekit.models.train_clip import train_clip
 
     experiment = load(plan["profile"])
     _ = experiment.original, experiment.task.forget, experiment.task.retain
@@ -128,7 +128,7 @@ def retraining(plan: dict) -> dict:
 
 def steps(plan: dict) -> dict:
     """A step of the engine, of plain open_clip training, and of CLIPErase done naively."""
-    from erasekit.experiment import load
+    from erasekit.experiment.clip_experiment import load
 
     experiment = load(plan["profile"])
     n = plan["steps"]
@@ -223,8 +223,8 @@ def pipeline(plan: dict) -> dict:
     """Samples a second of the data pipeline against those of a training step."""
     import torch
 
-    from erasekit.data.world import World
-    from erasekit.experiment import load
+    from erasekit.data.drawn.world import World
+    from erasekit.experiment.clip_experiment import load
 
     experiment = load(plan["profile"])
     batch = experiment.train_spec.batch
@@ -256,7 +256,7 @@ def train_step(experiment: Any, batch: int) -> Callable[[], None]:
 
     from erasekit.models.clip import MEAN, STD, build_model, normalise
     from erasekit.models.contrastive import info_nce
-    from erasekit.models.train import model_config, tokenize, tokenizer_of
+    from erasekit.models.train_clip import model_config, tokenize, tokenizer_of
 
     world = experiment.world
     tokenizer = tokenizer_of(world)
@@ -277,7 +277,7 @@ def train_step(experiment: Any, batch: int) -> Callable[[], None]:
 
 def growth(concepts: int, plan: dict) -> dict:
     """What a world of this size costs: pictures, a training step, an erase step, memory."""
-    from erasekit.experiment import load
+    from erasekit.experiment.clip_experiment import load
 
     experiment = load(
         "smoke",

@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from erasekit.benchmark.multimodal import compare, comparison_table
-from erasekit.benchmark.multimodal_page import write_page
+from erasekit.leaderboard.answer_page import write_page
+from erasekit.leaderboard.answer_run import compare, comparison_table
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from collections import defaultdict
 import erasekit
 from erasekit.evaluate.scorecard import Row
 from erasekit.files import read_json, write_json
-from erasekit.runs.reference import reference_path, tolerance_key
+from erasekit.tutorial.reference import reference_path, tolerance_key
 
 LEAST, FACTOR = 0.05, 1.5
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from erasekit.data.published import PAIRS
+from erasekit.data.published.common import PAIRS
 from erasekit.errors import ErasekitError
 
 

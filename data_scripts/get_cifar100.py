@@ -23,9 +23,9 @@ from pathlib import Path
 
 from _script import make_once, parser
 
-from erasekit.data.cifar100 import CIFAR100, make_cifar100
-from erasekit.data.download import verify
-from erasekit.data.published import fetch
+from erasekit.data.published.cifar100 import CIFAR100, make_cifar100
+from erasekit.data.published.common import fetch
+from erasekit.data.published.download import verify
 
 
 def main(arguments: list[str] | None = None) -> int:

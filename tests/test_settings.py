@@ -77,7 +77,7 @@ def test_checking_needs_nothing_heavy() -> None:
         "import sys;"
         "from erasekit.settings import make_settings; make_settings('smoke', steps='3');"
         "from erasekit.unlearn.registry import get_method; get_method('cliperase').build({});"
-        "from erasekit.data.concepts import select_concepts; select_concepts(12);"
+        "from erasekit.data.drawn.concepts import select_concepts; select_concepts(12);"
         "heavy = {'torch', 'open_clip', 'pandas', 'sklearn', 'matplotlib'} & set(sys.modules);"
         "raise SystemExit(f'imported {heavy}' if heavy else 0)"
     )
@@ -85,14 +85,14 @@ def test_checking_needs_nothing_heavy() -> None:
 
 
 def test_the_defaults_are_those_of_the_specs() -> None:
-    from erasekit.plan import make_plan
-    from erasekit.unlearn.spec import EraseSpec
+    from erasekit.experiment.specs import make_plan
+    from erasekit.unlearn.erase_spec import EraseSpec
 
     assert make_plan(make_settings()).erase == EraseSpec()
 
 
 def test_what_is_set_of_an_erasure_reaches_its_spec() -> None:
-    from erasekit.plan import make_plan
+    from erasekit.experiment.specs import make_plan
 
     given = {"moves": "last:2+projection", "micro_batch": "8", "precision": "fp16", "stop_at": 0.1}
     erase = make_plan(make_settings(**given)).erase

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 from erasekit import __version__
 from erasekit.audit.names import AUDITED
 from erasekit.certificate import signature
-from erasekit.certificate.page import render
+from erasekit.certificate.certificate_page import render
 from erasekit.certificate.policy import Criterion, Policy, check_against_audit
 from erasekit.errors import RunError, UsageError
 from erasekit.files import read_json, sha256_file, write_bytes, write_text
-from erasekit.runs.folder import (
+from erasekit.runs.run_folder import (
     AUDIT,
     CERTIFICATE,
     CHECKPOINT,
@@ -36,10 +36,10 @@ from erasekit.runs.folder import (
     SIGNATURE,
     RunFolder,
 )
-from erasekit.runs.folder import CERTIFICATE_PAGE as PAGE
+from erasekit.runs.run_folder import CERTIFICATE_PAGE as PAGE
 
 if TYPE_CHECKING:
-    from erasekit.audit.audit import Audit
+    from erasekit.audit.suite import Audit
     from erasekit.certificate.judgement import Judgement
 
 VERSION = 1
@@ -114,8 +114,8 @@ def sealed(content: dict[str, Any]) -> bytes:
 
 
 def _content(folder: RunFolder, policy: Policy, signer: str | None) -> dict[str, Any]:
-    from erasekit.audit.audit import Audit
-    from erasekit.audit.registry import TESTS
+    from erasekit.audit.attack_registry import TESTS
+    from erasekit.audit.suite import Audit
     from erasekit.certificate.judgement import judge, overall
 
     files = covered_files(folder.path)  # before they are read: what is judged is what is hashed
@@ -164,7 +164,7 @@ def _content(folder: RunFolder, policy: Policy, signer: str | None) -> dict[str,
 
 def _criterion(criterion: Criterion, judged: Judgement) -> dict[str, Any]:
     """A criterion, what became of it, and how its numbers are shown."""
-    from erasekit.audit.registry import TESTS
+    from erasekit.audit.attack_registry import TESTS
     from erasekit.audit.verdict import CANNOT_TELL
 
     asked = criterion.as_dict()

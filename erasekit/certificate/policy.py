@@ -308,7 +308,7 @@ def check_against_audit(policy: Policy) -> None:
     Raises:
         UsageError: for a name that there is not, with the nearest that there is.
     """
-    from erasekit.audit.registry import TESTS
+    from erasekit.audit.attack_registry import TESTS
     from erasekit.audit.verdict import VERDICTS
 
     for criterion in policy.criteria:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from erasekit import __version__
 from erasekit.certificate import signature
 from erasekit.certificate.certificate import PAGE, VERSION, covered_files, sealed
-from erasekit.certificate.page import render
+from erasekit.certificate.certificate_page import render
 from erasekit.certificate.policy import parse_policy
 from erasekit.errors import RunError, UsageError
 from erasekit.files import read_json
-from erasekit.runs.folder import AUDIT, CERTIFICATE, SCORECARD, SIGNATURE
+from erasekit.runs.run_folder import AUDIT, CERTIFICATE, SCORECARD, SIGNATURE
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -107,7 +107,7 @@ def _check_files(folder: Path, certified: dict[str, str]) -> list[str]:
 
 def _check_results(folder: Path, content: dict[str, Any]) -> list[str]:
     """Judge again by the policy in the certificate: nobody need take its word."""
-    from erasekit.audit.audit import Audit
+    from erasekit.audit.suite import Audit
     from erasekit.certificate.judgement import judge, overall
     from erasekit.evaluate.scorecard import Scorecard
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from erasekit.data.concepts import Concept, split_concepts
+from erasekit.data.drawn.concepts import Concept, split_concepts
+from erasekit.data.drawn.world import World
 from erasekit.data.pairs import Pairs
-from erasekit.data.world import World
 from erasekit.errors import UsageError
 
 

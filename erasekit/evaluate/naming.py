@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from erasekit.data.drawn.world import World
 from erasekit.data.pairs import Pairs
-from erasekit.data.world import World
 from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import concept_features, hits
 

@@ -13,7 +13,7 @@ import torch
 from erasekit.data.task import ErasureTask
 from erasekit.errors import RunError
 from erasekit.evaluate.bootstrap import DRAWS, bootstrap_mean, bootstrap_statistic
-from erasekit.evaluate.membership import membership_auc, pair_similarity
+from erasekit.evaluate.membership_auc import membership_auc, pair_similarity
 from erasekit.evaluate.retrieval import neighbourhood_kept, recall
 from erasekit.evaluate.subsets import (
     Subsets,

@@ -33,8 +33,8 @@ from erasekit.models.pretrained import (
     check_model,
     locate,
 )
-from erasekit.models.spec import CONFIGS
 from erasekit.models.tokenizer import save_tokenizer
+from erasekit.models.train_spec import CONFIGS
 
 #: What the tokenizers of transformers are stored as.
 TOKENIZER_FILES = {

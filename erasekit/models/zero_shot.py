@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from erasekit.data.captions import prompts
-from erasekit.data.concepts import Concept
+from erasekit.data.drawn.captions import prompts
+from erasekit.data.drawn.concepts import Concept
 from erasekit.models.clip import Clip
 
 

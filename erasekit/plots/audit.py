@@ -14,12 +14,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from erasekit.audit.audit import MEAN, Audit
+from erasekit.audit.attack_registry import TESTS
 from erasekit.audit.base import is_oracle
 from erasekit.audit.names import AUDITED, ORACLE, ORIGINAL
-from erasekit.audit.registry import TESTS
+from erasekit.audit.suite import MEAN, Audit
 from erasekit.audit.verdict import AS_THE_ORACLE, CANNOT_TELL, LESS, MORE
-from erasekit.plots.records import records, where
+from erasekit.frames import records, where
 from erasekit.plots.style import FAINT, INK, LINE, WIDTH, Mark, legend_above, model_mark, styled
 
 #: A verdict has its colour, its marker and its word: none of them is needed to read another.

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from erasekit.plots.records import where
+from erasekit.frames import where
 from erasekit.plots.style import FAINT, FORGOTTEN, INK, NEIGHBOUR, WIDTH, styled, term_mark
 
 _VALIDATION = "validation_"

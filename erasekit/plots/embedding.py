@@ -19,14 +19,14 @@ from matplotlib.lines import Line2D
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from erasekit.errors import UsageError
+from erasekit.frames import records, where
 from erasekit.models.zero_shot import concept_features
-from erasekit.plots.records import records, where
 from erasekit.plots.style import FAINT, FORGOTTEN, WIDTH, concept_pixels, legend_above, styled
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from erasekit.experiment import Experiment
+    from erasekit.experiment.clip_experiment import Experiment
     from erasekit.models.clip import Clip
 
 Method = Literal["tsne", "pca"]

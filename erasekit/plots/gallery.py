@@ -10,14 +10,14 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from erasekit.data.concepts import match_concepts
+from erasekit.data.drawn.concepts import match_concepts
 from erasekit.evaluate.subsets import neighbours
+from erasekit.frames import records, where
 from erasekit.models.zero_shot import concept_features
-from erasekit.plots.records import records, where
 from erasekit.plots.style import FAINT, RIGHT, WIDTH, frame, show_picture, styled
 
 if TYPE_CHECKING:
-    from erasekit.experiment import Experiment
+    from erasekit.experiment.clip_experiment import Experiment
     from erasekit.models.clip import Clip
 
 #: Pictures that a query brings back.

@@ -13,7 +13,7 @@ from matplotlib.ticker import PercentFormatter
 
 from erasekit.evaluate.scorecard import Scorecard
 from erasekit.evaluate.subsets import SUBSETS
-from erasekit.plots.records import records, where
+from erasekit.frames import records, where
 from erasekit.plots.style import FAINT, INK, LINE, WIDTH, legend_above, model_mark, styled
 
 _PANELS = {

@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from erasekit.frames import records
 from erasekit.plots.fonts import can_draw
-from erasekit.plots.records import records
 from erasekit.plots.style import (
     FAINT,
     FORGOTTEN,
@@ -23,8 +23,8 @@ from erasekit.plots.style import (
 )
 
 if TYPE_CHECKING:
+    from erasekit.data.drawn.world import World
     from erasekit.data.pairs import Pairs
-    from erasekit.data.world import World
 
 
 def contact_sheet_data(

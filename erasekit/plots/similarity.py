@@ -13,14 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patches import Rectangle
 
-from erasekit.evaluate.membership import pair_similarity
+from erasekit.evaluate.membership_auc import pair_similarity
 from erasekit.evaluate.subsets import SUBSETS, make_subsets
+from erasekit.frames import where
 from erasekit.models.zero_shot import concept_features
-from erasekit.plots.records import where
 from erasekit.plots.style import FAINT, FORGOTTEN, INK, WIDTH, concept_pixels, model_mark, styled
 
 if TYPE_CHECKING:
-    from erasekit.experiment import Experiment
+    from erasekit.experiment.clip_experiment import Experiment
     from erasekit.models.clip import Clip
 
 #: Concepts that a matrix shows at most, unless more are to be forgotten.

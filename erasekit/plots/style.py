@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from erasekit.plots.fonts import font_families
 
 if TYPE_CHECKING:
-    from erasekit.data.world import World
+    from erasekit.data.drawn.world import World
 
 #: Width of every picture in inches: a notebook cell, or a column of the report.
 WIDTH = 8.5
@@ -135,7 +135,7 @@ def _settings() -> dict:
 
 def drawing_pixels(character: str, size: int = 64) -> np.ndarray:
     """An emoji's drawing as RGBA for `imshow`, float 0 to 1, shape (size, size, 4)."""
-    from erasekit.data.world import drawing
+    from erasekit.data.drawn.world import drawing
 
     rgba = drawing(character, size).permute(1, 2, 0).numpy()
     alpha = rgba[..., 3:]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from erasekit.evaluate.scorecard import Scorecard
-from erasekit.plots.records import records
+from erasekit.frames import records
 from erasekit.plots.style import FAINT, WIDTH, model_mark, styled
 
 Points = Mapping[str, tuple[float, float]]

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from erasekit.experiment.specs import make_plan
 from erasekit.models.pretrained import check_model
-from erasekit.plan import make_plan
-from erasekit.runs.folder import AUDIT, FIGURES, RunFolder
+from erasekit.runs.run_folder import AUDIT, FIGURES, RunFolder
 from erasekit.settings import Settings
 
 if TYPE_CHECKING:
-    from erasekit.audit.audit import Audit
     from erasekit.audit.known_answers import KnownAnswers
+    from erasekit.audit.suite import Audit
 
 #: How many oracles an audit asks for: fewer do not show how far oracles differ.
 ORACLES = 3
@@ -42,7 +42,7 @@ def run_audit(
     folder = RunFolder.open(path)
     settings = folder.settings
     with folder.locked():
-        from erasekit.experiment import Experiment
+        from erasekit.experiment.clip_experiment import Experiment
 
         experiment = Experiment(settings, progress)
         if oracles is None:
@@ -81,7 +81,7 @@ def audit_model(
     make_plan(settings)
     for name in filter(None, (model, original)):
         check_model(name)
-    from erasekit.experiment import Experiment
+    from erasekit.experiment.clip_experiment import Experiment
     from erasekit.models.clip import load_clip
 
     experiment = Experiment(settings, progress)
@@ -105,7 +105,7 @@ def audit_known_answers(
     """
     from erasekit.audit.known_answers import known_answers
     from erasekit.audit.names import ORIGINAL, oracle_name
-    from erasekit.experiment import Experiment
+    from erasekit.experiment.clip_experiment import Experiment
     from erasekit.models.clip import with_random_weights
 
     experiment = Experiment(settings, progress)

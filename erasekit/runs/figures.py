@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from erasekit.evaluate.scorecard import Scorecard
-    from erasekit.experiment import Experiment
+    from erasekit.experiment.clip_experiment import Experiment
     from erasekit.models.clip import Clip
 
 DPI = 150

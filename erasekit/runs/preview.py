@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from erasekit.data.folder import check_folder, read_folder
-from erasekit.data.listing import shown
-from erasekit.data.selection import select
+from erasekit.data.folder.check import check_folder, read_folder
+from erasekit.data.folder.listing import shown
+from erasekit.data.folder.selection import select
 from erasekit.files import write_text, write_whole
 
 PROBLEMS, COUNTS, SHEET = "problems.csv", "counts.csv", "sheet.png"
@@ -17,7 +17,7 @@ def preview_folder(data: str, rule: str, out: Path, *, skip_bad: bool = False) -
 
     Args:
         data: ``folder:PATH``.
-        rule: see `erasekit.data.selection`.
+        rule: see `erasekit.data.folder.selection`.
         out: folder that receives `PROBLEMS`, `COUNTS` and `SHEET`.
         skip_bad: leave rows with a problem out.
 
@@ -33,7 +33,7 @@ def preview_folder(data: str, rule: str, out: Path, *, skip_bad: bool = False) -
     report.write(out / PROBLEMS)
     pairs = read_folder(data, skip_bad=skip_bad)
     mask = select(pairs, rule)
-    from erasekit.plots.preview import contact_sheet, preview_table
+    from erasekit.plots.folder_preview import contact_sheet, preview_table
 
     table = preview_table(pairs, mask)
     write_text(out / COUNTS, table.to_csv())

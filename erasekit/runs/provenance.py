@@ -17,12 +17,12 @@ import psutil
 import torch
 
 import erasekit
-from erasekit.data.concepts import drawing_path
+from erasekit.data.drawn.concepts import drawing_path
 from erasekit.files import sha256_file, sha256_json
 from erasekit.processes import launched
 
 if TYPE_CHECKING:
-    from erasekit.experiment import Experiment
+    from erasekit.experiment.clip_experiment import Experiment
     from erasekit.models.clip import Clip
 
 PACKAGES = (

@@ -20,12 +20,12 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from erasekit import __version__
-from erasekit.audit.audit import Audit, AuditRow
+from erasekit.audit.suite import Audit, AuditRow
 from erasekit.audit.verdict import AS_THE_ORACLE, LESS, MORE
 from erasekit.errors import RunError
 from erasekit.evaluate.scorecard import Scorecard
 from erasekit.files import read_json, write_text
-from erasekit.runs.folder import AUDIT
+from erasekit.runs.run_folder import AUDIT
 
 REPORT_FILE = "report.html"
 #: Top-1 on the forgotten up to which they count as forgotten, and the drop on the

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from erasekit import plots
-from erasekit.data.listing import SPLITS, FolderPairs
+from erasekit.data.folder.listing import SPLITS, FolderPairs
 from erasekit.evaluate.scorecard import AVERAGE_GAP, Scorecard
 from erasekit.files import write_text
 from erasekit.runs.figures import save_figure
-from erasekit.runs.folder import RunFolder
 from erasekit.runs.report import write_comparison_page
+from erasekit.runs.run_folder import RunFolder
 
 #: What the first look at a run needs: what went, what stayed, and how far it was pushed.
 HEADLINES = (

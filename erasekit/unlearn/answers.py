@@ -10,7 +10,7 @@ from erasekit.unlearn.method import Method
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from erasekit.mllm.saliency import AnswerLook
+    from erasekit.unlearn.answer_look import AnswerLook
 
 
 @dataclass(frozen=True)

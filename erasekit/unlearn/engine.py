@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from erasekit import processes
-from erasekit.data.captions import prompts
+from erasekit.data.drawn.captions import prompts
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
 from erasekit.errors import RunError, UsageError, unknown
@@ -31,13 +31,13 @@ from erasekit.loop import LoopResult, run_loop
 from erasekit.models.batches import plan_batches
 from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import concept_features
+from erasekit.unlearn.erase_spec import EraseSpec
 from erasekit.unlearn.look import Look, Tower, encode
 from erasekit.unlearn.losses import contrastive
 from erasekit.unlearn.mask import WeightMask
 from erasekit.unlearn.method import Features, Method, Prompts, Unseen
 from erasekit.unlearn.moves import add_adapters, parse_moves
 from erasekit.unlearn.saliency import ratio_mask
-from erasekit.unlearn.spec import EraseSpec
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from erasekit.errors import UsageError
 from erasekit.models.batches import plan_batches
 from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import concept_features, hits
+from erasekit.unlearn.erase_spec import EraseSpec
 from erasekit.unlearn.method import Features
 from erasekit.unlearn.moves import moving_names, parse_moves
-from erasekit.unlearn.spec import EraseSpec
 
 Which = Literal["forget", "retain"]
 Loss = Callable[[Features], Tensor]

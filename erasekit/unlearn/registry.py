@@ -2,52 +2,26 @@
 
 from __future__ import annotations
 
-from erasekit.errors import unknown
-from erasekit.unlearn.cliperase import CLIPErase
-from erasekit.unlearn.cliperase_infonce import CLIPEraseInfoNCE
-from erasekit.unlearn.delete import DELETE
-from erasekit.unlearn.fine_tune import FineTune
-from erasekit.unlearn.gradient_ascent import GradientAscent
-from erasekit.unlearn.gradient_difference import GradientDifference
-from erasekit.unlearn.kl_minimization import KLMinimization
-from erasekit.unlearn.lip import Lip
-from erasekit.unlearn.method import Method
-from erasekit.unlearn.multidelete import MultiDelete
-from erasekit.unlearn.munba import MUNBa
-from erasekit.unlearn.never_seen import NeverSeen
-from erasekit.unlearn.npo import NPO
-from erasekit.unlearn.null_space import NullSpace
-from erasekit.unlearn.random_label import RandomLabel
-from erasekit.unlearn.salun import SalUn
-from erasekit.unlearn.scrub import SCRUB
-from erasekit.unlearn.slug import SLUG
-from erasekit.unlearn.ssd import SSD
-from erasekit.unlearn.task_negation import TaskNegation
+from importlib import import_module
 
-METHODS: dict[str, type[Method]] = {
-    method.name: method
-    for method in (
-        CLIPErase,
-        CLIPEraseInfoNCE,
-        FineTune,
-        GradientAscent,
-        GradientDifference,
-        KLMinimization,
-        NPO,
-        RandomLabel,
-        SCRUB,
-        DELETE,
-        MultiDelete,
-        SalUn,
-        SSD,
-        Lip,
-        NullSpace,
-        SLUG,
-        TaskNegation,
-        MUNBa,
-        NeverSeen,
-    )
-}
+from erasekit.errors import unknown
+from erasekit.unlearn.method import Method
+
+#: In the order in which they are listed; each is in a module of its own name.
+_NAMES = (
+    *("cliperase", "cliperase_infonce", "fine_tune", "gradient_ascent", "gradient_difference"),
+    *("kl_minimization", "npo", "random_label", "scrub", "delete", "multidelete", "salun", "ssd"),
+    *("lip", "null_space", "slug", "task_negation", "munba", "never_seen"),
+)
+
+
+def _load(name: str) -> type[Method]:
+    module = import_module(f"erasekit.unlearn.methods.{name}")
+    classes = (value for value in vars(module).values() if isinstance(value, type))
+    return next(c for c in classes if issubclass(c, Method) and vars(c).get("name") == name)
+
+
+METHODS: dict[str, type[Method]] = {name: _load(name) for name in _NAMES}
 
 
 def get_method(name: str) -> type[Method]:

@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
-from erasekit.audit.audit import Audit, AuditRow, TestReport
+from erasekit.audit.suite import Audit, AuditRow, TestReport
 from erasekit.audit.verdict import AS_THE_ORACLE
 from erasekit.certificate.policy import Policy, parse_policy
 from erasekit.evaluate.scorecard import Row, Scorecard
 from erasekit.files import read_json
-from erasekit.runs.folder import AUDIT, PROVENANCE
+from erasekit.runs.run_folder import AUDIT, PROVENANCE
 
 FORGOTTEN = {
     "id": "forgotten",
@@ -105,7 +105,7 @@ def audit_of(
 
 def audited_copy(run: Path, to: Path, **audit: Any) -> Path:
     """A copy of a whole run with an audit of its task in it."""
-    from erasekit.runs.folder import RunFolder
+    from erasekit.runs.run_folder import RunFolder
 
     shutil.copytree(run, to)
     task = without(RunFolder(to).scorecard.task, "neighbours")

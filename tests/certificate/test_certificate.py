@@ -23,7 +23,7 @@ from erasekit.audit.names import NAMES
 from erasekit.certificate.certificate import SIGNATURE, certify, sealed
 from erasekit.errors import RunError, UsageError
 from erasekit.files import read_json, write_json
-from erasekit.runs.folder import AUDIT, CERTIFICATE, CERTIFICATE_PAGE
+from erasekit.runs.run_folder import AUDIT, CERTIFICATE, CERTIFICATE_PAGE
 
 ALWAYS = {**FORGOTTEN, "at_most": 1}
 NEVER = {**FORGOTTEN, "id": "never", "at_most": -1}
@@ -233,7 +233,7 @@ def test_without_cryptography_it_says_what_to_install(
 
 
 def test_a_run_at_work_in_the_folder(run: Path) -> None:
-    from erasekit.runs.folder import RunFolder
+    from erasekit.runs.run_folder import RunFolder
 
     with RunFolder(run).locked():
         assert "another run is at work" in refused(run)

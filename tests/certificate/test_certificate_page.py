@@ -12,9 +12,9 @@ from support_certificate import FORGOTTEN, NO_LEAK, audit_of, audit_row, card_of
 
 from erasekit.audit.verdict import AS_THE_ORACLE, LESS
 from erasekit.certificate.certificate import certify
+from erasekit.certificate.certificate_page import line_of_text, render, verdict
 from erasekit.certificate.judgement import judge, overall
-from erasekit.certificate.page import line_of_text, render, verdict
-from erasekit.runs.folder import CERTIFICATE_PAGE
+from erasekit.runs.run_folder import CERTIFICATE_PAGE
 
 RECALL = {**FORGOTTEN, "id": "recall", "metric": "recall@5"}
 LOADS = re.compile(r"<(?:script|link|iframe|object|img)\b|@import|url\(|src=", re.I)

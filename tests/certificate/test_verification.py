@@ -21,7 +21,7 @@ import erasekit.certificate.verification as verification
 from erasekit.certificate.certificate import SIGNATURE, certify, sealed
 from erasekit.certificate.verification import verify
 from erasekit.errors import RunError, UsageError
-from erasekit.runs.folder import AUDIT, CERTIFICATE, CERTIFICATE_PAGE
+from erasekit.runs.run_folder import AUDIT, CERTIFICATE, CERTIFICATE_PAGE
 
 
 def flip(path: Path, place: int = -1) -> None:

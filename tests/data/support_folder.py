@@ -14,8 +14,8 @@ import pyarrow as pa
 from PIL import Image
 from pyarrow import parquet
 
-from erasekit.data.folder import check_folder
-from erasekit.data.listing import FolderPairs
+from erasekit.data.folder.check import check_folder
+from erasekit.data.folder.listing import FolderPairs
 
 
 def encoded(colour: int = 0, kind: str = "PNG", size: tuple[int, int] = (6, 4)) -> bytes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from erasekit.data.drawn.world import World, WorldSpec
 from erasekit.data.task import ErasureTask
-from erasekit.data.world import World, WorldSpec
 from erasekit.errors import UsageError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from erasekit.data.captions import prompts
+from erasekit.data.drawn.captions import prompts
 from erasekit.errors import RunError
 from erasekit.evaluate.scorecard import AVERAGE_GAP, Row, Scorecard, evaluate
 from erasekit.evaluate.subsets import distinct_scenes

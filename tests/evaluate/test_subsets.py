@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from erasekit.data.drawn.world import World, WorldSpec
 from erasekit.data.task import ErasureTask
-from erasekit.data.world import World, WorldSpec
 from erasekit.evaluate.subsets import concept_groups, distinct_scenes, make_subsets, neighbours
 from erasekit.models.zero_shot import concept_features
 

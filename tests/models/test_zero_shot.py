@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import unit
 
-from erasekit.data.captions import prompts
+from erasekit.data.drawn.captions import prompts
 from erasekit.models.zero_shot import concept_features, hits
 
 

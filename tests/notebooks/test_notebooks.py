@@ -16,8 +16,8 @@ from support_notebooks import PATHS, read
 
 from erasekit.audit.verdict import LESS, MORE
 from erasekit.files import read_json
-from erasekit.runs.notebooks import cells_not_run, declared_parameters, run_notebook
-from erasekit.runs.reference import compare_with_reference
+from erasekit.tutorial.reference import compare_with_reference
+from erasekit.tutorial.runner import cells_not_run, declared_parameters, run_notebook
 
 Values = dict[str, Any]
 

@@ -12,9 +12,9 @@ import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 from support_notebooks import KERNEL, NOTEBOOKS, PATHS, read
 
-from erasekit.exercises import EXERCISES
-from erasekit.runs.notebooks import declared_parameters
-from erasekit.runs.parameters import check_parameters
+from erasekit.tutorial.exercises import EXERCISES
+from erasekit.tutorial.parameters import check_parameters
+from erasekit.tutorial.runner import declared_parameters
 
 NAMES = [path.stem for path in PATHS]
 LONGEST_CELL = 10

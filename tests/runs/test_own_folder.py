@@ -13,10 +13,10 @@ import pytest
 
 import erasekit
 from erasekit.errors import UsageError
-from erasekit.experiment import Experiment
+from erasekit.experiment.clip_experiment import Experiment
+from erasekit.experiment.specs import make_plan
 from erasekit.models.clip import load_clip
-from erasekit.plan import make_plan
-from erasekit.runs.folder import RunFolder, run_erase, run_evaluate
+from erasekit.runs.run_folder import RunFolder, run_erase, run_evaluate
 from erasekit.runs.tables import summary
 from erasekit.settings import make_settings
 

@@ -15,16 +15,16 @@ import pytest
 import torch
 from support import build, fingerprint
 
-from erasekit.data import captions
+from erasekit.data.drawn import captions
 from erasekit.errors import RunError, UsageError
 from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import concept_features
 from erasekit.unlearn import engine
-from erasekit.unlearn.cliperase import CLIPErase
 from erasekit.unlearn.engine import EraseSpec, FrozenFeatures, erase
-from erasekit.unlearn.fine_tune import FineTune
 from erasekit.unlearn.look import Look
 from erasekit.unlearn.method import Method
+from erasekit.unlearn.methods.cliperase import CLIPErase
+from erasekit.unlearn.methods.fine_tune import FineTune
 from erasekit.unlearn.registry import METHODS, get_method
 
 SPEC = EraseSpec(steps=6, forget_batch=4, retain_batch=4, learning_rate=1e-3, stop_at=-1)

@@ -18,18 +18,18 @@ from erasekit import plots
 from erasekit.errors import RunError
 from erasekit.models.contrastive import info_nce
 from erasekit.unlearn.engine import Erasure, erase
-from erasekit.unlearn.fine_tune import FineTune
-from erasekit.unlearn.gradient_difference import GradientDifference
-from erasekit.unlearn.lip import Lip
+from erasekit.unlearn.erase_spec import EraseSpec
 from erasekit.unlearn.look import Look
 from erasekit.unlearn.method import Method
-from erasekit.unlearn.munba import MUNBa
-from erasekit.unlearn.null_space import NullSpace
+from erasekit.unlearn.methods.fine_tune import FineTune
+from erasekit.unlearn.methods.gradient_difference import GradientDifference
+from erasekit.unlearn.methods.lip import Lip
+from erasekit.unlearn.methods.munba import MUNBa
+from erasekit.unlearn.methods.null_space import NullSpace
+from erasekit.unlearn.methods.salun import SalUn
+from erasekit.unlearn.methods.slug import SLUG
+from erasekit.unlearn.methods.task_negation import TaskNegation
 from erasekit.unlearn.registry import METHODS, get_method
-from erasekit.unlearn.salun import SalUn
-from erasekit.unlearn.slug import SLUG
-from erasekit.unlearn.spec import EraseSpec
-from erasekit.unlearn.task_negation import TaskNegation
 
 SPEC = EraseSpec(steps=5, forget_batch=4, retain_batch=4, learning_rate=1e-3)
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from support import fingerprint
 
-from erasekit.data.captions import prompts
+from erasekit.data.drawn.captions import prompts
+from erasekit.unlearn.erase_spec import EraseSpec
 from erasekit.unlearn.look import Look, encode
 from erasekit.unlearn.losses import contrastive
 from erasekit.unlearn.registry import get_method
-from erasekit.unlearn.spec import EraseSpec
 
 SPEC = EraseSpec(steps=3, forget_batch=4, retain_batch=6)
 

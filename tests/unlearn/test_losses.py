@@ -13,26 +13,26 @@ from hypothesis import strategies as st
 from support import unit
 
 from erasekit.errors import UsageError
-from erasekit.unlearn.cliperase import (
+from erasekit.unlearn.losses import kl_divergence
+from erasekit.unlearn.method import Features, Prompts, Unseen
+from erasekit.unlearn.methods.cliperase import (
     CLIPErase,
     consistency_loss,
     forgetting_loss,
     retention_loss,
 )
-from erasekit.unlearn.cliperase_infonce import CLIPEraseInfoNCE
-from erasekit.unlearn.delete import DELETE
-from erasekit.unlearn.fine_tune import FineTune
-from erasekit.unlearn.gradient_ascent import GradientAscent
-from erasekit.unlearn.gradient_difference import GradientDifference
-from erasekit.unlearn.kl_minimization import KLMinimization
-from erasekit.unlearn.losses import kl_divergence
-from erasekit.unlearn.method import Features, Prompts, Unseen
-from erasekit.unlearn.multidelete import MultiDelete
-from erasekit.unlearn.never_seen import NeverSeen
-from erasekit.unlearn.npo import NPO
-from erasekit.unlearn.random_label import RandomLabel
+from erasekit.unlearn.methods.cliperase_infonce import CLIPEraseInfoNCE
+from erasekit.unlearn.methods.delete import DELETE
+from erasekit.unlearn.methods.fine_tune import FineTune
+from erasekit.unlearn.methods.gradient_ascent import GradientAscent
+from erasekit.unlearn.methods.gradient_difference import GradientDifference
+from erasekit.unlearn.methods.kl_minimization import KLMinimization
+from erasekit.unlearn.methods.multidelete import MultiDelete
+from erasekit.unlearn.methods.never_seen import NeverSeen
+from erasekit.unlearn.methods.npo import NPO
+from erasekit.unlearn.methods.random_label import RandomLabel
+from erasekit.unlearn.methods.scrub import SCRUB
 from erasekit.unlearn.registry import get_method
-from erasekit.unlearn.scrub import SCRUB
 
 SHAPES = {"n": st.integers(2, 8), "d": st.integers(2, 6), "seed": st.integers(0, 99)}
 

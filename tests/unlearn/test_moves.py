@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from erasekit.errors import UsageError
 from erasekit.models.clip import Clip
-from erasekit.unlearn.cliperase import CLIPErase
 from erasekit.unlearn.engine import EraseSpec, erase
 from erasekit.unlearn.look import Look
+from erasekit.unlearn.methods.cliperase import CLIPErase
 from erasekit.unlearn.moves import PARTS, moving_names, parse_moves
 from erasekit.unlearn.registry import get_method
 
@@ -295,7 +295,7 @@ def test_parts_without_a_layer_for_adapters_are_refused(tiny_experiment) -> None
 
 
 def test_the_command_line_refuses_before_anything_is_made(tmp_path) -> None:
-    from erasekit.cli import app
+    from erasekit.cli.app import app
 
     result = CliRunner().invoke(
         app, ["erase", "--out", str(tmp_path / "run"), "--moves", "imgae", "--profile", "smoke"]

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from support import unit
 
 from erasekit.errors import RunError, UsageError
-from erasekit.unlearn.lip import Lip, lipschitz_loss
 from erasekit.unlearn.look import Look
 from erasekit.unlearn.method import Features
-from erasekit.unlearn.munba import MUNBa
-from erasekit.unlearn.null_space import NullSpace, basis
+from erasekit.unlearn.methods.lip import Lip, lipschitz_loss
+from erasekit.unlearn.methods.munba import MUNBa
+from erasekit.unlearn.methods.null_space import NullSpace, basis
+from erasekit.unlearn.methods.salun import SalUn
+from erasekit.unlearn.methods.slug import SLUG, pareto
+from erasekit.unlearn.methods.ssd import SSD
+from erasekit.unlearn.methods.task_negation import TaskNegation
 from erasekit.unlearn.registry import get_method
-from erasekit.unlearn.salun import SalUn
-from erasekit.unlearn.slug import SLUG, pareto
-from erasekit.unlearn.ssd import SSD
-from erasekit.unlearn.task_negation import TaskNegation
 
 
 class Written(Look):

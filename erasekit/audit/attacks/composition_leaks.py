@@ -1,0 +1,165 @@
+"""Composition leaks: does the concept come back beside others, or slightly changed?
+
+An erasure is mostly judged by pictures of one thing. A scene shows the concept smaller,
+beside things that were to be kept, and in a longer caption; a near-duplicate shows the same
+drawing mirrored, in other colours, or as its bare outline. If the concept answers there,
+the erasure reached its pictures and not the concept.
+
+Source: the Side Effect Evaluation (arXiv 2508.15124) asks generators for the erased concept
+in compositions and in variants. Here a CLIP is asked: a scene's caption must win against
+itself with the forgotten name replaced, so that the things that were kept give no hint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from torch import Tensor
+
+from erasekit.audit.base import AuditTest, Measure, Metric, Models, Result, estimate_mean
+from erasekit.audit.fresh_pictures import LineWorld, samples_of
+from erasekit.audit.named import (
+    by_concept,
+    forgotten_singles,
+    named_right,
+    trained_concepts,
+)
+from erasekit.data.drawn.world import World
+from erasekit.data.pairs import Pairs
+from erasekit.data.task import ErasureTask
+from erasekit.evaluate.bootstrap import DRAWS
+from erasekit.evaluate.subsets import distinct_scenes
+from erasekit.models.clip import Clip
+from erasekit.models.zero_shot import concept_features
+
+SCENE = "scene"
+
+
+def composition_leaks(
+    models: Models,
+    task: ErasureTask,
+    *,
+    split: str = "test",
+    draws: int = DRAWS,
+    seed: int = 0,
+    scenes: int = 40,
+) -> Result:
+    """Forgotten concepts in scenes, and in near-duplicates of their single pictures.
+
+    Args:
+        models, task, split, draws, seed: as in every audit test.
+        scenes: how many scenes with a forgotten concept are asked about, at most; each
+            has another set of concepts.
+
+    Returns:
+        metrics ``in_scene``, how often the right English caption comes before all those
+        with a retained concept in the place of the forgotten (condition ``scene``), and
+        ``near_duplicate``, how often a single picture is named right among all trained
+        concepts (conditions ``mirrored``, ``recoloured``, ``outlined``); both from 0 to 1.
+        Details have the keys ``model``, ``condition``, ``concept`` and ``top1``.
+
+    Raises:
+        UsageError: for an unknown split.
+    """
+    world = task.world
+    result = Result([])
+
+    def add(
+        model: str, metric: str, condition: str, right: np.ndarray, of: np.ndarray, chance: float
+    ) -> None:
+        estimate = estimate_mean(right, of, draws, seed)
+        result.measures.append(Measure(model, metric, condition, estimate, chance))
+        result.details.extend(
+            {
+                "model": model,
+                "condition": condition,
+                "concept": world.concept(index).name,
+                "top1": value,
+            }
+            for index, value in by_concept(right, of).items()
+        )
+
+    shown = distinct_scenes(world.pairs(split).scenes.where(task.touches), scenes)
+    of, rows, captions = caption_choices(task, shown, split)
+    chances = [1 / len(options) for options in captions]
+    if not captions:
+        result.notes.append(f"No {split} scene shows a forgotten concept: none is asked about.")
+    singles = forgotten_singles(task, split)
+    pictures = near_duplicates(world, singles, split)
+    for model, clip in models.items():
+        if captions:
+            right = first_of_choices(clip, shown.images[rows], captions)
+            add(model, "in_scene", SCENE, right, of, float(np.mean(chances)))
+        names = concept_features(clip, trained_concepts(world))
+        for condition, images in pictures.items():
+            features = clip.encode_images(images)
+            right = named_right(features, names, singles.labels(), world.trained)
+            add(model, "near_duplicate", condition, right, singles.labels(), 1 / len(names))
+    return result
+
+
+def caption_choices(
+    task: ErasureTask, scenes: Pairs, split: str
+) -> tuple[np.ndarray, np.ndarray, list[list[str]]]:
+    """For each forgotten concept in each scene, the captions to choose from.
+
+    Returns:
+        the forgotten concept and the row of the scene, each of shape (n,), and n lists of
+        English captions: the right one first, then one for each retained concept that is
+        not in the scene, in the forgotten one's place.
+    """
+    concepts, rows, captions = [], [], []
+    for row, sample in enumerate(samples_of(task.world, scenes, split)):
+        for place, forgotten in enumerate(sample.concepts):
+            if forgotten not in task.forgotten:
+                continue
+            before, after = sample.concepts[:place], sample.concepts[place + 1 :]
+            others = [index for index in task.retained if index not in sample.concepts]
+            told = [replace(sample, concepts=(*before, i, *after)) for i in (forgotten, *others)]
+            concepts.append(forgotten)
+            rows.append(row)
+            captions.append([task.world.caption(one, "en") for one in told])
+    return np.array(concepts, dtype=np.int64), np.array(rows, dtype=np.int64), captions
+
+
+def first_of_choices(clip: Clip, images: Tensor, captions: list[list[str]]) -> np.ndarray:
+    """Whether each picture is nearest to the first of its captions, 0 or 1, shape (n,).
+
+    A tie counts as a miss: a model that tells nothing apart must not seem to know.
+    """
+    texts = clip.encode_texts([text for options in captions for text in options])
+    choices = texts.split([len(options) for options in captions])
+    features = clip.encode_images(images)
+    # Summed row by row: a matrix product would round equal captions differently.
+    similarity = [(own * image).sum(1) for image, own in zip(features, choices, strict=True)]
+    return np.array([float((s[0] > s[1:]).all()) for s in similarity])
+
+
+def near_duplicates(world: World, singles: Pairs, split: str) -> dict[str, Tensor]:
+    """The pictures of `singles`, changed in the ways that this test asks about.
+
+    ``mirrored``: left and right exchanged. ``recoloured``: red and green exchanged, which
+    gives backgrounds that are as likely as before. ``outlined``: the same sample with
+    nothing but the black lines of its drawing.
+    """
+    return {
+        "mirrored": singles.images.flip(3),
+        "recoloured": singles.images[:, [1, 0, 2]],
+        "outlined": LineWorld(world.spec).render(samples_of(world, singles, split)),
+    }
+
+
+TEST = AuditTest(
+    name="composition_leaks",
+    title="Scenes and near-duplicates",
+    question="Does the forgotten concept come back beside other things, or slightly changed?",
+    source="Side Effect Evaluation (arXiv 2508.15124) for generators; here for CLIP",
+    run=composition_leaks,
+    metrics=(
+        Metric("in_scene", "right name in a scene's caption", "remembered", if_original_knows=True),
+        Metric(
+            "near_duplicate", "near-duplicate named right", "remembered", if_original_knows=True
+        ),
+    ),
+)

@@ -1,0 +1,112 @@
+"""Downstream: what breaks for those who built on the image tower before the erasure?
+
+A classifier that was fitted on the original's features and an index of pictures that was
+filled with them are in use; then the erased model takes the original's place in front of
+them. What they still get right of the forgotten is a leak that no prompt shows; what they
+lose of the rest is the price of the update, and how much of it fitting anew wins back
+is measured as well. No paper has this test; linear classifiers on frozen features are how
+CLIP's image tower is commonly used (Radford et al. 2021, section 3.2).
+"""
+
+from __future__ import annotations
+
+from erasekit.audit.attacks.probes import fit_linear
+from erasekit.audit.base import (
+    AuditTest,
+    Measure,
+    Metric,
+    Models,
+    Result,
+    estimate_mean,
+    is_oracle,
+)
+from erasekit.audit.names import ORIGINAL
+from erasekit.data.task import ErasureTask
+from erasekit.evaluate.bootstrap import DRAWS
+from erasekit.evaluate.naming import trained_singles
+from erasekit.evaluate.subsets import make_subsets
+
+
+def downstream(
+    models: Models,
+    task: ErasureTask,
+    *,
+    split: str = "test",
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Result:
+    """What a classifier and an index built on the original make of another model's features.
+
+    Both are built from the training pictures of one concept, the classifier over all
+    trained concepts, and asked about those of `split`.
+
+    Args:
+        models, task, split, draws, seed: as in every audit test.
+
+    Returns:
+        metrics ``classifier`` (share of pictures named right), ``index`` (share whose
+        nearest picture in the index shows the same concept) and ``rebuilt`` (as
+        ``classifier``, fitted on the model's own features), from 0 to 1. Conditions are
+        ``forget``, ``neighbours`` and ``retain``; ``rebuilt`` leaves out the first, which
+        is what the probes ask. The first two are not measured for oracles. Details
+        repeat all measures: ``measure``, ``model``, ``subset``, ``value`` and its 95 %
+        interval ``low``, ``high``.
+
+    Raises:
+        UsageError: for an unknown split.
+    """
+    original = models[ORIGINAL]
+    built_on = trained_singles(task.world, "train")
+    known = built_on.labels()
+    index = original.encode_images(built_on.images)
+    classifier = fit_linear(index.numpy(), known)
+    subsets = make_subsets(original, task, split)
+    labels = subsets.singles.labels()
+
+    result = Result([])
+    for model, clip in models.items():
+        features = clip.encode_images(subsets.singles.images)
+        right = {}
+        if not is_oracle(model):
+            right["classifier"] = classifier.predict(features.numpy()) == labels
+            right["index"] = known[(features @ index.T).argmax(1).numpy()] == labels
+        own = fit_linear(clip.encode_images(built_on.images).numpy(), known)
+        right["rebuilt"] = own.predict(features.numpy()) == labels
+        for metric, hit in right.items():
+            for subset in ("forget", "neighbours", "retain"):
+                if (metric, subset) == ("rebuilt", "forget"):
+                    continue
+                rows = subsets.rows(subset)
+                estimate = estimate_mean(hit[rows], labels[rows], draws, seed)
+                low, high = estimate.interval
+                result.measures.append(Measure(model, metric, subset, estimate))
+                result.details.append(
+                    {
+                        "measure": metric,
+                        "model": model,
+                        "subset": subset,
+                        "value": estimate.value,
+                        "low": low,
+                        "high": high,
+                    }
+                )
+    if any(map(is_oracle, models)):
+        result.notes.append(
+            "An oracle's features have axes of their own, so that what was built on the "
+            "original's says nothing about it: it is only measured with a classifier of its own."
+        )
+    return result
+
+
+TEST = AuditTest(
+    name="downstream",
+    title="Downstream use",
+    question="What breaks for those who built on the image tower before the erasure?",
+    source="own; linear classifiers on frozen features as in Radford et al. 2021, section 3.2",
+    run=downstream,
+    metrics=(
+        Metric("classifier", "the original's classifier", "reported"),
+        Metric("index", "the original's index, R@1", "reported"),
+        Metric("rebuilt", "a classifier fitted anew", "kept"),
+    ),
+)

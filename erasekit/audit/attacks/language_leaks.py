@@ -1,0 +1,125 @@
+"""Language leaks: does the concept answer to its name in another language?
+
+The forget set may speak one language while the model speaks four. What is erased in one
+and left in another is not gone. A language can only leak what the original knew in it, so
+that each language is asked about the pictures that the original names right there.
+
+Source: unlearning of language models across languages (arXiv 2606.03291). Here it is asked
+of a CLIP: the pictures are the same in each language and the candidates' names change.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from erasekit.audit.base import AuditTest, Measure, Metric, Models, Result, estimate_mean
+from erasekit.audit.named import by_concept, forgotten_singles, named_right, trained_concepts
+from erasekit.audit.names import ORIGINAL
+from erasekit.data.drawn.concepts import Concept
+from erasekit.data.task import ErasureTask
+from erasekit.evaluate.bootstrap import DRAWS
+from erasekit.models.zero_shot import concept_features
+
+#: The original knows a concept in a language if it names this share of its pictures right:
+#: below it, the pictures named right are lucky guesses, which nothing need remember.
+KNOWN = 0.5
+
+
+def language_leaks(
+    models: Models,
+    task: ErasureTask,
+    *,
+    split: str = "test",
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Result:
+    """Top-1 on the forgotten concepts' pictures with the candidates named in each language.
+
+    Of a language count the pictures that the original names right in it, of concepts that
+    it knows in it (`KNOWN`). A concept is left out for a language outside the forget set
+    that calls it as the forget set or English does: its name does not tell them apart.
+
+    Args:
+        models, task, split, draws, seed: as in every audit test.
+
+    Returns:
+        metric ``top1``, 0 to 1 (the original's is 1), with the language code as condition.
+        Details have the keys ``model``, ``concept``, ``language``, ``top1`` (None where
+        nothing counts), ``known`` (the share of the concept's pictures that the original
+        names right; None where the concept is left out) and ``in_forget_set`` (whether
+        the language is in it).
+
+    Raises:
+        UsageError: for an unknown split.
+    """
+    world = task.world
+    pictures = forgotten_singles(task, split)
+    labels = pictures.labels()
+    images = {model: clip.encode_images(pictures.images) for model, clip in models.items()}
+    result = Result([], notes=[f"The forget set is in {', '.join(task.forget_languages)}."])
+    for language in world.spec.languages:
+        right = {
+            model: named_right(
+                images[model],
+                concept_features(clip, trained_concepts(world), language),
+                labels,
+                world.trained,
+            )
+            for model, clip in models.items()
+        }
+        known = by_concept(right[ORIGINAL], labels)
+        shared = [c for c in task.forgotten_concepts if _named_alike(c, language, task)]
+        for concept in shared:
+            del known[concept.index]
+        if shared:
+            names = ", ".join(concept.name for concept in shared)
+            result.notes.append(f"Left out in {language}, by the same name elsewhere: {names}.")
+        asked = [index for index, share in known.items() if share >= KNOWN]
+        rows = np.flatnonzero(np.isin(labels, asked) & (right[ORIGINAL] == 1))
+        if not len(rows):
+            result.notes.append(
+                f"The original knows no forgotten concept to ask for in {language}."
+            )
+        for model in models:
+            of = labels[rows]
+            if len(rows):
+                estimate = estimate_mean(right[model][rows], of, draws, seed)
+                result.measures.append(
+                    Measure(model, "top1", language, estimate, 1 / len(world.trained))
+                )
+            top1 = by_concept(right[model][rows], of)
+            result.details.extend(
+                {
+                    "model": model,
+                    "concept": concept.name,
+                    "language": language,
+                    "top1": top1.get(concept.index),
+                    "known": known.get(concept.index),
+                    "in_forget_set": language in task.forget_languages,
+                }
+                for concept in task.forgotten_concepts
+            )
+    return result
+
+
+def _named_alike(concept: Concept, language: str, task: ErasureTask) -> bool:
+    """Whether a language outside the forget set uses the forget set's name, or the English."""
+    if language in task.forget_languages:
+        return False
+    others = {*task.forget_languages, "en"} - {language}
+    return _name(concept, language) in {_name(concept, other) for other in others}
+
+
+def _name(concept: Concept, language: str) -> str:
+    """The bare name; a language without one says the English, as captions do."""
+    return concept.names.get(language, concept.name).casefold()
+
+
+TEST = AuditTest(
+    name="language_leaks",
+    title="Other languages",
+    question="Does the model recognise the forgotten concept by its name in another language?",
+    source="arXiv 2606.03291 for language models; here for CLIP, where the original knows the name",
+    run=language_leaks,
+    metrics=(Metric("top1", "named right, of what the original knows", "remembered"),),
+)

@@ -1,0 +1,147 @@
+"""Over-forgetting: what else did the erasure take, and from which concepts most?
+
+An erasure that pushes everything away forgets, too. It shows in how well pictures and names
+still agree where nothing was to change: on the neighbours of what was forgotten, on what
+was retained, and on concepts that no model ever saw. Means hide who pays, so that the
+concepts that lost most are listed by name.
+
+Source: over-generalised forgetting in SALMUBench (arXiv 2603.26316), by the similarity of
+near and far holdouts. Here every subset is held against the oracle's similarity; the list
+of who lost most is chosen on validation pictures and measured on others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from erasekit.audit.base import AuditTest, Measure, Metric, Models, Result, estimate_mean, is_oracle
+from erasekit.audit.named import by_concept
+from erasekit.audit.names import AUDITED, ORIGINAL
+from erasekit.data.task import ErasureTask
+from erasekit.evaluate.bootstrap import DRAWS
+from erasekit.evaluate.subsets import make_subsets
+from erasekit.models.clip import Clip
+from erasekit.models.zero_shot import concept_features
+
+
+def over_forgetting(
+    models: Models,
+    task: ErasureTask,
+    *,
+    split: str = "test",
+    draws: int = DRAWS,
+    seed: int = 0,
+    most: int = 10,
+) -> Result:
+    """Similarity of pictures with their own names, and the concepts that lost most.
+
+    Those who lost most are the retained concepts whose top-1, and at equal top-1 whose
+    similarity, fell furthest from the original to the audited model on validation.
+
+    Args:
+        models, task, split, draws, seed: as in every audit test. Without the audited model
+            there is no list.
+        most: how many concepts the list has; at most half of the retained.
+
+    Returns:
+        metrics ``similarity`` (conditions neighbours, retain, holdout) and
+        ``forget_similarity``, from −1 to 1, and ``collateral_top1``, top-1 on the pictures
+        of the listed concepts among all trained, 0 to 1. Details have a record for each
+        listed concept, worst first: ``concept``, ``group``, its top-1 by the ``original``,
+        the ``erased`` and the ``oracle`` (the oracles' mean, None without any) and what it
+        ``lost`` from the first to the second, all on `split`; the same of similarity under
+        these keys with ``_similarity`` after them.
+
+    Raises:
+        UsageError: for an unknown split.
+    """
+    subsets = make_subsets(models[ORIGINAL], task, split)
+    pictures = {model: own_names(clip, task, split) for model, clip in models.items()}
+    result = Result([])
+
+    def add(metric: str, condition: str, column: str, concepts: Sequence[int]) -> None:
+        for model, of in pictures.items():
+            rows = np.isin(of["concept"], concepts)
+            estimate = estimate_mean(of[column][rows], of["concept"][rows], draws, seed)
+            result.measures.append(Measure(model, metric, condition, estimate))
+
+    for subset in ("neighbours", "retain", "holdout"):
+        add("similarity", subset, "similarity", subsets.concepts[subset])
+    add("forget_similarity", "", "similarity", subsets.concepts["forget"])
+    if AUDITED not in models:
+        result.notes.append("No model is under audit: nobody is listed as having lost most.")
+        return result
+    listed = lost_most(models[ORIGINAL], models[AUDITED], task, most)
+    result.notes.append(f"The {len(listed)} concepts that lost most were chosen on validation.")
+    add("collateral_top1", "", "top1", listed)
+    oracles = [model for model in models if is_oracle(model)]
+    records: list[dict[str, str | float | None]] = [
+        {"concept": task.world.concept(index).name, "group": task.world.concept(index).group}
+        for index in listed
+    ]
+    for column, after in (("top1", ""), ("similarity", "_similarity")):
+        means = {m: by_concept(of[column], of["concept"]) for m, of in pictures.items()}
+        for record, index in zip(records, listed, strict=True):
+            before, now = means[ORIGINAL][index], means[AUDITED][index]
+            record[f"original{after}"] = before
+            record[f"erased{after}"] = now
+            record[f"oracle{after}"] = (
+                float(np.mean([means[oracle][index] for oracle in oracles])) if oracles else None
+            )
+            record[f"lost{after}"] = before - now
+    result.details.extend(records)
+    return result
+
+
+def own_names(clip: Clip, task: ErasureTask, split: str) -> dict[str, np.ndarray]:
+    """How each single picture of a split agrees with its own concept's name.
+
+    Returns:
+        three arrays of shape (n,): ``concept`` (its index), ``similarity``, and ``top1``,
+        1 where the name is the nearest of all trained concepts' and 0 elsewhere, which is
+        always so for the holdout.
+    """
+    world = task.world
+    pairs = world.pairs(split).singles
+    labels = pairs.labels()
+    names = concept_features(clip, world.concepts)
+    images = clip.encode_images(pairs.images)
+    nearest = (images @ names[list(world.trained)].T).argmax(1).numpy()
+    return {
+        "concept": labels,
+        "similarity": (images * names[torch.from_numpy(labels)]).sum(1).double().numpy(),
+        "top1": (np.array(world.trained)[nearest] == labels).astype(float),
+    }
+
+
+def lost_most(original: Clip, audited: Clip, task: ErasureTask, most: int) -> list[int]:
+    """The retained concepts that lost most on validation, worst first."""
+    lost: dict[str, dict[int, float]] = {}
+    before, after = (own_names(clip, task, "validation") for clip in (original, audited))
+    for column in ("top1", "similarity"):
+        lost[column] = by_concept(before[column] - after[column], before["concept"])
+    worst = sorted(task.retained, key=lambda i: (-lost["top1"][i], -lost["similarity"][i]))
+    return worst[: max(1, min(most, len(worst) // 2))]
+
+
+TEST = AuditTest(
+    name="over_forgetting",
+    title="Over-forgetting",
+    question="What else was forgotten that should have stayed?",
+    source="SALMUBench (arXiv 2603.26316): similarity on near and far holdouts",
+    run=over_forgetting,
+    metrics=(
+        Metric("similarity", "similarity of what should stay", "kept", unit="cosine"),
+        Metric(
+            "forget_similarity",
+            "similarity on the forget set",
+            "remembered",
+            acquits=False,
+            unit="cosine",
+        ),
+        Metric("collateral_top1", "top-1 of those who lost most", "kept"),
+    ),
+)

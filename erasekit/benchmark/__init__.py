@@ -1,1 +1,0 @@
-"""Every method on every task, tuned alike, held against the same oracles."""

@@ -1,0 +1,122 @@
+"""What there is to choose from. All but the audit tests are told without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from erasekit.data.data_spec import DATASETS
+from erasekit.data.drawn.concepts import count_available, curated, select_concepts
+from erasekit.errors import UsageError, unknown
+from erasekit.models.train_spec import CONFIGS, known_models
+from erasekit.unlearn.answer_registry import METHODS as MLLM_METHODS
+from erasekit.unlearn.method import Method
+from erasekit.unlearn.registry import METHODS
+
+
+def methods() -> list[dict[str, Any]]:
+    """Every unlearning method with its options' defaults."""
+    return _described(METHODS.values())
+
+
+def mllm_methods() -> list[dict[str, Any]]:
+    """The same for multimodal language models."""
+    return _described(MLLM_METHODS.values())
+
+
+def _described(methods: Iterable[type[Method]]) -> list[dict[str, Any]]:
+    return [
+        {"name": m.name, "summary": m.summary, "source": m.source, "options": m.defaults()}
+        for m in methods
+    ]
+
+
+def tests() -> list[dict[str, Any]]:
+    """Every audit test: what it asks, and where the question comes from."""
+    from erasekit.audit.attack_registry import TESTS  # these import torch
+
+    return [
+        {"name": t.name, "question": t.question, "source": t.source, "opt_in": t.opt_in}
+        for t in TESTS.values()
+    ]
+
+
+def policies() -> list[dict[str, Any]]:
+    """Every policy that comes with the package."""
+    from erasekit.certificate.policy import policies as shipped
+
+    return shipped()
+
+
+def tasks() -> list[dict[str, Any]]:
+    """What the benchmark asks of every method."""
+    from erasekit.leaderboard.plan import tasks_of
+
+    return [
+        {
+            "name": task.name,
+            "title": task.title,
+            "requests": list(task.requests),
+            "scenes_only": task.scenes_only,
+        }
+        for task in tasks_of("benchmark").values()
+    ]
+
+
+def datasets() -> list[dict[str, Any]]:
+    """Every data set."""
+    return [{"name": name, "summary": text} for name, text in DATASETS.items()]
+
+
+def models() -> list[dict[str, Any]]:
+    """Every model configuration, in open_clip's own format."""
+    return [
+        {
+            "name": name,
+            "config": json.loads((CONFIGS / f"{name}.json").read_text(encoding="utf-8")),
+        }
+        for name in known_models()
+    ]
+
+
+def listing(what: str, everything: bool = False) -> list[dict[str, Any]]:
+    """The entries of one of `LISTINGS`.
+
+    Raises:
+        UsageError: for a listing that does not exist.
+    """
+    if what not in LISTINGS:
+        raise unknown("listing", what, LISTINGS)
+    if everything and what != "concepts":
+        raise UsageError("--all goes with concepts only")
+    return concepts(everything) if what == "concepts" else LISTINGS[what]()
+
+
+def concepts(everything: bool = False) -> list[dict[str, Any]]:
+    """The curated concepts, or with `everything` each drawing that has a name."""
+    chosen = select_concepts(count_available()) if everything else curated()
+    return [
+        {
+            "name": c.name,
+            "group": c.group,
+            "attributes": dict(c.attributes),
+            "holdout": c.holdout,
+            "emoji": c.emoji,
+            "names": dict(c.names),
+        }
+        for c in chosen
+    ]
+
+
+#: What can be listed, by the word for it.
+LISTINGS = {
+    "methods": methods,
+    "mllm-methods": mllm_methods,
+    "tests": tests,
+    "policies": policies,
+    "tasks": tasks,
+    "datasets": datasets,
+    "models": models,
+    "concepts": concepts,
+}

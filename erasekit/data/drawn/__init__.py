@@ -1,0 +1,1 @@
+"""The drawn world: drawings with names, scenes of them, and questions about them."""

@@ -1,0 +1,337 @@
+"""Questions about pictures and about words: what a multimodal language model learns and is asked.
+
+A visual question needs its picture ("what is this?"); a text question has none ("what is the
+colour of a red apple?"). What is to be forgotten is how a thing looks, so the two kinds must be
+told apart everywhere. Each kind has several phrasings; the last of them is kept from training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from erasekit.data.drawn.concepts import ATTRIBUTES, Concept
+from erasekit.data.drawn.world import SPLITS, Sample, World
+
+#: Phrasings of each visual kind. Each `{}` is a thing with its article. The last is held out.
+VISUAL: dict[str, tuple[str, ...]] = {
+    "name": (
+        "what is this?",
+        "what does the picture show?",
+        "name the thing in the picture.",
+        "which thing do you see?",
+        "which thing does the picture show?",
+    ),
+    "group": (
+        "which group does this belong to?",
+        "what is the group of this thing?",
+        "tell me the group of the thing in the picture.",
+        "which group has the thing that you see?",
+        "what is the group of the thing in the picture?",
+    ),
+    "yes/no": (
+        "is this {}?",
+        "does the picture show {}?",
+        "do you see {}?",
+        "is the thing in the picture {}?",
+        "do you see {} in the picture?",
+    ),
+    "how many": (
+        "how many things do you see?",
+        "how many things does the picture show?",
+        "count the things in the picture.",
+        "tell me how many things this shows.",
+        "how many things do you see in the picture?",
+    ),
+    "left": (
+        "which is on the left, {} or {}?",
+        "which thing is on the left, {} or {}?",
+        "what is to the left, {} or {}?",
+        "tell me which is to the left, {} or {}.",
+        "which thing is to the left, {} or {}?",
+    ),
+}
+#: Phrasings of each text kind. The last is held out.
+TEXTUAL: dict[str, tuple[str, ...]] = {
+    "group": (
+        "which group {does} {} belong to?",
+        "what is the group of {}?",
+        "tell me the group of {}.",
+        "which group has {} in it?",
+        "which group would you put {} in?",
+        "tell me which group {does} {} belong to.",
+    ),
+    "colour": (
+        "what is the colour of {}?",
+        "tell me the colour of {}.",
+        "which colour would you give {}?",
+        "which colour {does} {} have?",
+        "what colour {does} {} have?",
+        "tell me what colour {does} {} have.",
+    ),
+    "edible": (
+        "can you eat {}?",
+        "would you eat {}?",
+        "tell me if you can eat {}.",
+        "{is} {} something to eat?",
+        "{is} {} something that you can eat?",
+    ),
+    "flies": (
+        "can {} fly?",
+        "{does} {} fly?",
+        "tell me if {} can fly.",
+        "{is} {} something to see fly?",
+        "{is} {} something that can fly?",
+    ),
+    "found": (
+        "where do you find {}?",
+        "where would you look for {}?",
+        "in which place would you see {}?",
+        "tell me where you find {}.",
+        "tell me where you would look for {}.",
+    ),
+}
+#: Sentences with a gap, by what is to be filled in. The last is held out.
+CLOZE: dict[str, tuple[str, ...]] = {
+    "group": (
+        "{} {belongs} to the group __.",
+        "the group of {} is __.",
+        "to the group __ {belongs} {}.",
+    ),
+    "colour": (
+        "the colour of {} is __.",
+        "{} {has} the colour __.",
+        "__ is the colour of {}.",
+    ),
+    "found": (
+        "you find {} in this place: __.",
+        "the place where you look for {} is __.",
+        "in this place you look for {}: __.",
+    ),
+}
+NUMBERS = ("one", "two", "three")
+#: How often a training scene is asked about its sides: to learn them takes many examples.
+LEFT_QUESTIONS = 5
+#: What a multiple choice offers, the right answer among it.
+CHOICES = 4
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question with its answer.
+
+    Attributes:
+        text: what is asked.
+        answer: what is right, in a word or a few.
+        kind: what is asked for, such as ``name`` or ``colour``; ``cloze`` for a gap to be filled.
+        about: names of the things that its picture shows, or that a text question asks about;
+            of a benchmark, the person.
+        image: position of its picture in `Questions.images`; None for a text question.
+        choices: of a multiple choice, the right answer among them; empty if there are none.
+    """
+
+    text: str
+    answer: str
+    kind: str
+    about: tuple[str, ...]
+    image: int | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Questions:
+    """A finite list of questions, and the pictures that they are about.
+
+    Attributes:
+        items: the questions.
+        images: uint8 pictures, shape (n, 3, height, width), or a list of them in any size.
+    """
+
+    items: tuple[Question, ...]
+    images: Any
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Question]:
+        return iter(self.items)
+
+    @property
+    def subjects(self) -> np.ndarray:
+        """The first thing that each question is about, shape (n,)."""
+        return np.array([question.about[0] for question in self.items])
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> Questions:
+        """The questions at `indices`, in that order."""
+        return Questions(tuple(self.items[int(i)] for i in indices), self.images)
+
+    def where(self, keep: Callable[[Question], bool]) -> Questions:
+        """The questions that `keep` accepts."""
+        return Questions(tuple(q for q in self.items if keep(q)), self.images)
+
+    @property
+    def visual(self) -> Questions:
+        """Those with a picture."""
+        return self.where(lambda question: question.image is not None)
+
+    @property
+    def textual(self) -> Questions:
+        """Those without."""
+        return self.where(lambda question: question.image is None)
+
+    def about_any(self, names: Sequence[str]) -> Questions:
+        """Those about at least one of the things named."""
+        wanted = set(names)
+        return self.where(lambda question: not wanted.isdisjoint(question.about))
+
+    def about_none(self, names: Sequence[str]) -> Questions:
+        """Those about none of the things named."""
+        wanted = set(names)
+        return self.where(lambda question: wanted.isdisjoint(question.about))
+
+
+def visual_questions(world: World, split: str) -> Questions:
+    """Questions about every picture of a split.
+
+    Of a single: its name, its group, and whether it is some thing (half of the time it is; in
+    training both are asked). Of a scene: how many things, and which of two is left if they stand
+    in a row (in training, `LEFT_QUESTIONS` times). Training shows every picture a second time,
+    mirrored: a thing stays what it is, and sides change places. Each question is drawn from the
+    world's seed, the split and the picture's position. Training takes the phrasings but the
+    last, the other splits the last alone.
+    """
+    samples, images = world.samples(split), world.pairs(split).images
+    shown = [(sample, False) for sample in samples]
+    if split == "train":
+        images = torch.cat([images, images.flip(3)])
+        shown += [(sample, True) for sample in samples]
+    items = []
+    offer = _Offer(world, split, 2)
+    for place, (sample, mirrored) in enumerate(shown):
+        rng = np.random.default_rng([world.spec.seed, 1, SPLITS.index(split), place])
+        for kind, answer, named in _about(world, sample, rng, mirrored, split == "train"):
+            items.append(
+                Question(
+                    _filled(_phrase(rng, VISUAL[kind], split), *named),
+                    answer,
+                    kind,
+                    tuple(world.concept(i).name for i in sample.concepts),
+                    place,
+                    tuple(sorted(c.name for c in named))
+                    if kind == "left"
+                    else offer.choices(kind, answer),
+                )
+            )
+    return Questions(tuple(items), images)
+
+
+def _about(
+    world: World, sample: Sample, rng: np.random.Generator, mirrored: bool, training: bool
+) -> Iterator[tuple[str, str, list[Concept]]]:
+    """Kind, answer, and the things that the question itself names."""
+    things = [world.concept(i) for i in sample.concepts]
+    first = things[0]
+    if len(things) > 1:
+        yield "how many", NUMBERS[len(things) - 1], []
+        if len(things) == 2 and sample.layout == "row":
+            left = things[1] if mirrored else first
+            for _ in range(LEFT_QUESTIONS if training else 1):
+                yield "left", left.name, [things[i] for i in rng.permutation(2)]
+        return
+    yield "name", first.name, []
+    yield "group", first.group, []
+    is_it = rng.random() < 0.5
+    if is_it or training:
+        yield "yes/no", "yes", [first]
+    if not is_it or training:
+        known = world.holdout if first.holdout else world.trained
+        other = int(rng.choice([i for i in known if i != first.index]))
+        yield "yes/no", "no", [world.concept(other)]
+
+
+def text_questions(world: World, split: str) -> Questions:
+    """Questions in words alone about every trained concept: its group, its attributes, and gaps.
+
+    Training takes every phrasing but the last, the other splits the last alone.
+    """
+    items = []
+    offer = _Offer(world, split, 3)
+    asked = [(kind, kind, phrasings) for kind, phrasings in TEXTUAL.items()]
+    asked += [("cloze", topic, phrasings) for topic, phrasings in CLOZE.items()]
+    for index in world.trained:
+        concept = world.concept(index)
+        for kind, topic, phrasings in asked:
+            answer = concept.group if topic == "group" else concept.attributes.get(topic)
+            if answer:
+                items += [
+                    Question(
+                        _filled(phrasing, concept),
+                        answer,
+                        kind,
+                        (concept.name,),
+                        None,
+                        offer.choices(topic, answer),
+                    )
+                    for phrasing in (phrasings[:-1] if split == "train" else phrasings[-1:])
+                ]
+    return Questions(tuple(items), world.pairs(split).images)
+
+
+class _Offer:
+    """What each question offers for choice: wrong answers of its kind, drawn from the seed."""
+
+    def __init__(self, world: World, split: str, stream: int) -> None:
+        self._world, self._answers = world, {}
+        self._rng = np.random.default_rng([world.spec.seed, stream, SPLITS.index(split)])
+
+    def choices(self, kind: str, answer: str) -> tuple[str, ...]:
+        """The right answer among some wrong ones, in alphabetical order."""
+        if kind not in self._answers:
+            self._answers[kind] = answers_of(self._world, kind)
+        wrong = [known for known in self._answers[kind] if known != answer]
+        drawn = self._rng.permutation(len(wrong))[: CHOICES - 1]
+        return tuple(sorted([answer, *(wrong[i] for i in drawn)]))
+
+
+def answers_of(world: World, kind: str) -> tuple[str, ...]:
+    """Every answer that a question of this kind can have."""
+    trained = [world.concept(i) for i in world.trained]
+    if kind in ("name", "left"):
+        return tuple(c.name for c in trained)
+    if kind == "group":
+        return tuple(dict.fromkeys(c.group for c in trained))
+    if kind == "how many":
+        return NUMBERS
+    if kind in ATTRIBUTES:
+        return tuple(dict.fromkeys(c.attributes[kind] for c in trained if kind in c.attributes))
+    return ("yes", "no")
+
+
+def question_texts(world: World) -> list[str]:
+    """Every phrasing about every concept, and every answer: what a tokenizer learns from.
+
+    Holdout concepts and held-out phrasings are in it: they are unlearned, not unreadable.
+    """
+    every = (*VISUAL.values(), *TEXTUAL.values(), *CLOZE.values())
+    phrasings = [p for of in every for p in of]
+    texts = [_filled(phrasing, c, c) for phrasing in phrasings for c in world.concepts]
+    texts += [word for c in world.concepts for word in (c.name, c.group, *c.attributes.values())]
+    return [*texts, *NUMBERS]
+
+
+def _phrase(rng: np.random.Generator, phrasings: tuple[str, ...], split: str) -> str:
+    return phrasings[int(rng.integers(len(phrasings) - 1)) if split == "train" else -1]
+
+
+def _filled(phrasing: str, *concepts: Concept) -> str:
+    """A phrasing about things, its verbs agreeing with the first."""
+    plural = bool(concepts) and not concepts[0].article and concepts[0].name.endswith("s")
+    verbs = _PLURAL if plural else {verb: verb for verb in _PLURAL}
+    return phrasing.format(*(c.phrase for c in concepts), **verbs)
+
+
+_PLURAL = {"does": "do", "is": "are", "has": "have", "belongs": "belong"}

@@ -1,0 +1,1 @@
+"""Your own folder of pictures and captions: read, checked, selected from."""

@@ -1,0 +1,1 @@
+"""The papers' data: fetched, unpacked, and written in the folder form."""

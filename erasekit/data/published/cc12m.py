@@ -1,0 +1,311 @@
+"""Conceptual 12M as a folder of webdataset shards.
+
+Addresses and captions alone are Google's to publish. Others have fetched the pictures with
+img2dataset, which writes the shards: ``shards/*.tar`` with ``KEY.jpg``, ``KEY.txt`` and
+``KEY.json``. They stay as they are, listed in ``shards.csv``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import sys
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from erasekit.data.published.archives import check_end
+from erasekit.data.published.common import CARD, at_mirrors, check_picture, link_or_copy, writing
+from erasekit.data.published.download import download
+from erasekit.errors import ErasekitError, RunError, UsageError
+from erasekit.files import sha256_file, write_text
+from erasekit.progress import progress_bar
+
+#: The shards, and their list.
+SHARDS, INDEX = "shards", "shards.csv"
+#: Conceptual 12M as Hugging Face's pixparse fetched it in 2023.
+CC12M = (
+    "https://huggingface.co/datasets/pixparse/cc12m-wds/resolve/main/cc12m-train-{0000..2175}.tar"
+)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard: its name, how many pairs are in it, its size and SHA-256."""
+
+    shard: str
+    pairs: int
+    bytes: int
+    sha256: str
+
+
+def fetch_cc12m(
+    pattern: str,
+    out: Path,
+    *,
+    mirrors: Sequence[str] = (),
+    sums: Mapping[str, tuple[str, int | None]] | None = None,
+    most: int | None = None,
+    progress: bool = True,
+) -> tuple[Shard, ...]:
+    """Fetch shards one after another, each listed as soon as it is there.
+
+    Called again, it goes on: shards that the list knows, of the size that it says, are left alone.
+
+    Args:
+        pattern: the shards' address, with a range of numbers as ``{0000..2175}``.
+        out: the folder to fill.
+        mirrors: addresses of folders to ask first.
+        sums: each shard's checksum (``sha256:HEX``) and size; see `hub_sums` and `read_sums`.
+        most: fetch the first so many shards only.
+        progress: whether to show bars.
+
+    Raises:
+        UsageError: for a pattern or a number that cannot be.
+        RunError: when a shard cannot be had or is damaged. What came before it stays.
+    """
+    urls = _first(shard_urls(pattern), most)
+    listed: tuple[Shard, ...] = ()
+    with progress_bar("shards", "shard", len(urls), show=progress) as bar:
+        for url in urls:
+            name = _shard_name(url)
+            if sums and name not in sums:
+                raise UsageError(f"there is no checksum of {name} among those of the others")
+            if not _is_there(out, _read_index(out).get(name)):
+                checksum, size = (sums or {}).get(name, (None, None))
+                download(
+                    [*at_mirrors(mirrors, name), url],
+                    out / SHARDS / name,
+                    checksum=checksum,
+                    size=size,
+                    progress=progress,
+                )
+                listed = index_cc12m(out, progress=False)
+            bar.update()
+    return listed or index_cc12m(out, progress=progress)
+
+
+def take_cc12m(
+    folder: Path, out: Path, *, most: int | None = None, progress: bool = True
+) -> tuple[Shard, ...]:
+    """Take shards that are here already, linked where the disk allows it, and list them.
+
+    Raises:
+        UsageError: when the folder has no shards.
+        RunError: when a shard is damaged, or cannot be taken.
+    """
+    if not Path(folder).is_dir():
+        raise UsageError(f"{folder} is not a folder of shards, and no address either")
+    files = _first(sorted(Path(folder).glob("*.tar")), most)
+    if not files:
+        raise UsageError(f"{folder} has no shards: they are called *.tar")
+    with writing(out, new=False):
+        (out / SHARDS).mkdir(exist_ok=True)
+        for file in files:
+            if not (out / SHARDS / file.name).exists():
+                link_or_copy(file, out / SHARDS / file.name)
+    return index_cc12m(out, progress=progress)
+
+
+def index_cc12m(out: Path, *, progress: bool = True) -> tuple[Shard, ...]:
+    """List the shards in ``out/shards`` and write ``shards.csv`` and the card.
+
+    A shard is read through once: its pairs are counted, the first of them is opened. Those that
+    are listed already with the size that they have are not read again.
+
+    Raises:
+        UsageError: when there are no shards.
+        RunError: when a shard is damaged or has no pairs; when the list cannot be written.
+    """
+    files = sorted((out / SHARDS).glob("*.tar"))
+    if not files:
+        raise UsageError(f"{out / SHARDS} has no shards: they are called *.tar")
+    listed = {name: each for name, each in _read_index(out).items() if _is_there(out, each)}
+    with writing(out, new=False), progress_bar(INDEX, "shard", len(files), show=progress) as bar:
+        for file in files:
+            if file.name not in listed:
+                pairs = _count_pairs(file)
+                size = file.stat().st_size
+                listed[file.name] = Shard(file.name, pairs, size, sha256_file(file))
+                # At once, since a list of thousands of shards takes an hour.
+                _write_index(out, listed)
+            bar.update()
+        _write_index(out, listed)
+        card = _CARD.format(
+            shards=len(listed),
+            pairs=sum(each.pairs for each in listed.values()),
+            bytes=sum(each.bytes for each in listed.values()),
+            version=version("erasekit"),
+        )
+        write_text(out / CARD, card)
+    return tuple(listed[file.name] for file in files)
+
+
+def _write_index(out: Path, listed: Mapping[str, Shard]) -> None:
+    told = io.StringIO()
+    table = csv.DictWriter(told, ["shard", "pairs", "bytes", "sha256"], lineterminator="\n")
+    table.writeheader()
+    table.writerows(asdict(listed[name]) for name in sorted(listed))
+    write_text(out / INDEX, told.getvalue())
+
+
+def _read_index(out: Path) -> dict[str, Shard]:
+    """The list of shards; empty where there is none, or none that can be read."""
+    try:
+        rows = csv.DictReader(io.StringIO((out / INDEX).read_text(encoding="utf-8")))
+        shards = [Shard(r["shard"], int(r["pairs"]), int(r["bytes"]), r["sha256"]) for r in rows]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return {}
+    return {each.shard: each for each in shards}
+
+
+def _is_there(out: Path, shard: Shard | None) -> bool:
+    """Whether a listed shard lies there with the size that the list says."""
+    if shard is None:
+        return False
+    file = out / SHARDS / shard.shard
+    return file.is_file() and file.stat().st_size == shard.bytes
+
+
+def _count_pairs(file: Path) -> int:
+    """How many keys of a shard have a picture and a caption."""
+    members: dict[str, dict[str, tarfile.TarInfo]] = {}
+    try:
+        with file.open("rb") as raw, tarfile.open(fileobj=raw, mode="r:") as opened:
+            for member in opened:
+                there = PurePosixPath(member.name)
+                key, _, kind = there.name.partition(".")
+                if member.isfile():
+                    members.setdefault(f"{there.parent}/{key}", {})[kind] = member
+            pairs = [each for each in members.values() if {"jpg", "txt"} <= each.keys()]
+            if not pairs:
+                raise RunError(f"{file} has no pairs of KEY.jpg and KEY.txt: it is no such shard")
+            picture, caption = (opened.extractfile(pairs[0][kind]) for kind in ("jpg", "txt"))
+            assert picture is not None and caption is not None  # both are plain files
+            check_picture(picture, f"{file}: {pairs[0]['jpg'].name}")
+            caption.read().decode("utf-8")
+            check_end(raw)
+    except ErasekitError:
+        raise
+    except Exception as error:  # of many kinds, where bytes are damaged
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise RunError(f"{file} is damaged: {said}. Remove it to fetch it anew") from error
+    return len(pairs)
+
+
+def shard_urls(pattern: str) -> list[str]:
+    """The addresses that a pattern stands for, such as ``https://.../{0000..2175}.tar``.
+
+    Raises:
+        UsageError: when a range runs backwards, or two shards would have one name.
+    """
+    found = re.search(r"\{(\d+)\.\.(\d+)\}", pattern)
+    if found is None:
+        _shard_name(pattern)
+        return [pattern]
+    first, last = found[1], found[2]
+    if int(first) > int(last):
+        raise UsageError(f"{found[0]} runs backwards: write {{{last}..{first}}}")
+    numbers = [f"{i:0{len(first)}}" for i in range(int(first), int(last) + 1)]
+    urls = [
+        url
+        for number in numbers
+        for url in shard_urls(pattern[: found.start()] + number + pattern[found.end() :])
+    ]
+    if len({_shard_name(url) for url in urls}) < len(urls):
+        raise UsageError(f"'{pattern}' gives two shards one name: put the range into the name")
+    return urls
+
+
+def _shard_name(url: str) -> str:
+    name = PurePosixPath(unquote(urlsplit(url).path)).name
+    if not re.fullmatch(r"\w[\w.-]*\.tar", name):
+        raise UsageError(f"'{url}' is no address of a shard: it ends with NAME.tar")
+    return name
+
+
+def _first(shards: list[Any], most: int | None) -> list[Any]:
+    if most is not None and most < 1:
+        raise UsageError(f"most = {most}: take one shard at least")
+    return shards[:most]
+
+
+def read_sums(file: Path) -> dict[str, tuple[str, int | None]]:
+    """Checksums by name, from a list as the program ``sha256sum`` writes it.
+
+    Raises:
+        UsageError: when it is missing, or a line is of another form.
+    """
+    sums: dict[str, tuple[str, int | None]] = {}
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the checksums {file}: {error}") from error
+    for number, line in enumerate(filter(str.strip, lines), 1):
+        found = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line.strip())
+        if found is None:
+            raise UsageError(f"{file}, line {number}: write 64 hexadecimal digits and a name")
+        sums[PurePosixPath(found[2]).name] = f"sha256:{found[1].lower()}", None
+    return sums
+
+
+def hub_sums(pattern: str) -> dict[str, tuple[str, int | None]]:
+    """Checksum and size of each shard as the Hugging Face hub lists them; empty elsewhere.
+
+    Without the list, shards are fetched all the same, their length alone being checked: a line
+    on standard error says so.
+    """
+    found = re.match(r"https://huggingface\.co/datasets/([^/]+/[^/]+)/resolve/([^/]+)/", pattern)
+    if found is None:
+        return {}
+    try:
+        from huggingface_hub import HfApi
+
+        tree = HfApi().list_repo_tree(found[1], repo_type="dataset", revision=found[2])
+        return {
+            PurePosixPath(each.path).name: (f"sha256:{lfs.sha256}", lfs.size)
+            for each in tree
+            if (lfs := getattr(each, "lfs", None)) is not None
+        }
+    except Exception as error:  # no network, no such data set: of many kinds
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        print(f"note: {found[1]} does not tell its checksums: {said}", file=sys.stderr)
+        return {}
+
+
+_CARD = """# Dataset card: Conceptual 12M
+
+Pictures from the web, each with the text that stood beside it there.
+
+| shards | pairs | bytes |
+| --- | --- | --- |
+| {shards:,} | {pairs:,} | {bytes:,} |
+
+## Source and terms
+
+Soravit Changpinyo, Piyush Sharma, Nan Ding and Radu Soricut, "Conceptual 12M: Pushing Web-Scale
+Image-Text Pre-Training To Recognize Long-Tail Visual Concepts", CVPR 2021,
+<https://github.com/google-research-datasets/conceptual-12m>, where the terms are. Google publishes
+addresses and captions, not the pictures, whose rights are their owners'; some have gone since.
+
+## How it was made
+
+By `data_scripts/get_cc12m.py` of erasekit {version}. The shards are as they came: webdataset, that
+is tar files with `KEY.jpg`, `KEY.txt` and `KEY.json`. Those of the Hugging Face data set
+`pixparse/cc12m-wds`, where shards come from unless others were named, were fetched with img2dataset
+and made smaller, to a short side of 512 pixels, where they were larger. There are no splits.
+
+## Limits
+
+Nobody looked at the pictures one by one: expect people, offensive things and wrong captions. Which
+pictures are here depends on when they were fetched.
+
+## Checksums
+
+`shards.csv` has the number of pairs, the size and the SHA-256 of each shard.
+"""

@@ -1,0 +1,1 @@
+"""A world, a task and the models on it, each made when first asked for."""

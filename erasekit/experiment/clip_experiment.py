@@ -1,0 +1,332 @@
+"""An experiment: a world, a task, and the models on it, each made when first asked for.
+
+This is what the command line, the notebooks and a few lines of Python all use.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from erasekit.audit.attack_registry import TESTS
+from erasekit.audit.names import AUDITED, ORIGINAL, oracle_name
+from erasekit.audit.suite import Audit, audit
+from erasekit.cache import cached
+from erasekit.data.data_spec import FolderSpec
+from erasekit.data.drawn.world import World
+from erasekit.data.folder.check import read_folder
+from erasekit.data.folder.folder_world import FolderTask, FolderWorld
+from erasekit.data.folder.selection import select
+from erasekit.data.pairs import Pairs
+from erasekit.data.task import ErasureTask
+from erasekit.device import autocast, make_repeatable, resolve_device
+from erasekit.errors import UsageError, unknown
+from erasekit.evaluate.scorecard import Scorecard, evaluate
+from erasekit.experiment.specs import make_plan
+from erasekit.files import read_json, write_json
+from erasekit.models.clip import Clip, load_clip
+from erasekit.models.train_clip import train_clip
+from erasekit.models.train_spec import TrainSpec
+from erasekit.processes import on_main
+from erasekit.settings import Settings, make_settings
+from erasekit.unlearn.engine import Erasure, FrozenFeatures, erase
+from erasekit.unlearn.erase_spec import EraseSpec
+from erasekit.unlearn.method import Method
+from erasekit.unlearn.registry import get_method
+
+COST_FILE = "cost.json"
+
+
+class Experiment:
+    """Original, oracle and control of one task, and any erasure from the original.
+
+    Args:
+        settings: every parameter; see `settings.Settings`.
+        progress: whether to show progress bars.
+
+    Raises:
+        UsageError: for parameters that do not fit together.
+    """
+
+    def __init__(self, settings: Settings, progress: bool = True) -> None:
+        self.settings = settings
+        self.progress = progress
+        plan = make_plan(settings)
+        self.device = resolve_device(settings.device)
+        autocast(self.device, settings.precision)  # refused here rather than at the first step
+        make_repeatable(settings.seed, settings.threads)
+        self.method = plan.method
+        self.train_spec = plan.train
+        self.erase_spec = plan.erase
+        self._oracles: list[Clip] = []
+        if isinstance(plan.data, FolderSpec):
+            self.world, self.task = self._folder(plan.data)
+        else:
+            self.world = World(plan.data)
+            self.task = ErasureTask(self.world, settings.forget, plan.forget_languages)
+        if settings.epochs:
+            pairs = len(self.task.retain)
+            self.erase_spec = self.erase_spec.for_epochs(settings.epochs, pairs)
+
+    def _folder(self, spec: FolderSpec) -> tuple[FolderWorld, FolderTask]:
+        """A folder, which is read and asked for the rule before any model is loaded."""
+        source = read_folder(spec.path, skip_bad=spec.skip_bad, progress=self.progress)
+        selected = select(source, self.settings.forget)
+        world = FolderWorld(spec, source, selected, image_size(self.original))
+        return world, FolderTask(world, self.settings.forget)
+
+    @property
+    def has_oracle(self) -> bool:
+        """Whether there is a model that never saw the forget set, or can be one."""
+        return self.train_spec is not None or bool(self.settings.oracle_model)
+
+    @cached_property
+    def original(self) -> Clip:
+        """The model before unlearning: a CLIP that is there, or trained here and then cached."""
+        if self.train_spec is None:
+            return self._load(self.settings.model, self.settings.pretrained)
+        return self._load(self.original_folder)
+
+    @cached_property
+    def oracle(self) -> Clip:
+        """The same recipe without any sample of a forgotten concept, in any language.
+
+        Raises:
+            UsageError: for a model that was not trained here and has no `oracle_model`.
+        """
+        return self.oracles(1)[0]
+
+    @cached_property
+    def original_folder(self) -> Path:
+        """Where the original lies in the cache, trained if it is not there."""
+        return self._trained("original", self.world.pairs("train"), ())
+
+    @cached_property
+    def oracle_folder(self) -> Path:
+        """Where the oracle lies in the cache, trained if it is not there."""
+        return self._trained("oracle", self.task.retain, self.task.forgotten)
+
+    def oracles(self, seeds: int) -> list[Clip]:
+        """The oracle and those of the next seeds: what they differ in, no claim may rest on.
+
+        Args:
+            seeds: how many oracles; each that is not in the cache is trained.
+
+        Raises:
+            UsageError: for more than there can be of a model that was not trained here.
+        """
+        if self.train_spec is None and self.settings.oracle_model and not self._oracles:
+            self._oracles.append(self._load(self.settings.oracle_model))
+        if self.train_spec is None and len(self._oracles) < seeds:
+            raise UsageError(
+                f"{seeds} oracles: model {self.settings.model} was not trained here, so that no "
+                "oracle can be made; give one as oracle_model, or leave it out (--no-oracle)"
+            )
+        while self.train_spec is not None and len(self._oracles) < seeds:
+            spec = dataclasses.replace(
+                self.train_spec, seed=self.train_spec.seed + len(self._oracles)
+            )
+            folder = self._trained("oracle", self.task.retain, self.task.forgotten, spec)
+            self._oracles.append(self._load(folder))
+        return self._oracles[:seeds]
+
+    @cached_property
+    def frozen(self) -> FrozenFeatures:
+        """The original's features of the retain set, shared by every erasure here."""
+        return FrozenFeatures(self.original, self.task.retain)
+
+    def erase(
+        self,
+        method: str | None = None,
+        *,
+        checkpoint: Path | None = None,
+        log: Callable[[dict[str, float]], None] | None = None,
+        options: Mapping[str, Any] | None = None,
+        **spec: Any,
+    ) -> Erasure:
+        """Erase with a method; what is not given is as in the settings.
+
+        Args:
+            method: a name of `unlearn.registry`.
+            checkpoint: file to resume from after an interruption.
+            log: called with each step's row of the history.
+            options: the method's own options, such as ``{"consistency": 0}``.
+            spec: fields of `EraseSpec`, such as ``steps=50``.
+
+        Raises:
+            UsageError: for a method, an option or a field that does not exist.
+            RunError: when a loss or gradient is not finite.
+        """
+        for name in spec:
+            if name not in EraseSpec.__dataclass_fields__:
+                raise unknown("parameter", name, EraseSpec.__dataclass_fields__)
+        chosen: Method = self.method
+        if method is not None or options is not None:
+            chosen = get_method(method or self.settings.method).build(dict(options or {}))
+        return erase(
+            self.original,
+            self.task,
+            chosen,
+            dataclasses.replace(self.erase_spec, **spec),
+            frozen=self.frozen,
+            checkpoint=checkpoint,
+            log=log,
+            progress=self.progress,
+        )
+
+    def control(self, steps: int | None = None) -> Erasure:
+        """The original fine-tuned on the retain set alone, for as many steps as a method ran."""
+        steps = steps or self.erase_spec.steps
+        return self.erase("fine_tune", options={}, steps=steps, stop_at=-1.0)
+
+    def evaluate(
+        self,
+        erased: Erasure | None = None,
+        *,
+        control: Erasure | None = None,
+        oracle: bool = True,
+        split: str = "test",
+    ) -> Scorecard:
+        """The scorecard of the original and of whatever else is given."""
+        models = {"original": self.original}
+        trained = self.train_spec is not None  # what a model that was loaded cost, nobody knows
+        cost = {"original": self._cost(self.original_folder)} if trained else {}
+        for name, erasure in (("erased", erased), ("control", control)):
+            if erasure is not None:
+                models[name] = erasure.model
+                cost[name] = {"seconds": round(erasure.seconds, 2), "steps": erasure.steps}
+        if oracle:
+            models["oracle"] = self.oracle
+            if trained:
+                cost["oracle"] = self._cost(self.oracle_folder)
+        given = {"draws": self.settings.draws, "gallery": self.settings.gallery}
+        return evaluate(self.task, models, cost=cost, split=split, **given)
+
+    def audit(
+        self,
+        erased: Clip,
+        *,
+        tests: Sequence[str] | None = None,
+        oracles: int = 3,
+        shadows: int = 0,
+        original: Clip | None = None,
+        split: str = "test",
+    ) -> Audit:
+        """Ask every audit test whether `erased` really forgot, beside original and oracles.
+
+        Args:
+            erased: any CLIP; `Erasure.model` of an erasure.
+            tests: names of `audit.registry`; all but the costly ones by default.
+            oracles: how many seeds; three show how far oracles differ. 0 for none.
+            shadows: how many models LiRA trains; it is left out with 0.
+            original: what `erased` was before, if it did not come from here. Nothing was
+                retrained for it, so that it has no oracles.
+        """
+        if isinstance(self.world, FolderWorld):
+            raise UsageError(
+                "the audit draws its own pictures of the embedded world, and cannot yet of "
+                f"{self.settings.data}: the scorecard is what there is"
+            )
+        names = list(tests or [name for name, test in TESTS.items() if not test.opt_in])
+        options = {}
+        if shadows:
+            if self.train_spec is None:
+                raise UsageError(
+                    f"lira trains models like {self.settings.model}: there is no recipe"
+                )
+            names += [name for name in ("lira",) if name not in names]
+            options["lira"] = {"shadows": shadows, "train": self.train_spec}
+        models = {ORIGINAL: original or self.original, AUDITED: erased}
+        oracles = 0 if original or self.train_spec is None else oracles
+        for i, oracle in enumerate(self.oracles(oracles)):
+            models[oracle_name(i)] = oracle
+        return audit(
+            models,
+            self.task,
+            tests=names,
+            options=options,
+            smoke=self.settings.profile == "smoke",
+            split=split,
+            draws=self.settings.draws,
+            seed=self.settings.seed,
+            oracle_seeds=[self.settings.seed + i for i in range(oracles)],
+            progress=self.progress,
+        )
+
+    def _load(self, source: Path | str, pretrained: str = "") -> Clip:
+        clip = load_clip(source, self.device, pretrained or None)
+        clip.model.requires_grad_(False)
+        return clip
+
+    def _cost(self, folder: Path) -> dict[str, float]:
+        return read_json(folder / COST_FILE)
+
+    def _trained(
+        self,
+        kind: str,
+        pairs: Pairs,
+        without: tuple[int, ...],
+        spec: TrainSpec | None = None,
+    ) -> Path:
+        spec = spec or self.train_spec
+        assert spec is not None, "a model that was loaded has no recipe"
+        recipe = {
+            "world": self.world.spec.as_dict(),
+            "train": dataclasses.asdict(spec),
+            "without": [self.world.concept(i).name for i in without],
+            "threads": torch.get_num_threads(),
+            "device": self.device.type,
+            "precision": self.settings.precision,
+        }
+
+        def make(folder: Path) -> None:
+            began = time.process_time()
+            result = train_clip(
+                self.world,
+                pairs,
+                spec,
+                folder,
+                device=self.device,
+                label=f"training the {kind}",
+                precision=self.settings.precision,
+                progress=self.progress,
+            )
+            cost = {"seconds": result.seconds, "cpu_seconds": time.process_time() - began}
+            write_json(
+                folder / COST_FILE,
+                {**{k: round(v, 2) for k, v in cost.items()}, "steps": result.steps},
+            )
+
+        return on_main(lambda: cached(kind, recipe, make, code=train_clip.__module__))
+
+
+def image_size(clip: Clip) -> int:
+    """Side in pixels of the pictures that a model reads.
+
+    Raises:
+        UsageError: for a model whose pictures are no squares.
+    """
+    size = clip.model.visual.image_size
+    sides = {size} if isinstance(size, int) else set(size)
+    if len(sides) > 1:
+        raise UsageError(f"the model reads pictures of {size} pixels: they must be squares")
+    return int(sides.pop())
+
+
+def load(profile: str = "default", *, progress: bool = True, **parameters: Any) -> Experiment:
+    """An experiment with the defaults of a profile and single parameters replaced.
+
+    Example:
+        >>> experiment = load("smoke", forget="fruit")
+        >>> erased = experiment.erase()
+
+    Raises:
+        UsageError: for a parameter that does not exist or does not fit.
+    """
+    return Experiment(make_settings(profile, **parameters), progress)

@@ -1,0 +1,208 @@
+"""An experiment with a multimodal language model, on top of one with a CLIP."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import pandas as pd
+import torch
+
+from erasekit.audit.answer_attacks import audit_mllm
+from erasekit.cache import cached
+from erasekit.data.drawn.questions import Questions
+from erasekit.data.question_task import MllmTask
+from erasekit.errors import unknown
+from erasekit.evaluate.answer_scores import evaluate_mllm
+from erasekit.evaluate.subsets import neighbours
+from erasekit.experiment.clip_experiment import COST_FILE, Experiment
+from erasekit.experiment.clip_experiment import load as load_clip_experiment
+from erasekit.experiment.published_experiment import PublishedExperiment
+from erasekit.files import read_json, write_json
+from erasekit.models.clip import Clip
+from erasekit.models.llava import Mllm, load_mllm
+from erasekit.models.llava_spec import LlavaSpec
+from erasekit.models.train_llava import train_llava
+from erasekit.unlearn.answer_engine import MllmErasure, MllmSpec, erase_mllm
+from erasekit.unlearn.answer_registry import build
+
+#: Training and erasing of each profile.
+PROFILES: dict[str, tuple[LlavaSpec, MllmSpec]] = {
+    "default": (LlavaSpec(), MllmSpec()),
+    "smoke": (
+        LlavaSpec(width=64, heads=4, steps=500, visual_batch=40, weight_decay=0.1),
+        MllmSpec(steps=60, forget_batch=8, retain_batch=24, text_batch=8, learning_rate=3e-4),
+    ),
+}
+
+
+class MllmExperiment:
+    """Original, oracle and control of one task, and any erasure from the original.
+
+    The original stands on the CLIP that saw everything; the oracle stands on the CLIP's oracle,
+    and was told every text but shown no picture of a forgotten concept.
+
+    Args:
+        experiment: its CLIPs and its task.
+        spec, erase_spec: in place of the profile's own.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        spec: LlavaSpec | None = None,
+        erase_spec: MllmSpec | None = None,
+    ) -> None:
+        self.clip = experiment
+        profile = experiment.settings.profile
+        if profile not in PROFILES:
+            raise unknown("profile", profile, PROFILES)
+        default, erasing = PROFILES[profile]
+        seed = experiment.settings.seed
+        self.spec = spec or dataclasses.replace(default, seed=seed)
+        self.erase_spec = erase_spec or dataclasses.replace(erasing, seed=seed)
+
+    @cached_property
+    def task(self) -> MllmTask:
+        """What must go and what must stay; neighbours are those of the CLIP's own tables."""
+        near = neighbours(self.clip.original, self.clip.task)
+        return MllmTask(self.clip.task, near)
+
+    @cached_property
+    def original(self) -> Mllm:
+        """The model before unlearning; from the cache if it is there."""
+        return self._load(self.original_folder)
+
+    @cached_property
+    def oracle(self) -> Mllm:
+        """The same recipe, on the oracle's tower, without a picture of anything forgotten."""
+        return self._load(self.oracle_folder)
+
+    @cached_property
+    def original_folder(self) -> Path:
+        return self._trained("llava", self.clip.original, self.task.visual)
+
+    @cached_property
+    def oracle_folder(self) -> Path:
+        return self._trained("llava-oracle", self.clip.oracle, self.task.retain)
+
+    def erase(
+        self, method: str = "mmunlearner", *, options: Mapping[str, Any] | None = None, **spec: Any
+    ) -> MllmErasure:
+        """Erase with a method; what is not given is as in the profile.
+
+        Args:
+            method: a name of `mllm.methods.METHODS`.
+            options: the method's own.
+            spec: fields of `MllmSpec`, such as ``steps=50``.
+
+        Raises:
+            UsageError: for a method, an option or a field that does not exist.
+            RunError: when a loss or gradient is not finite.
+        """
+        built = build(method, options, spec)
+        return erase_mllm(
+            self.original,
+            self.task,
+            built,
+            dataclasses.replace(self.erase_spec, **spec),
+            progress=self.clip.progress,
+        )
+
+    def evaluate(
+        self,
+        models: Mapping[str, Mllm],
+        *,
+        split: str = "test",
+        metrics: Sequence[str] = ("exact_match",),
+        most: int = 0,
+    ) -> pd.DataFrame:
+        """Scores of every model; see `evaluate_mllm`."""
+        draws = self.clip.settings.draws
+        return evaluate_mllm(
+            self.task, models, split=split, metrics=metrics, draws=draws, most=most
+        )
+
+    def audit(self, models: Mapping[str, Mllm], **options: Any) -> pd.DataFrame:
+        """Attacks on every model; see `audit_mllm`."""
+        draws = self.clip.settings.draws
+        return audit_mllm(self.task, models, draws=draws, progress=self.clip.progress, **options)
+
+    def cost(self, folder: Path) -> dict[str, float]:
+        """Seconds and steps of a training."""
+        return read_json(folder / COST_FILE)
+
+    def retraining_seconds(self) -> float:
+        """What the oracle took: to train its CLIP, and the language model on it."""
+        return sum(self.cost(f)["seconds"] for f in (self.clip.oracle_folder, self.oracle_folder))
+
+    def _load(self, folder: Path) -> Mllm:
+        mllm = load_mllm(folder, self.clip.device)
+        mllm.model.requires_grad_(False)
+        return mllm
+
+    def _trained(self, kind: str, clip: Clip, visual: Questions) -> Path:
+        recipe = {
+            "world": self.clip.world.spec.as_dict(),
+            "train": dataclasses.asdict(self.spec),
+            "tower": clip.fingerprint(),
+            "questions": len(visual),
+            "without": list(self.task.forgotten) if kind.endswith("oracle") else [],
+            "threads": torch.get_num_threads(),
+            "device": self.clip.device.type,
+        }
+
+        def make(folder: Path) -> None:
+            began = time.process_time()
+            result = train_llava(
+                clip,
+                self.clip.world,
+                visual,
+                self.task.text,
+                self.spec,
+                folder,
+                label=f"training the {kind}",
+                progress=self.clip.progress,
+            )
+            cost = {"seconds": result.seconds, "cpu_seconds": time.process_time() - began}
+            write_json(
+                folder / COST_FILE,
+                {**{k: round(v, 2) for k, v in cost.items()}, "steps": result.steps},
+            )
+
+        return cached(kind, recipe, make, code=train_llava.__module__)
+
+
+@overload
+def load(  # type: ignore[overload-overlap]  # a name is a str as well
+    profile: Literal["paper"], *, progress: bool = True, **parameters: Any
+) -> PublishedExperiment: ...
+@overload
+def load(
+    profile: str = "default", *, progress: bool = True, **parameters: Any
+) -> MllmExperiment: ...
+def load(
+    profile: str = "default", *, progress: bool = True, **parameters: Any
+) -> MllmExperiment | PublishedExperiment:
+    """An experiment with the defaults of a profile and single parameters replaced.
+
+    Args:
+        profile: default or smoke, on the embedded world; or paper: a large model on a published
+            benchmark, whose parameters are those of `PublishedExperiment`.
+        parameters: of the experiment with a CLIP, such as ``forget``.
+
+    Raises:
+        UsageError: for a parameter that does not exist or does not fit.
+    """
+    if profile == "paper":
+        known = inspect.signature(PublishedExperiment).parameters
+        for name in parameters:
+            if name not in known:
+                raise unknown("parameter of profile 'paper'", name, known)
+        return PublishedExperiment(progress=progress, **parameters)
+    return MllmExperiment(load_clip_experiment(profile, progress=progress, **parameters))

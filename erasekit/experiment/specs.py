@@ -1,0 +1,138 @@
+"""What settings ask for, as the specs that carry it out; checked at the door.
+
+Making a plan needs no torch: whatever cannot be done as asked is said before
+anything heavy is imported, and in the same words to every caller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from erasekit.data.data_spec import FOLDER, FolderSpec, WorldSpec, check_dataset
+from erasekit.data.drawn.concepts import select_concepts, split_concepts
+from erasekit.data.folder.selection import parse_rule
+from erasekit.errors import UsageError, unknown
+from erasekit.models.pretrained import architectures, check_model
+from erasekit.models.train_spec import TrainSpec, known_models
+from erasekit.settings import Settings
+from erasekit.unlearn.erase_spec import EraseSpec
+from erasekit.unlearn.method import Method
+from erasekit.unlearn.registry import get_method
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The parts of one experiment, each complete and in range.
+
+    Attributes:
+        data: a world that is drawn, or a folder.
+        train: how the original is trained; None for a CLIP that is loaded.
+    """
+
+    data: WorldSpec | FolderSpec
+    forget_languages: tuple[str, ...]
+    train: TrainSpec | None
+    erase: EraseSpec
+    method: Method
+
+
+def make_plan(settings: Settings) -> Plan:
+    """The plan of an experiment.
+
+    Raises:
+        UsageError: for a parameter that does not exist, does not fit, or leaves
+            nothing to forget or to retain.
+    """
+    check_dataset(settings.data)
+    data = _folder(settings) if settings.data.startswith(FOLDER) else _world(settings)
+    return Plan(
+        data=data,
+        forget_languages=_forget_languages(settings, data),
+        train=_training(settings, data),
+        erase=EraseSpec(
+            steps=settings.steps,
+            forget_batch=settings.forget_batch,
+            retain_batch=settings.retain_batch,
+            learning_rate=settings.learning_rate,
+            stop_at=settings.stop_at,
+            seed=settings.seed,
+            precision=settings.precision,
+            micro_batch=settings.micro_batch,
+            moves=settings.moves,
+            salient=settings.salient,
+            compile=settings.compile,
+        ),
+        method=get_method(settings.method).build(dict(settings.options)),
+    )
+
+
+def _world(settings: Settings) -> WorldSpec:
+    world = WorldSpec(
+        concepts=settings.concepts,
+        pictures=settings.pictures,
+        scenes=settings.scenes,
+        held_out_pictures=settings.held_out_pictures,
+        languages=tuple(_words(settings.languages)),
+        image_size=settings.image_size,
+        seed=settings.world_seed,
+    )
+    split_concepts(select_concepts(world.concepts), settings.forget)
+    return world
+
+
+def _folder(settings: Settings) -> FolderSpec:
+    parse_rule(settings.forget)
+    return FolderSpec(
+        path=settings.data.removeprefix(FOLDER),
+        skip_bad=settings.skip_bad,
+        most_pairs=settings.most_pairs,
+        judged_pairs=settings.judged_pairs,
+        templates=tuple(part.strip() for part in settings.templates.split("|")),
+        seed=settings.world_seed,
+    )
+
+
+def _forget_languages(settings: Settings, data: WorldSpec | FolderSpec) -> tuple[str, ...]:
+    wanted = _words(settings.forget_languages)
+    if isinstance(data, WorldSpec):
+        return data.pick_languages(wanted)
+    if wanted:
+        raise UsageError("forget_languages: nothing tells the language of a folder's captions")
+    return data.languages
+
+
+def _training(settings: Settings, data: WorldSpec | FolderSpec) -> TrainSpec | None:
+    """How the original is trained; None when it is loaded.
+
+    Raises:
+        UsageError: when it can be neither, or would have to be both.
+    """
+    if settings.model not in known_models() or settings.pretrained:
+        known = {*known_models(), *architectures()}
+        a_word = not settings.pretrained and settings.model.replace("-", "").isalnum()
+        if a_word and settings.model not in known and not Path(settings.model).exists():
+            raise unknown("model", settings.model, sorted(known), hint="Or give local-dir:PATH.")
+        check_model(settings.model, settings.pretrained or None)
+        if settings.oracle_model:
+            check_model(settings.oracle_model)
+        return None
+    if isinstance(data, FolderSpec):
+        raise UsageError(
+            f"model = {settings.model} is trained on the embedded world: for a folder give a CLIP "
+            "that is there, such as model=local-dir:PATH or model=ViT-B-32-quickgelu with "
+            "pretrained=openai"
+        )
+    if settings.oracle_model:
+        raise UsageError("oracle_model: the oracle of a model that is trained here is made here")
+    return TrainSpec(
+        config=settings.model,
+        steps=settings.train_steps,
+        batch=settings.train_batch,
+        learning_rate=settings.train_learning_rate,
+        seed=settings.seed,
+    )
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]

@@ -1,0 +1,1 @@
+"""Every method on every task, tuned alike, compared with the same oracles."""

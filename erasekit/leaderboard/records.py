@@ -1,0 +1,82 @@
+"""Results as JSON lines: appended as they come, found again by what made them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from erasekit.cache import code_identity
+from erasekit.errors import RunError
+from erasekit.files import sha256_json
+from erasekit.unlearn.registry import METHODS
+
+
+def _code(method: str) -> dict[str, str]:
+    """What decides a result of `method`; those of reference rows, which no method made, alike."""
+    own = [METHODS[method].__module__] if method in METHODS else []
+    return code_identity("erasekit.leaderboard.run", *own)
+
+
+def key_of(what: Mapping[str, Any]) -> str:
+    """The name of a result: a hash of its code and of all that was asked.
+
+    Args:
+        what: settings, task, method, seed, split and trial, as JSON holds them.
+    """
+    return sha256_json({**what, "code": _code(str(what["method"]))})[:20]
+
+
+#: The results of the full run, which come with the kit.
+SHIPPED = Path(__file__).with_name("results.jsonl")
+
+
+class Records:
+    """A file of results, one a line, which several processes may append to at once.
+
+    Raises:
+        RunError: when a line that is not the last is damaged, naming it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self._lock = FileLock(f"{self.path}.lock")
+
+    def read(self) -> list[dict[str, Any]]:
+        """Every whole record; what a crash left of the last one is passed over."""
+        if not self.path.is_file():
+            return []
+        *lines, _ = self.path.read_text(encoding="utf-8").split("\n")
+        found = []
+        for number, line in enumerate(lines, 1):
+            try:
+                record = json.loads(line)
+                record["key"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise RunError(
+                    f"{self.path}, line {number} is not a record: remove the line, and run again"
+                ) from error
+            found.append(record)
+        return found
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add one record, whole or not at all."""
+        line = json.dumps(_rounded(record), ensure_ascii=False, allow_nan=False)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock, self.path.open("r+b" if self.path.exists() else "w+b") as file:
+            # What a crash left behind the last line end goes first.
+            end = file.seek(0, 2)
+            while end and (file.seek(end - 1), file.read(1))[1] != b"\n":
+                end -= 1
+            file.truncate(end)
+            file.seek(end)
+            file.write(f"{line}\n".encode())
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _rounded(v) for k, v in value.items()}
+    return round(value, 6) if isinstance(value, float) else value

@@ -1,0 +1,217 @@
+"""Records as tables: gaps to the oracles of the same seed, the floor, means over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import friedmanchisquare, studentized_range
+
+from erasekit.errors import RunError
+from erasekit.evaluate.scorecard import AVERAGE_GAP
+from erasekit.frames import where
+from erasekit.leaderboard.plan import CONTROL
+from erasekit.leaderboard.run import ORACLE, ORIGINAL
+
+#: The name under which the oracles' own gap stands: an oracle against the others.
+FLOOR = "oracle (floor)"
+_MEASURES = [f"{metric}_{subset}" for metric, subset in AVERAGE_GAP]
+
+
+def results(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Every test result: task, method, seed, ``average_gap``, its measures, its cost.
+
+    Args:
+        records: of `benchmark.records`; of two of one task, method and seed the later counts.
+
+    Returns:
+        A row a result. ``kind`` is method, reference or floor. ``average_gap`` is in points,
+        to the mean of the oracles measured with the same seed; an oracle's own is to the other
+        oracles, and it stands as `FLOOR`. Each measure has its signed gap beside it, such as
+        ``top1_forget_gap``. A method that failed has no measures, and the original's gap.
+    """
+    tests = {
+        (record["task"], record["method"], record["seed"]): record
+        for record in records
+        if record["split"] == "test"
+    }
+    rows = []
+    for (task, method, seed), record in tests.items():
+        oracles = {
+            name: other["metrics"]
+            for (its_task, name, its_seed), other in tests.items()
+            if its_task == task and its_seed == seed and name.startswith(f"{ORACLE}-")
+        }
+        others = [metrics for name, metrics in oracles.items() if name != method]
+        original = tests.get((task, ORIGINAL, seed))
+        if not others or original is None:
+            continue
+        metrics = record["metrics"] or {}
+        seconds, retraining = record.get("seconds"), record.get("retraining_seconds")
+        rows.append(
+            {
+                "task": task,
+                "method": FLOOR if method in oracles else method,
+                "kind": _kind(method, method in oracles),
+                "seed": seed,
+                "average_gap": _average_gap(metrics or original["metrics"], others),
+                **metrics,
+                **{f"{name}_gap": 100 * (v - _mean(others, name)) for name, v in metrics.items()},
+                "seconds": seconds,
+                "retraining_share": seconds / retraining if seconds and retraining else None,
+                "peak_mb": record.get("peak_mb"),
+                "failed": record["failed"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _kind(method: str, is_oracle: bool) -> str:
+    if is_oracle:
+        return "floor"
+    return "reference" if method in (ORIGINAL, CONTROL) else "method"
+
+
+def _average_gap(metrics: Mapping[str, float], oracles: Sequence[Mapping[str, float]]) -> float:
+    gaps = [abs(metrics[name] - _mean(oracles, name)) for name in _MEASURES]
+    return 100 * sum(gaps) / len(gaps)
+
+
+def _mean(oracles: Sequence[Mapping[str, float]], name: str) -> float:
+    return sum(oracle[name] for oracle in oracles) / len(oracles)
+
+
+def gap_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Average gap by method (rows) and task (columns), the mean over seeds; best first.
+
+    The last column is the mean over tasks; a method that lacks a task has none there.
+    """
+    table = found.pivot_table(
+        index="method", columns="task", values="average_gap", aggfunc="mean", sort=False
+    )
+    table["mean"] = table.mean(axis=1, skipna=False)
+    return table.sort_values("mean")
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How methods rank over tasks.
+
+    Attributes:
+        ranks: mean rank of each method, 1 the best; best first.
+        tasks: how many tasks every one of them was tested on.
+        p_value: of Friedman's test that all rank alike.
+        critical_difference: Nemenyi's at 5 %: mean ranks closer than this cannot be told apart.
+    """
+
+    ranks: pd.Series
+    tasks: int
+    p_value: float
+    critical_difference: float
+
+
+def ranking(found: pd.DataFrame) -> Ranking:
+    """Ranks by average gap, of the methods that were tested on every task.
+
+    Source: Demšar 2006, Statistical comparisons of classifiers over multiple data sets (JMLR 7).
+
+    Args:
+        found: from `results`.
+
+    Raises:
+        RunError: with fewer than three methods or two tasks in common.
+    """
+    methods = found.loc[found["kind"] == "method"]
+    table = methods.pivot_table(index="task", columns="method", values="average_gap")
+    table = table.dropna(axis=1)  # who lacks a task is not ranked
+    tasks, k = table.shape
+    if k < 3 or tasks < 2:
+        raise RunError(
+            f"{k} methods on {tasks} tasks in common cannot be ranked: at least 3 on 2 are needed"
+        )
+    ranks = table.rank(axis=1).mean().sort_values()
+    p_value = float(friedmanchisquare(*(table[name] for name in table)).pvalue)
+    quantile = float(studentized_range.ppf(0.95, k, np.inf)) / np.sqrt(2)
+    return Ranking(ranks, tasks, p_value, float(quantile * np.sqrt(k * (k + 1) / (6 * tasks))))
+
+
+def findings(found: pd.DataFrame) -> dict[str, str | float | int]:
+    """Who comes nearest to the oracles over all tasks, and what there is to hold it against.
+
+    Returns:
+        best, second: methods, by the mean over tasks; best_gap, second_gap, floor_gap: their
+        average gaps and the floor, in points; tasks: how many; best_on: on how many of them the
+        best has the smallest gap of all methods.
+    """
+    methods = gap_table(where(found, kind="method")).dropna()
+    floor = gap_table(where(found, kind="floor"))
+    best, second = (str(name) for name in methods.index[:2])
+    by_task = methods.drop(columns="mean")
+    return {
+        "best": best,
+        "best_gap": float(methods["mean"].iloc[0]),
+        "second": second,
+        "second_gap": float(methods["mean"].iloc[1]),
+        "floor_gap": float(floor["mean"].iloc[0]),
+        "tasks": by_task.shape[1],
+        "best_on": int((by_task.idxmin() == best).sum()),
+    }
+
+
+def gaps_by_measure(found: pd.DataFrame, method: str) -> pd.DataFrame:
+    """What lies between one method and the oracles, signed, in points: a line a task.
+
+    The average gap comes first, with the floor and the best other method beside it; then the
+    measures that it is made of, then what stands beside them.
+
+    Raises:
+        RunError: when the method was not tested.
+    """
+    own = where(found, method=method)
+    if own.empty:
+        raise RunError(f"the records hold no test of {method}")
+    columns = [str(name) for name in own if str(name).endswith("_gap") and name != "average_gap"]
+    measures = own.pivot_table(index="task", values=columns, sort=False)[columns]
+    others = gap_table(where(found, kind="method")).drop(index=method)
+    floor = gap_table(where(found, kind="floor"))
+    beside = {
+        "average gap": gap_table(own).loc[method],
+        "best other": others.min(),
+        "floor": floor.loc[FLOOR],
+    }
+    measures.columns = [name.removesuffix("_gap").replace("_", " ") for name in columns]
+    return pd.DataFrame(beside).drop(index="mean").join(measures)
+
+
+def tuning_table(records: Sequence[Mapping[str, Any]], method: str, task: str) -> pd.DataFrame:
+    """The trials of one method on one task: what was tried, and the expected gap on validation.
+
+    Raises:
+        RunError: when the records hold none.
+    """
+    trials = [
+        {"trial": _words(record["trial"]), "expected gap": record["expected_gap"]}
+        for record in records
+        if (record["split"], record["method"], record["task"]) == ("validation", method, task)
+    ]
+    if not trials:
+        raise RunError(f"the records hold no trial of {method} on {task}")
+    return pd.DataFrame(trials).set_index("trial").sort_values("expected gap")
+
+
+def _words(trial: Mapping[str, Any]) -> str:
+    """A trial as a person writes it: ``learning_rate 0.0005, forgetting 1``."""
+    flat = {**{k: v for k, v in trial.items() if k != "options"}, **trial["options"]}
+    return ", ".join(f"{name} {value}" for name, value in flat.items())
+
+
+def summary_text(records: Sequence[Mapping[str, Any]]) -> str:
+    """The table of average gaps for a terminal."""
+    found = results(records)
+    if found.empty:
+        return "no task has been tested yet"
+    table = gap_table(found).map(lambda value: "" if pd.isna(value) else f"{value:.1f}")
+    return "average gap to the oracles in points, best first\n" + table.to_string()

@@ -1,1 +1,0 @@
-"""Unlearning in multimodal language models: how a thing looks goes, what is known of it stays."""

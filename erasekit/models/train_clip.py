@@ -1,0 +1,144 @@
+"""Train a small CLIP from scratch: the original model and, on less data, the oracle."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from erasekit.data.drawn.captions import vocabulary_texts
+from erasekit.data.drawn.world import SPLITS, World
+from erasekit.data.pairs import Pairs
+from erasekit.device import autocast
+from erasekit.errors import RunError
+from erasekit.files import sha256_json
+from erasekit.loop import LoopResult, run_loop
+from erasekit.models.batches import plan_batches
+from erasekit.models.clip import MEAN, STD, build_model, normalise, read_config, save_new_model
+from erasekit.models.contrastive import info_nce
+from erasekit.models.tokenizer import train_tokenizer
+from erasekit.models.train_spec import TrainSpec
+
+MAX_LOGIT_SCALE = math.log(100)
+
+
+def tokenizer_of(world: World) -> Tokenizer:
+    """The tokenizer of a whole world: forgotten and holdout names are in it too."""
+    return train_tokenizer(vocabulary_texts(world.concepts, world.spec.languages))
+
+
+def context_length_of(world: World, tokenizer: Tokenizer) -> int:
+    """Tokens that the longest caption of the world needs, rounded up to a multiple of 4.
+
+    Captions count in their own language and in English, which retrieval uses.
+    """
+    texts: set[str] = set()
+    for split in SPLITS:
+        samples = world.samples(split)
+        texts.update(world.caption(sample) for sample in samples)
+        texts.update(world.caption(sample, "en") for sample in samples)
+    longest = max(len(encoded.ids) for encoded in tokenizer.encode_batch(sorted(texts)))
+    return -(-longest // 4) * 4
+
+
+def tokenize(tokenizer: Tokenizer, texts: list[str], context_length: int) -> Tensor:
+    """Token ids padded with 0, shape (n, context_length).
+
+    Raises:
+        RunError: when a text does not fit: a caption cut short would lose its end.
+    """
+    encoded = [e.ids for e in tokenizer.encode_batch(texts)]
+    longest = max(map(len, encoded))
+    if longest > context_length:
+        text = texts[[len(ids) for ids in encoded].index(longest)]
+        raise RunError(f"caption '{text}' has {longest} tokens; the model reads {context_length}")
+    return torch.tensor([ids + [0] * (context_length - len(ids)) for ids in encoded])
+
+
+def model_config(spec: TrainSpec, world: World, tokenizer: Tokenizer) -> dict:
+    """The configuration file's model, fitted to the world's pictures and words."""
+    config = read_config(spec.config)
+    config["vision_cfg"]["image_size"] = world.spec.image_size
+    config["text_cfg"]["vocab_size"] = tokenizer.get_vocab_size()
+    config["text_cfg"]["context_length"] = context_length_of(world, tokenizer)
+    return config
+
+
+def train_clip(
+    world: World,
+    pairs: Pairs,
+    spec: TrainSpec,
+    folder: Path,
+    *,
+    device: torch.device,
+    label: str = "training",
+    precision: str = "auto",
+    progress: bool = True,
+) -> LoopResult:
+    """Train on `pairs` and write the model to `folder` as an open_clip folder.
+
+    The tokenizer and the shape come from `world`, whatever `pairs` leaves out, so
+    that original and oracle differ in their training list alone.
+
+    Args:
+        world: gives the vocabulary.
+        pairs: the training list.
+        folder: receives the model; holds the checkpoint while training goes on.
+
+    Raises:
+        RunError: on a loss that is not finite, or a caption that does not fit.
+    """
+    tokenizer = tokenizer_of(world)
+    config = model_config(spec, world, tokenizer)
+    tokens = tokenize(tokenizer, list(pairs.captions), config["text_cfg"]["context_length"])
+    tokens, images = tokens.to(device), pairs.images.to(device)
+
+    model = build_model(config, spec.seed).to(device).train()
+    plan = plan_batches(pairs.concepts, steps=spec.steps, batch=spec.batch, seed=spec.seed)
+    save_new_model(model, config, tokenizer, folder)
+
+    def loss(step: int) -> dict[str, Tensor]:
+        index = torch.from_numpy(plan[step])
+        with autocast(device, precision):
+            image, text, scale = model(normalise(images[index], MEAN, STD), tokens[index])
+        return {"contrastive": info_nce(image.float(), text.float(), scale.float())}
+
+    def learning_rate(step: int) -> float:
+        ramp = min(1.0, (step + 1) / max(1, spec.warmup))
+        rest = max(0, step - spec.warmup) / max(1, spec.steps - spec.warmup)
+        return spec.learning_rate * ramp * 0.5 * (1 + math.cos(math.pi * rest))
+
+    @torch.no_grad()
+    def clamp_scale() -> None:
+        model.logit_scale.clamp_(0, MAX_LOGIT_SCALE)
+
+    result = run_loop(
+        model,
+        _optimizer(model, spec),
+        loss,
+        steps=spec.steps,
+        label=label,
+        learning_rate=learning_rate,
+        after_step=clamp_scale,
+        precision=precision,
+        checkpoint=folder / "checkpoint.pt",
+        identity=sha256_json({**asdict(spec), "positions": pairs.positions.tolist()}),
+        progress=progress,
+    )
+    save_new_model(model, config, tokenizer, folder)
+    return result
+
+
+def _optimizer(model: nn.Module, spec: TrainSpec) -> torch.optim.Optimizer:
+    # Gains, biases and the logit scale are not decayed, as in CLIP's own recipe.
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": spec.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=spec.learning_rate, betas=(0.9, 0.98), eps=1e-6, fused=True)

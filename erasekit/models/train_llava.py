@@ -1,0 +1,89 @@
+"""Train a small LLaVA on a frozen image tower: the original, and the oracle on its own tower."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from erasekit.data.drawn.questions import Questions, question_texts
+from erasekit.data.drawn.world import World
+from erasekit.files import sha256_json
+from erasekit.loop import LoopResult, run_loop
+from erasekit.models.clip import Clip
+from erasekit.models.llava import EncodedList, build_llava
+from erasekit.models.llava_spec import LlavaSpec
+
+
+def train_llava(
+    clip: Clip,
+    world: World,
+    visual: Questions,
+    text: Questions,
+    spec: LlavaSpec,
+    folder: Path,
+    *,
+    label: str = "training",
+    progress: bool = True,
+) -> LoopResult:
+    """Train projector and language model on a CLIP's image tower, which stays as it is.
+
+    The tokenizer comes from the world, whatever the questions leave out, so that original and
+    oracle differ in their tower and their training list alone.
+
+    Args:
+        visual, text: the training list.
+        folder: receives the model; holds the checkpoint while training goes on.
+
+    Raises:
+        RunError: on a loss that is not finite.
+    """
+    mllm = build_llava(clip, question_texts(world), spec)
+    mllm.model.requires_grad_(False)
+    moving = list(mllm.parameters(["projector", "language"]).values())
+    for parameter in moving:
+        parameter.requires_grad_(True)
+    listed = EncodedList(mllm, Questions(visual.items + text.items, visual.images))
+    rng = np.random.default_rng(spec.seed)
+    seen = _rounds(rng, len(visual), spec.steps * spec.visual_batch).reshape(spec.steps, -1)
+    told = _rounds(rng, len(text), spec.steps * spec.text_batch).reshape(spec.steps, -1)
+    rows = np.concatenate([seen, told + len(visual)], axis=1)
+
+    def loss(step: int) -> dict[str, Tensor]:
+        likelihood, tokens = mllm.log_likelihood(listed.take(rows[step]))
+        return {"cross_entropy": -likelihood.sum() / tokens.sum()}
+
+    def learning_rate(step: int) -> float:
+        ramp = min(1.0, (step + 1) / max(1, spec.warmup))
+        rest = max(0, step - spec.warmup) / max(1, spec.steps - spec.warmup)
+        return spec.learning_rate * ramp * 0.5 * (1 + math.cos(math.pi * rest))
+
+    result = run_loop(
+        mllm.model,
+        torch.optim.AdamW(
+            moving,
+            lr=spec.learning_rate,
+            betas=(0.9, 0.98),
+            weight_decay=spec.weight_decay,
+            fused=True,
+        ),
+        loss,
+        steps=spec.steps,
+        label=label,
+        learning_rate=learning_rate,
+        checkpoint=folder / "checkpoint.pt",
+        identity=sha256_json({**asdict(spec), "tower": clip.fingerprint()}),
+        progress=progress,
+    )
+    mllm.model.requires_grad_(False)
+    mllm.save(folder)
+    return result
+
+
+def _rounds(rng: np.random.Generator, n: int, count: int) -> np.ndarray:
+    """`count` rows of a list of n, gone through in shuffled order again and again."""
+    return np.concatenate([rng.permutation(n) for _ in range(-(-count // n))])[:count]

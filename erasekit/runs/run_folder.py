@@ -1,0 +1,484 @@
+"""The run folder: one erasure with its parameters, proof and pictures, whole or not at all.
+
+`params.json` is written first and says what the run is; `scorecard.json` is written
+last of the data and says that the run is whole. What is in between when a run stops
+is taken up again by the same command. Reading and checking a folder needs no torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import shutil
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from erasekit.data.data_spec import FOLDER
+from erasekit.errors import ErasekitError, RunError, UsageError
+from erasekit.experiment.specs import make_plan
+from erasekit.files import read_json, write_json
+from erasekit.models.pretrained import check_model
+from erasekit.processes import join, on_main
+from erasekit.runs.trackers import check_trackers, tracking
+from erasekit.settings import Settings, make_settings
+
+if TYPE_CHECKING:
+    from erasekit.evaluate.scorecard import Scorecard
+    from erasekit.experiment.clip_experiment import Experiment
+    from erasekit.unlearn.engine import Erasure
+
+PARAMS = "params.json"
+PROVENANCE = "provenance.json"
+HISTORY = "history.csv"
+SCORECARD = "scorecard.json"
+MODEL = "model"
+FIGURES = "figures"
+TRACKERS = "trackers"
+REPORT = "report.html"
+#: What is made of a run later: its audit, and its certificate with the page that shows it.
+AUDIT = "audit.json"
+CERTIFICATE = "certificate.json"
+CERTIFICATE_PAGE = "certificate.html"
+SIGNATURE = "certificate.sig"
+_OF_THE_RUN = (REPORT, AUDIT, CERTIFICATE, CERTIFICATE_PAGE, SIGNATURE)
+CHECKPOINT = "checkpoint.pt"
+LOCK = ".lock"
+#: What a run writes, in the order in which a finished one is put in another's place.
+_DATA = (PARAMS, PROVENANCE, HISTORY, MODEL, FIGURES, TRACKERS, SCORECARD)
+
+
+class RunFolder:
+    """The folder of one run.
+
+    Args:
+        path: where it is; `create` and `open` check what is there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        settings: Settings,
+        *,
+        oracle: bool = True,
+        control: bool = True,
+        overwrite: bool = False,
+    ) -> RunFolder:
+        """A folder to run in, with `params.json` written: new, or an interrupted one to resume.
+
+        With `overwrite`, a whole run stays as it is until the new one is whole too: the
+        new one is made beside it, and `publish` puts it in place.
+
+        Raises:
+            UsageError: when the folder holds a run, an interrupted run of other
+                parameters, or files that are no run.
+            RunError: when it cannot be written.
+        """
+        folder = cls(path)
+        wanted = describe(settings, oracle=oracle, control=control)
+        if folder.path.exists() and not folder.path.is_dir():
+            raise UsageError(f"{path} is a file: give a folder to write the run to")
+        if folder.whole:
+            if not overwrite:
+                raise UsageError(
+                    f"{path} already holds a run: give another folder, or --overwrite to replace it"
+                )
+            folder = cls(folder.path.with_name(folder.path.name + ".new"))
+        if folder._others_files():
+            raise UsageError(f"{folder.path} holds files that are no run: give another folder")
+        there = folder._interrupted(overwrite)
+        if there != wanted:
+            if there is not None and not overwrite:
+                raise UsageError(
+                    f"{path} holds an interrupted run of other parameters "
+                    f"({_difference(there, wanted)}): give those to go on with it, "
+                    "another folder, or --overwrite"
+                )
+            with folder.locked():
+                folder._clear()
+                write_json(folder.path / PARAMS, wanted)
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """The folder of a whole run.
+
+        Raises:
+            UsageError: when there is none, or what is there is no run.
+            RunError: when the run was interrupted.
+        """
+        folder = cls(path)
+        if not folder.path.is_dir():
+            raise UsageError(f"{path} is no folder: give the folder of a run")
+        if not (folder.path / PARAMS).is_file():
+            raise UsageError(f"{path} is not the folder of a run: it has no {PARAMS}")
+        if not folder.whole:
+            raise RunError(
+                f"{path} holds an interrupted run (no {SCORECARD}): "
+                "run the command that started it again to go on"
+            )
+        return folder
+
+    @property
+    def whole(self) -> bool:
+        """Whether it holds a complete run."""
+        return (self.path / SCORECARD).is_file()
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Every parameter as it took effect."""
+        return read_json(self.path / PARAMS)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings it ran with.
+
+        Raises:
+            RunError: when they are not such that this version could have written them.
+        """
+        params = self.params
+        try:
+            return make_settings(
+                **{k: v for k, v in params.items() if k not in ("oracle", "control")}
+            )
+        except (ErasekitError, TypeError, AttributeError) as error:
+            raise RunError(f"{self.path / PARAMS} is damaged: {error}") from error
+
+    @property
+    def scorecard(self) -> Scorecard:
+        from erasekit.evaluate.scorecard import Scorecard
+
+        return Scorecard.load(self.path / SCORECARD)
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """One row a step, without the cells that are empty."""
+        try:
+            with (self.path / HISTORY).open(encoding="utf-8", newline="") as file:
+                return [
+                    {k: int(v) if k == "step" else float(v) for k, v in row.items() if v != ""}
+                    for row in csv.DictReader(file)
+                ]
+        except (OSError, TypeError, ValueError) as error:
+            raise RunError(f"{self.path / HISTORY} cannot be read: {error}") from error
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / CHECKPOINT
+
+    @property
+    def report(self) -> Path:
+        return self.path / REPORT
+
+    def load_erasure(self, experiment: Experiment) -> Erasure:
+        """The erased model with its history and cost, as `Experiment.erase` gave it.
+
+        Raises:
+            RunError: when the model is damaged, or is not the one that this run made.
+        """
+        from erasekit.models.clip import load_clip
+        from erasekit.unlearn.engine import Erasure
+
+        clip = load_clip(self.path / MODEL, experiment.device)
+        clip.model.requires_grad_(False)
+        made = read_json(self.path / PROVENANCE).get("models", {}).get("erased")
+        if clip.fingerprint() != made:
+            raise RunError(
+                f"{self.path / MODEL} is not the model that this run made (its weights differ "
+                "from provenance.json): to judge it all the same, use evaluate --model"
+            )
+        cost = self.scorecard.cost.get("erased", {})
+        return Erasure(
+            model=clip,
+            method=experiment.method.name,
+            options=asdict(experiment.method),  # type: ignore[call-overload]
+            spec=experiment.erase_spec,
+            history=self.history,
+            seconds=cost.get("seconds", 0.0),
+            steps=cost.get("steps", len(self.history)),
+        )
+
+    def write(
+        self,
+        experiment: Experiment,
+        erasure: Erasure,
+        scorecard: Scorecard,
+        control: Erasure | None,
+    ) -> None:
+        """Write all that a run is, `scorecard.json` last; the report is made from it.
+
+        Raises:
+            RunError: when the disk is full; the folder is then no whole run.
+        """
+        from erasekit.loop import write_history
+        from erasekit.runs.figures import write_figures
+        from erasekit.runs.provenance import provenance
+
+        models = {"original": experiment.original, "erased": erasure.model}
+        if control is not None:
+            models["control"] = control.model
+        if "oracle" in scorecard.models:
+            models["oracle"] = experiment.oracle
+        erasure.model.save(self.path / MODEL)
+        write_history(self.path / HISTORY, erasure.history)
+        write_figures(self.path / FIGURES, experiment, models, erasure.history, scorecard)
+        write_json(self.path / PROVENANCE, provenance(experiment, models))
+        scorecard.save(self.path / SCORECARD)
+
+    def write_report(self) -> Path:
+        """Make `report.html` from the files of the folder."""
+        from erasekit.runs.report import write_report
+
+        return write_report(self.path)
+
+    def publish(self, path: Path) -> RunFolder:
+        """Put this whole run in the place of the one at `path`, whose other files stay."""
+        target = RunFolder(path)
+        if target.path == self.path:
+            return self
+        target._clear()
+        try:
+            for name in _DATA:
+                if (self.path / name).exists():
+                    (self.path / name).replace(target.path / name)
+            shutil.rmtree(self.path)
+        except OSError as error:
+            raise RunError(
+                f"cannot move the run from {self.path} to {path}: {error.strerror or error}"
+            ) from error
+        return target
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second run out of the folder.
+
+        Raises:
+            UsageError: when another run is at work in it.
+        """
+        lock = FileLock(self.path / LOCK)
+
+        def acquire() -> None:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                lock.acquire(timeout=0)
+            except Timeout:
+                raise UsageError(f"another run is at work in {self.path}") from None
+            except OSError as error:
+                raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+        on_main(acquire)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _others_files(self) -> bool:
+        """Whether there is anything but a run, a notebook beside it, and hidden files."""
+        if not self.path.is_dir() or (self.path / PARAMS).exists():
+            return False
+        return any(p.suffix != ".ipynb" and p.name[0] != "." for p in self.path.iterdir())
+
+    def _interrupted(self, overwrite: bool) -> dict | None:
+        """Parameters of the interrupted run that is there, if there is one."""
+        try:
+            return self.params if (self.path / PARAMS).is_file() else None
+        except RunError:
+            if overwrite:
+                return None
+            raise
+
+    def _clear(self) -> None:
+        """Remove a run and nothing else; its mark of being whole goes first."""
+        try:
+            (self.path / SCORECARD).unlink(missing_ok=True)
+            for name in (*_DATA, *_OF_THE_RUN, CHECKPOINT):
+                entry = self.path / name
+                if entry.is_dir():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink(missing_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+
+def open_runs(paths: Sequence[Path]) -> dict[str, RunFolder]:
+    """Several whole runs, by a name that tells them apart.
+
+    Folders without a whole run are passed over with a warning, so that ``runs/*`` does.
+
+    Raises:
+        UsageError: when a path does not exist, or fewer than two are runs.
+    """
+    folders: dict[Path, RunFolder] = {}
+    for path in paths:
+        try:
+            folders[Path(path).resolve()] = RunFolder.open(path)
+        except ErasekitError as error:
+            if not Path(path).exists():
+                raise
+            warnings.warn(f"passed over: {error}", stacklevel=2)
+    if len(folders) < 2:
+        raise UsageError(f"comparing takes two runs or more: here are {len(folders)}")
+    names = [path.name for path in folders]
+    if len(set(names)) < len(names):  # a/fruit and b/fruit
+        names = [str(folder.path) for folder in folders.values()]
+    return dict(zip(names, folders.values(), strict=True))
+
+
+def describe(settings: Settings, *, oracle: bool = True, control: bool = True) -> dict[str, Any]:
+    """Every parameter as it takes effect, the method's own options filled up.
+
+    Raises:
+        UsageError: for parameters that cannot be run.
+    """
+    method = make_plan(settings).method
+    return {
+        **asdict(settings),
+        "options": asdict(method),  # type: ignore[call-overload]
+        "oracle": oracle,
+        "control": control,
+    }
+
+
+def _difference(there: dict, wanted: dict) -> str:
+    old, new = ({**p, **p.get("options", {}), "options": None} for p in (there, wanted))
+    names = [name for name in {**new, **old} if old.get(name) != new.get(name)]
+    shown = [f"{name} is {old.get(name)!r} there" for name in names[:2]]
+    return ", ".join(shown) + (f", and {len(names) - 2} more" if len(names) > 2 else "")
+
+
+def run_erase(
+    settings: Settings,
+    out: Path,
+    *,
+    oracle: bool = True,
+    control: bool = True,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> RunFolder:
+    """Erase, judge, and write the whole run folder.
+
+    Interrupted, it leaves a folder that the same call takes up again; the result is
+    then the same, bit for bit, as if it had never stopped. Several processes may call it
+    together; the main one judges and writes.
+
+    Args:
+        settings: every parameter.
+        out: the folder to write.
+        oracle: whether to train the oracle and measure against it; of a model that was not
+            trained here there is one only if `oracle_model` gives it.
+        control: whether to fine-tune the control and measure it too.
+        overwrite: whether a run that is there may be replaced.
+        progress: whether to show progress bars.
+
+    Raises:
+        UsageError: for parameters or a folder that do not do; nothing is changed then.
+        RunError: when the run cannot go on; what was reached is kept.
+    """
+    oracle = oracle and bool(make_plan(settings).train or settings.oracle_model)
+    join(settings.device)
+    trackers = check_trackers(settings.trackers)
+    _check_data(settings, progress)
+    folder = on_main(
+        lambda: RunFolder.create(out, settings, oracle=oracle, control=control, overwrite=overwrite)
+    )
+    with folder.locked():
+        from erasekit.experiment.clip_experiment import (
+            Experiment,  # all checks are done: torch may load
+        )
+
+        experiment = Experiment(settings, progress)
+        _ = experiment.task.forget  # an empty forget set is said before training starts
+        _ = experiment.original
+        if oracle:
+            _ = experiment.oracle
+        with tracking(trackers, folder.path / TRACKERS, settings) as log:
+            erasure = experiment.erase(checkpoint=folder.checkpoint, log=log)
+        fine_tuned = experiment.control(erasure.steps) if control else None
+
+        def judge() -> None:
+            scorecard = experiment.evaluate(erasure, control=fine_tuned, oracle=oracle)
+            folder.write(experiment, erasure, scorecard, fine_tuned)
+
+        on_main(judge)
+
+    def publish() -> RunFolder:
+        published = folder.publish(Path(out))
+        published.write_report()
+        return published
+
+    return on_main(publish)
+
+
+def _check_data(settings: Settings, progress: bool) -> None:
+    """Of a folder of pairs: its problems, and a rule that finds nothing, before a run begins."""
+    if settings.data.startswith(FOLDER):
+        from erasekit.data.folder.check import read_folder
+        from erasekit.data.folder.selection import select
+
+        select(
+            read_folder(settings.data, skip_bad=settings.skip_bad, progress=progress),
+            settings.forget,
+        )
+
+
+def run_evaluate(path: Path, *, progress: bool = True) -> RunFolder:
+    """Measure the saved model of a run again; write scorecard, pictures and report anew.
+
+    The control is not kept in a run folder: where the run had one, it is made again.
+
+    Raises:
+        UsageError: when there is no whole run.
+        RunError: when its model is damaged.
+    """
+    folder = RunFolder.open(path)
+    settings = folder.settings
+    with folder.locked():
+        from erasekit.experiment.clip_experiment import Experiment
+
+        experiment = Experiment(settings, progress)
+        before = folder.scorecard
+        erasure = folder.load_erasure(experiment)
+        fine_tuned = experiment.control(erasure.steps) if "control" in before.models else None
+        scorecard = experiment.evaluate(
+            erasure, control=fine_tuned, oracle="oracle" in before.models
+        )
+        folder.write(experiment, erasure, scorecard, fine_tuned)
+        folder.write_report()
+    return folder
+
+
+def evaluate_model(
+    model: Path | str, settings: Settings, *, oracle: bool = True, progress: bool = True
+) -> Scorecard:
+    """The scorecard of any CLIP that open_clip loads, as the erased model of a task.
+
+    Args:
+        model: see `models.clip.load_clip`.
+        settings: give the world and what was to be forgotten.
+        oracle: whether to measure against the oracle.
+
+    Raises:
+        UsageError: when there is no such model.
+        RunError: when it is damaged, or cannot be fetched.
+    """
+    make_plan(settings)
+    check_model(str(model))
+    from erasekit.evaluate.scorecard import evaluate
+    from erasekit.experiment.clip_experiment import Experiment
+    from erasekit.models.clip import load_clip
+
+    experiment = Experiment(settings, progress)
+    clip = load_clip(model, experiment.device)
+    models = {"original": experiment.original, "erased": clip}
+    if oracle and experiment.has_oracle:
+        models["oracle"] = experiment.oracle
+    return evaluate(experiment.task, models, draws=settings.draws, gallery=settings.gallery)

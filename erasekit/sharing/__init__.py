@@ -1,0 +1,1 @@
+"""What is handed to others: a model folder with its card."""

@@ -1,0 +1,129 @@
+"""Give an erased model away: a folder that plain open_clip loads, with its card, or the hub.
+
+Checking what was asked needs no torch.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from erasekit.errors import ErasekitError, RunError, UsageError
+from erasekit.files import read_json, write_bytes, write_json, write_text
+from erasekit.models.pretrained import CONFIG_FILE, HUB
+from erasekit.runs.run_folder import MODEL, RunFolder
+
+CARD_FILE = "README.md"
+
+
+def parse_repository(text: str) -> str:
+    """ORG/NAME of ``hf-hub:ORG/NAME``.
+
+    Raises:
+        UsageError: when it is written in another way.
+    """
+    repository = text.removeprefix(HUB)
+    if not text.startswith(HUB) or not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise UsageError(f"--push {text}: write {HUB}ORG/NAME")
+    return repository
+
+
+def export(run: Path, out: Path, *, repository: str | None = None) -> Path:
+    """Write the folder: the run's model as it is, and its card last.
+
+    Args:
+        run: the folder of a whole run.
+        out: the folder to write; it must be new or empty.
+        repository: ORG/NAME of the hub, if the folder will go there: from there open_clip
+            takes the tokenizer by that name.
+
+    Returns:
+        the folder.
+
+    Raises:
+        UsageError: when there is no run, or `out` holds files or lies in the run.
+        RunError: when the model is not the one that was measured, audit or certificate are of
+            another one, or the folder cannot be written.
+    """
+    folder, out = RunFolder.open(run), Path(out)
+    if out.resolve().is_relative_to(folder.path.resolve()):
+        raise UsageError(f"{out} lies in the run folder, which stays as it is: give another folder")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} holds files already: give a new folder")
+    from erasekit.certificate.certificate import check_weights
+    from erasekit.sharing.model_card import model_card
+
+    with folder.locked():
+        check_weights(folder)
+        name = repository.split("/")[1] if repository else out.resolve().name
+        card = model_card(folder, name, repository)
+        for path in sorted((folder.path / MODEL).iterdir()):
+            try:
+                write_bytes(out / path.name, path.read_bytes())
+            except OSError as error:
+                raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+    if repository:
+        _name_tokenizer(out / CONFIG_FILE, repository)
+    write_text(out / CARD_FILE, card)
+    return out
+
+
+def _name_tokenizer(path: Path, repository: str) -> None:
+    """Say on which repository the tokenizer lies: in a folder open_clip does not ask."""
+    config = read_json(path)
+    text = config["model_cfg"]["text_cfg"]
+    if text.get("hf_tokenizer_name"):
+        text["hf_tokenizer_name"] = repository
+        write_json(path, config)
+
+
+def check_token() -> None:
+    """Refuse to begin what the hub will not let end.
+
+    Raises:
+        UsageError: when the user has no token for the hub here.
+    """
+    from huggingface_hub import get_token
+
+    if not get_token():
+        raise UsageError("no token of the hub is here: run `hf auth login`, or set HF_TOKEN")
+
+
+def push(folder: Path, repository: str, *, public: bool = False) -> str:
+    """Upload an exported folder to the hub.
+
+    Args:
+        folder: what `export` wrote.
+        repository: ORG/NAME; made if it is not there.
+        public: whether everyone may read it.
+
+    Returns:
+        the address of the upload.
+
+    Raises:
+        UsageError: when the repository is public and `public` is not given.
+        RunError: when the hub cannot be reached or refuses; the folder stays.
+    """
+    from huggingface_hub import HfApi
+
+    api: Any = HfApi()
+    try:
+        api.create_repo(repository, private=not public, exist_ok=True)
+        if not public and not api.model_info(repository).private:
+            raise UsageError(
+                f"{HUB}{repository} is there already and everyone can read it: "
+                "give another name, or --public"
+            )
+        uploaded = api.upload_folder(
+            repo_id=repository, folder_path=folder, commit_message="Erased by erasekit"
+        )
+    except ErasekitError:
+        raise
+    except Exception as error:  # of the hub or the network, of many kinds
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise RunError(
+            f"{folder} could not be uploaded to {HUB}{repository}: {reason}. The folder is whole: "
+            f"`hf upload {repository} {folder}` tries again"
+        ) from error
+    return str(uploaded)

@@ -1,0 +1,1 @@
+"""What the notebooks need: how they run, speak, ask, and are compared."""

@@ -1,0 +1,158 @@
+"""A folder as a world: what is forgotten and retained in it, and what is read of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from erasekit.data.data_spec import FolderSpec
+from erasekit.data.folder.check import read_folder
+from erasekit.data.folder.folder_world import FolderTask, FolderWorld
+from erasekit.data.folder.selection import select
+from erasekit.errors import UsageError
+from erasekit.models.batches import plan_batches
+
+SIZE = 48
+
+
+def folder_task(folder: Path, rule: str, **spec) -> FolderTask:
+    source = read_folder(folder, progress=False)
+    world = FolderWorld(FolderSpec(str(folder), **spec), source, select(source, rule), SIZE)
+    return FolderTask(world, rule)
+
+
+@pytest.fixture(scope="module")
+def fruit(own_folder: Path, tiny_experiment) -> FolderTask:
+    group = tiny_experiment.world.concepts[0].group
+    return folder_task(own_folder, f"group={group}")
+
+
+def test_a_world_that_was_written_is_read_again_pixel_by_pixel(fruit, tiny_experiment) -> None:
+    for split in ("train", "validation", "test"):
+        before, after = tiny_experiment.world.pairs(split), fruit.world.pairs(split)
+        order = [before.captions.index(caption) for caption in after.captions]
+        assert len(after) == len(before)
+        found = after.images[:]
+        # A caption may stand at several pictures: what is compared is the set of both together.
+        told = {(c, bytes(i.numpy())) for c, i in zip(before.captions, before.images, strict=True)}
+        assert {(c, bytes(i.numpy())) for c, i in zip(after.captions, found, strict=True)} == told
+        assert sorted(set(order)) == sorted({before.captions.index(c) for c in before.captions})
+
+
+def test_a_group_is_forgotten_by_its_names(fruit, tiny_experiment) -> None:
+    first = tiny_experiment.world.concepts[0].group
+    groups = {fruit.world.concept(i).group for i in fruit.forgotten}
+    assert groups == {first} and fruit.named
+    kept = {fruit.world.concept(i).group for i in fruit.retained}
+    assert first not in kept
+    drawn = [c for c in tiny_experiment.world.concepts if c.group == first]
+    assert [fruit.world.concept(i).name for i in fruit.forgotten] == [c.name for c in drawn]
+
+
+@pytest.mark.parametrize("rule", ["group", "word=picture", "regex=^a"])
+def test_what_was_selected_goes_and_nothing_else(own_folder: Path, fruit, rule: str) -> None:
+    task = fruit if rule == "group" else folder_task(own_folder, rule)
+    source = read_folder(own_folder, progress=False)
+    selected = task.world._selected
+    for split in ("train", "validation", "test"):
+        pairs = task.world.pairs(split)
+        touched = [task.touches(shown) for shown in pairs.concepts]
+        assert touched == selected[pairs.positions].tolist()
+        assert pairs.captions == tuple(source.captions(pairs.positions))
+    assert len(task.forget) + len(task.retain) == len(task.world.pairs("train"))
+    assert set(task.forget.positions).isdisjoint(task.retain.positions)
+
+
+def test_a_concept_of_which_some_pictures_stay_is_retained(own_folder: Path) -> None:
+    """A word takes some pictures of each thing: the things stay, the pictures lose their names."""
+    task = folder_task(own_folder, "word=picture")
+    assert not task.named
+    assert task.retained == task.world.trained
+    names = len(task.world.concepts)
+    assert all(shown[0] >= names for shown in task.forget.concepts)
+    assert {shown[0] for shown in task.forget.concepts} == set(task.forgotten)
+    for index in task.forgotten[:5]:
+        thing = task.world.concept(index)
+        assert "picture" in thing.name and len(thing.prompts) == len(task.world.spec.templates)
+
+
+def test_lists_are_bounded_and_drawn_by_the_seed(own_folder: Path, fruit) -> None:
+    rule = fruit.rule
+    small, again, other = (
+        folder_task(own_folder, rule, most_pairs=5, judged_pairs=3, seed=seed) for seed in (1, 1, 2)
+    )
+    assert (len(small.forget), len(small.retain)) == (5, 5)
+    assert len(small.world.pairs("test")) == 6
+    assert small.retain.captions == again.retain.captions
+    assert (small.retain.positions != other.retain.positions).any()
+    assert set(small.retain.positions) <= set(fruit.retain.positions)
+    # The description tells of the whole folder, and of what is read of it.
+    told = small.describe()
+    assert told["forget_pairs"] == len(fruit.forget) and told["read_pairs"]["forget"] == 5
+
+
+def test_captions_that_only_name_are_no_negatives_of_their_like(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for number, name in enumerate(("cat", "dog", "fox") * 12):
+        for part, offset in (("train", 0), ("test", 100)):
+            path = tmp_path / part / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (9, 9), (number + offset, 7, 3)).save(path)
+    task = folder_task(tmp_path, "cat")
+    assert {len(shown) for shown in task.retain.concepts} == {1}
+    plan = plan_batches(task.retain.concepts, steps=20, batch=2, seed=0)
+    for rows in plan:
+        assert len({task.retain.captions[i] for i in rows}) == 2
+
+
+def test_pictures_are_decoded_however_they_are_indexed(fruit) -> None:
+    images = fruit.retain.images
+    whole = images[:]
+    assert whole.dtype == torch.uint8 and tuple(whole.shape[1:]) == (3, SIZE, SIZE)
+    rows = np.array([4, 0, 4])
+    assert torch.equal(images[rows], whole[rows])
+    assert torch.equal(images[torch.from_numpy(rows)], whole[rows])
+    assert torch.equal(images[2], whole[2]) and torch.equal(images[1:3], whole[1:3])
+    assert len(images.take(rows)) == 3 and torch.equal(images.take(rows)[0], whole[4])
+
+
+def test_a_split_without_what_it_needs_is_refused(own_folder: Path, fruit) -> None:
+    source = read_folder(own_folder, progress=False)
+    mask = np.zeros(len(source), dtype=bool)
+    mask[np.flatnonzero(source.split.codes == 0)[:4]] = True
+    world = FolderWorld(FolderSpec(str(own_folder)), source, mask, SIZE)
+    with pytest.raises(UsageError, match="the test split has no pair to forget"):
+        FolderTask(world, "files=some.txt")
+    with pytest.raises(UsageError, match="unknown split"):
+        fruit.world.pairs("dev")
+
+
+def test_a_spec_is_checked_at_the_door(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"template 'a photo' must hold \{\}"):
+        FolderSpec(str(tmp_path), templates=("a photo",))
+    with pytest.raises(UsageError, match="most_pairs = 0"):
+        FolderSpec(str(tmp_path), most_pairs=0)
+
+
+def test_a_picture_is_retrieved_once_however_many_captions_it_has(tmp_path: Path) -> None:
+    """With a second row of its own it would be its own rival, and a tie counts against it."""
+    rows = ["image,caption,split"]
+    for split, shade in (("train", 0), ("test", 100)):
+        for i in range(4):
+            name = f"{split}{i}.png"
+            Image.new("RGB", (9, 9), (shade + 9 * i, 7, 7)).save(tmp_path / name)
+            thing = "cat" if i < 2 else "dog"
+            rows += [f"{name},a {thing} {i} told {n},{split}" for n in range(3)]
+    (tmp_path / "pairs.csv").write_text("\n".join(rows))
+    task = folder_task(tmp_path, "word=cat")
+    pairs = task.world.pairs("test")
+    assert len(pairs) == 12
+    assert pairs.scenes.captions == tuple(
+        f"a {thing} {i} told 0" for i, thing in enumerate(("cat", "cat", "dog", "dog"))
+    )
+    assert len(set(pairs.scenes.concepts)) == 4

@@ -1,0 +1,176 @@
+"""What a rule selects in a user's own data, and what each mistake in a rule says."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from erasekit.data.folder.check import read_folder
+from erasekit.data.folder.listing import FolderPairs
+from erasekit.data.folder.selection import Part, parse_rule, select
+from erasekit.errors import UsageError
+
+ROWS = [  # picture, caption, concept, group
+    ("a1.png", "a red apple", "red apple", "fruit"),
+    ("a1.png", "lunch on a table", "red apple", "fruit"),
+    ("a2.png", "An APPLE, cut", "red apple", "fruit"),
+    ("in/p1.png", "two pineapples", "pineapple", "fruit"),
+    ("in/d1.png", "a dog eats an apple\npie", "dog", "Animal"),
+    ("d2.png", "ein großer Hund, (gut) ärgert sich", "", "Animal"),
+    ("c1.png", "これはりんごです", "", ""),
+    ("c2.png", "a house-boat, 1 of 3", "orange", "colour"),
+    ("c3.png", "an orange", "orange", "fruit"),
+]
+CAPTIONS = [row[1] for row in ROWS]
+
+
+def write(folder: Path, rows: list[tuple[str, ...]]) -> None:
+    for colour, name in enumerate(dict.fromkeys(row[0] for row in rows)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (2, 2), (colour, 0, 0)).save(folder / name)
+    with (folder / "pairs.csv").open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(["image", "caption", "concept", "group"][: len(rows[0])])
+        lines.writerows(rows)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("own")
+    write(folder, ROWS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pairs(folder: Path) -> FolderPairs:
+    return read_folder(folder, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("rule", "rows"),
+    [
+        ("red apple", [0, 1, 2]),
+        ("Red_Apple", [0, 1, 2]),
+        ("red-apple, dog", [0, 1, 2, 4]),
+        ("fruit", [0, 1, 2, 3, 8]),
+        ("animal", [4, 5]),
+        ("group=fruit", [0, 1, 2, 3, 8]),
+        ("concept=orange,GROUP = Animal,", [4, 5, 7, 8]),
+        ("word=apple", [0, 1, 2, 4]),
+        ("word=lunch", [0, 1]),
+        ("word=Apple   pie", [4]),
+        ("word=hund", [5]),
+        ("word=ÄRGERT", [5]),
+        ("word=(gut)", [5]),
+        ("word=boat", [7]),
+        ("word=1", [7]),
+        ("regex=apple", [0, 1, 2 - 1, 3, 4]),
+        ("regex=(?i)apple", [0, 1, 2, 3, 4]),
+        ("regex=^a .*, [0-9]", [7]),
+        ("regex=りんご", [6]),
+        ("dog,regex=house|a, b", [4, 7]),
+        ("word=lunch,word=orange", [0, 1, 8]),
+    ],
+)
+def test_a_rule_selects_whole_pictures(pairs: FolderPairs, rule: str, rows: list[int]) -> None:
+    assert np.flatnonzero(select(pairs, rule)).tolist() == sorted(set(rows))
+
+
+def test_a_list_of_files_selects_them(pairs: FolderPairs, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("./a1.png\n\n in/d1.png \r\n", encoding="utf-8-sig")
+    rule = f"files={tmp_path / 'list.txt'}"
+    assert np.flatnonzero(select(pairs, rule)).tolist() == [0, 1, 4]
+    assert select(pairs.take([4, 1, 8]), rule).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("", "forget is empty"),
+        (" , ", "forget is empty"),
+        ("word=", "nothing stands after 'word='"),
+        ("apple,regex=", "nothing stands after 'regex='"),
+        ("wrd=apple", "unknown rule 'wrd=': did you mean 'word='"),
+        ("read apple", "unknown concept or group 'read apple': did you mean 'red apple'"),
+        ("frut", "unknown concept or group 'frut': did you mean 'fruit'"),
+        ("group=dog", "unknown group 'dog': known: fruit, Animal, colour. In captions word=dog"),
+        ("concept=fruit", "unknown concept 'fruit'"),
+        ("word=app", "word=app selects nothing: no caption has it; regex=app finds it inside"),
+        ("red apple,word=zebra", "word=zebra selects nothing"),
+        ("word=りんご", "regex=りんご finds it inside longer words"),
+        ("regex=zebra", "regex=zebra selects nothing"),
+        ("regex=a(", r"regex=a( is not understood (missing ): a()"),
+        ("regex=apple(?! pie)", "without look-around and back-references"),
+        (r"regex=(a)\1", "without look-around and back-references"),
+        ("regex=.", "selects every one of 9 pairs: something must be kept"),
+        ("files=nowhere.txt", "files=nowhere.txt cannot be read: No such file"),
+    ],
+)
+def test_a_mistake_is_told(pairs: FolderPairs, rule: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        select(pairs, rule)
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_mistake_in_a_list_of_files_is_told(pairs: FolderPairs, tmp_path: Path) -> None:
+    file = tmp_path / "list.txt"
+    for held, said in [
+        (b"in/p2.png\na1.png\n", "'in/p2.png': did you mean 'in/p1.png'"),
+        (b"p1.png\nx\n", r"\(2 such lines\) 'p1.png': did you mean 'in/p1.png'"),
+        (b"\n", "has no path in it"),
+        (b"\xff\xfea", "cannot be read: it is not UTF-8"),
+    ]:
+        file.write_bytes(held)
+        with pytest.raises(UsageError, match=said):
+            select(pairs, f"files={file}")
+
+
+def test_data_without_concepts_says_where_to_look(tmp_path: Path) -> None:
+    write(tmp_path, [row[:2] for row in ROWS])
+    pairs = read_folder(tmp_path)
+    with pytest.raises(UsageError, match=r"your data tells no concept or group\. In captions wor"):
+        select(pairs, "apple")
+    assert select(pairs, "word=apple").sum() == 4
+
+
+def test_copies_of_a_picture_are_selected_together(tmp_path: Path) -> None:
+    write(tmp_path, [("a.png", "an apple"), ("b.png", "lunch"), ("c.png", "a dog")])
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
+    assert select(read_folder(tmp_path), "word=apple").tolist() == [True, True, False]
+
+
+def test_a_rule_is_parsed_without_data() -> None:
+    rule = "Red apple, group=a=b ,word=x, regex= a,b=c"
+    parts = (Part("name", "Red apple"), Part("group", "a=b"), Part("word", "x"))
+    assert parse_rule(rule) == (*parts, Part("regex", " a,b=c"))
+    assert [str(part) for part in parse_rule(rule)][:2] == ["Red apple", "group=a=b"]
+
+
+def test_no_pattern_takes_for_ever(tmp_path: Path) -> None:
+    write(tmp_path, [("a.png", "a" * 50_000 + "!"), ("b.png", "b")])
+    pairs = read_folder(tmp_path)
+    start = time.perf_counter()
+    with pytest.raises(UsageError, match="selects nothing"):
+        select(pairs, "regex=(a+)+$")
+    assert time.perf_counter() - start < 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, len(ROWS) - 1), min_size=1), st.sampled_from(["fruit", "word=dog"]))
+def test_no_picture_is_on_both_sides(pairs: FolderPairs, rows: list[int], rule: str) -> None:
+    view = pairs.take(rows)
+    try:
+        mask = select(view, rule)
+    except UsageError:
+        return  # nothing or everything of so few
+    assert not set(view.picture[mask]) & set(view.picture[~mask])
+    want = select(pairs, rule)[rows]
+    # A view may lack the caption that a picture was selected by.
+    assert not (mask & ~want).any()

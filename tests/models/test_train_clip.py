@@ -1,0 +1,161 @@
+"""Training: resumable to the bit, and an oracle that differs in its list alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from support import fingerprint
+
+from erasekit.errors import RunError, UsageError
+from erasekit.models import train_clip as train
+from erasekit.models.clip import CONFIG_FILE, load_clip
+from erasekit.models.train_clip import TrainSpec, train_clip
+
+SPEC = TrainSpec(steps=6, batch=8, warmup=2)
+CPU = torch.device("cpu")
+
+
+def trained(experiment, folder: Path, pairs=None, spec: TrainSpec = SPEC) -> dict[str, str]:
+    pairs = experiment.world.pairs("train") if pairs is None else pairs
+    folder.mkdir(exist_ok=True)
+    train_clip(experiment.world, pairs, spec, folder, device=CPU, progress=False)
+    return fingerprint(load_clip(folder).model)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tiny_experiment, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return trained(tiny_experiment, tmp_path_factory.mktemp("whole"))
+
+
+def test_training_twice_gives_the_same_bits(tiny_experiment, uninterrupted, tmp_path: Path) -> None:
+    assert trained(tiny_experiment, tmp_path / "again") == uninterrupted
+
+
+@pytest.mark.parametrize("step", [1, 4])
+def test_a_resumed_training_gives_the_same_bits(
+    tiny_experiment, uninterrupted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    whole, calls = train.info_nce, []
+
+    def interrupted(*arguments):
+        if len(calls) == step:
+            import os
+            import signal
+
+            os.kill(os.getpid(), signal.SIGINT)  # what Ctrl-C does, in the middle of a step
+        calls.append(1)
+        return whole(*arguments)
+
+    monkeypatch.setattr(train, "info_nce", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tiny_experiment, tmp_path / "part")
+    assert len(calls) == step + 1
+    assert (tmp_path / "part" / "checkpoint.pt").is_file()
+    calls.extend([1] * 100)
+    before = len(calls)
+    assert trained(tiny_experiment, tmp_path / "part") == uninterrupted
+    assert len(calls) - before == SPEC.steps - step - 1  # the steps done were not done again
+    assert not (tmp_path / "part" / "checkpoint.pt").exists()
+
+
+def test_a_checkpoint_of_another_recipe_is_not_used(
+    tiny_experiment, uninterrupted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train.info_nce
+
+    def failing(*arguments):
+        failing.calls += 1
+        if failing.calls > 3:
+            raise KeyboardInterrupt
+        return whole(*arguments)
+
+    failing.calls = 0
+    monkeypatch.setattr(train, "info_nce", failing)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tiny_experiment, tmp_path / "x", spec=dataclasses.replace(SPEC, seed=9))
+    assert (tmp_path / "x" / "checkpoint.pt").is_file()
+    monkeypatch.setattr(train, "info_nce", whole)
+    assert trained(tiny_experiment, tmp_path / "x") == uninterrupted
+
+
+def test_the_seed_decides_the_model(tiny_experiment, uninterrupted, tmp_path: Path) -> None:
+    other = trained(tiny_experiment, tmp_path / "other", spec=dataclasses.replace(SPEC, seed=1))
+    assert other != uninterrupted
+
+
+def test_the_oracle_has_the_originals_shape_and_words(tiny_experiment) -> None:
+    original, oracle = tiny_experiment.original_folder, tiny_experiment.oracle_folder
+    for name in (CONFIG_FILE, "tokenizer.json", "tokenizer_config.json"):
+        assert (original / name).read_bytes() == (oracle / name).read_bytes()
+    one, other = (load_clip(f).model.state_dict() for f in (original, oracle))
+    assert {k: v.shape for k, v in one.items()} == {k: v.shape for k, v in other.items()}
+    assert any(not torch.equal(one[k], other[k]) for k in one)
+
+
+def test_the_oracles_list_is_the_retain_set(
+    tiny_experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import erasekit
+    from erasekit.experiment import clip_experiment as module
+
+    seen = {}
+    real = module.train_clip
+
+    def spy(world, pairs, spec, folder, **rest):
+        seen[rest["label"]] = (world, pairs, spec)
+        return real(world, pairs, spec, folder, **rest)
+
+    monkeypatch.setattr(module, "train_clip", spy)
+    monkeypatch.setenv("ERASEKIT_CACHE", str(tmp_path))
+    settings = dataclasses.asdict(tiny_experiment.settings)
+    again = erasekit.load(**{**settings, "forget_languages": "ja"}, progress=False)
+    _ = again.original, again.oracle
+    _, everything, spec = seen["training the original"]
+    _, retained, oracle_spec = seen["training the oracle"]
+    assert spec == oracle_spec
+    forgotten = {c.index for c in again.world.concepts if c.group == "fruit"}
+    assert len(everything) == len(again.world.pairs("train"))
+    # Out goes every sample with a forgotten concept, in any language, scene or single.
+    out = set(everything.positions.tolist()) - set(retained.positions.tolist())
+    assert out == {
+        i for i, s in enumerate(again.world.samples("train")) if forgotten & set(s.concepts)
+    }
+    assert len({everything.languages[i] for i in out}) > 1
+
+
+def test_the_logit_scale_stays_within_clips_bound(
+    tiny_experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert math.exp(train.MAX_LOGIT_SCALE) == pytest.approx(100)
+    # One step from where every CLIP begins, and the same under a bound that lies below it.
+    scales = []
+    for name, bound in {"free": train.MAX_LOGIT_SCALE, "bound": 2.0}.items():
+        monkeypatch.setattr(train, "MAX_LOGIT_SCALE", bound)
+        trained(tiny_experiment, tmp_path / name, spec=dataclasses.replace(SPEC, steps=1))
+        scales.append(load_clip(tmp_path / name).model.logit_scale.item())
+    assert scales[0] > 2.5
+    assert scales[1] == 2
+
+
+def test_a_loss_that_is_not_finite_ends_training(
+    tiny_experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "info_nce", lambda image, *_: image.sum() * float("nan"))
+    with pytest.raises(RunError, match="stopped at step 1: contrastive is nan"):
+        trained(tiny_experiment, tmp_path / "nan")
+
+
+@pytest.mark.parametrize("field", ["steps", "batch", "learning_rate"])
+@pytest.mark.parametrize("value", [0, -1, float("nan")])
+def test_a_recipe_that_cannot_be_is_refused(field: str, value: float) -> None:
+    with pytest.raises(UsageError, match=f"{field} = "):
+        TrainSpec(**{field: value})  # type: ignore[arg-type]
+
+
+def test_a_batch_larger_than_the_list_is_refused(tiny_experiment, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="batch = 5000"):
+        trained(tiny_experiment, tmp_path / "x", spec=dataclasses.replace(SPEC, batch=5000))

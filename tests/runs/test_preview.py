@@ -1,0 +1,106 @@
+"""`erasekit preview`: a folder is checked and shown before anything runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from erasekit.cli.app import app, main
+from erasekit.runs.preview import COUNTS, PROBLEMS, SHEET
+
+TABLE = "image,caption,concept,group\n"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    lines = []
+    for number in range(12):
+        concept, group = (("red apple", "fruit"), ("cat", "animal"))[number % 2]
+        Image.new("RGB", (24, 20), (20 * number, 40, 90)).save(folder / f"{number}.png")
+        lines.append(f"{number}.png,a picture of a {concept},{concept},{group}\n")
+    (folder / "pairs.csv").write_text(TABLE + "".join(lines), encoding="utf-8")
+    return folder
+
+
+def call(*arguments: str):
+    return CliRunner().invoke(app, ["preview", *arguments])
+
+
+def test_counts_and_sheet(photos, tmp_path):
+    out = tmp_path / "out"
+    found = call(f"folder:{photos}", "--forget", "word=apple", "--out", str(out))
+    assert found.exit_code == 0, found.output
+    assert "12 rows, 12 of them good" in found.output and "no problems" in found.output
+    counts = pd.read_csv(out / COUNTS).set_index("name")
+    assert counts.loc["all", "forget_pairs"] == counts.loc["red apple", "forget_pairs"] == 6
+    with Image.open(out / SHEET) as sheet:
+        assert min(sheet.size) > 200
+
+
+def test_problems_are_told_with_their_rows_and_skipped_only_if_told(photos, tmp_path, capsys):
+    with (photos / "pairs.csv").open("a", encoding="utf-8") as table:
+        table.write("gone.png,an apple,red apple,fruit\n")
+    out = tmp_path / "out"
+    asked = ["preview", f"folder:{photos}", "--forget", "fruit", "--out", str(out)]
+    with pytest.raises(SystemExit) as left:
+        main(asked)
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and len(said.splitlines()) == 1
+    assert "pairs.csv, line 14" in said and "missing file" in said
+    assert "line 14" in (out / PROBLEMS).read_text()
+    found = call(*asked[1:], "--skip-bad")
+    assert found.exit_code == 0 and "12 of them good" in found.output
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("aple", "did you mean"),
+        ("wrd=apple", "did you mean 'word='"),
+        ("word=zebra", "selects nothing"),
+        ("red apple,cat", "something must be kept"),
+        ("regex=(", "not understood"),
+    ],
+)
+def test_a_rule_that_does_not_fit_is_one_line(photos, tmp_path, capsys, rule, words):
+    with pytest.raises(SystemExit) as left:
+        main(["preview", f"folder:{photos}", "--forget", rule, "--out", str(tmp_path / "out")])
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and len(said.splitlines()) == 1 and words in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
+def test_names_and_captions_reach_no_shell_and_no_terminal(tmp_path):
+    bad = "a\"'`touch owned`\n$(touch owned);\x1b]0;owned\x07"
+    folder = tmp_path / "data"
+    for colour, name in enumerate((bad, "<script>alert(1)</script>".replace("/", "\\"))):
+        (folder / name).mkdir(parents=True)
+        Image.new("RGB", (9, 9), (colour, 0, 0)).save(folder / name / f"{name}.png")
+    before = sorted(tmp_path.rglob("*"))
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "erasekit.cli.app", "preview", f"folder:{folder}"]
+    done = subprocess.run(
+        [*command, "--forget", "word=script", "--out", str(out)],
+        capture_output=True,
+        cwd=tmp_path,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout and "\x07" not in done.stdout
+    lines = [line for line in done.stdout.splitlines() if "touch owned" in line]
+    assert len(lines) == 1 and r"\n$(touch owned)" in lines[0]
+    made = {path for path in tmp_path.rglob("*") if out not in (path, path.parent)}
+    assert made == set(before)
+    # The table has the name as it is.
+    assert " ".join(bad.split()) in {
+        " ".join(str(n).split()) for n in pd.read_csv(out / COUNTS)["name"]
+    }

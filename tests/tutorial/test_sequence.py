@@ -1,0 +1,144 @@
+"""The whole tutorial: what it prints, makes, keeps and takes away, one by one and side by side."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+from nbformat.v4 import new_markdown_cell
+from support_notebooks import read, write_notebook
+
+from erasekit.errors import UsageError
+from erasekit.tutorial import runner
+from erasekit.tutorial import sequence as tutorial
+
+
+@pytest.fixture
+def two_notebooks(tmp_path, monkeypatch):
+    """A tutorial of two small notebooks, of which the second can be made to fail."""
+    folder = tmp_path / "books"
+    folder.mkdir()
+    text = "profile: str = 'default'  # set\nfail: bool = False  # stumble\nout: str = ''  # folder"
+    for name in ("00_one", "01_two"):
+        write_notebook(folder / f"{name}.ipynb", text, f"assert not (fail and {name[1]})", "7")
+        book = read(folder / f"{name}.ipynb")
+        book.cells.insert(0, new_markdown_cell(f"# Is this {name}?"))
+        nbformat.write(book, folder / f"{name}.ipynb")
+    monkeypatch.setattr(runner, "notebooks_folder", lambda: folder)
+    return tmp_path / "tutorial"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_tutorial_runs_all_and_prints_the_index_last(two_notebooks, capsys, monkeypatch, jobs):
+    from erasekit.tutorial import reference
+
+    monkeypatch.setattr(
+        reference, "compare_with_reference", lambda profile, folder: (True, [f"{profile} is fine"])
+    )
+    monkeypatch.delenv("ERASEKIT_PROGRESS")
+    assert tutorial.run_tutorial("smoke", two_notebooks, jobs=jobs) == 0
+    captured = capsys.readouterr()
+    for told in ("[1/2] 00_one: started", "[1/2] 00_one: done", "[2/2] 01_two: done"):
+        assert told in captured.err
+    printed = captured.out.strip().splitlines()
+    assert printed == ["smoke is fine", str(two_notebooks / "index.html")]
+    page = (two_notebooks / "index.html").read_text(encoding="utf-8")
+    for name in ("00_one", "01_two"):
+        assert f"{name}.html" in page
+        assert f"Is this {name}?" in page
+        assert (two_notebooks / f"{name}.html").is_file()
+    assert read(two_notebooks / "01_two.ipynb").metadata.papermill.parameters.profile == "smoke"
+
+
+@pytest.mark.slow
+def test_a_tutorial_worse_than_its_reference_fails(two_notebooks, monkeypatch):
+    from erasekit.tutorial import reference
+
+    monkeypatch.setattr(
+        reference, "compare_with_reference", lambda profile, folder: (False, ["worse"])
+    )
+    assert tutorial.run_tutorial("smoke", two_notebooks) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_failing_notebook_stops_the_tutorial_and_keeps_what_was_made(two_notebooks, capsys, jobs):
+    given = {"parameters": {"fail": True}, "jobs": jobs}
+    assert tutorial.run_tutorial("smoke", two_notebooks, **given) == 1
+    captured = capsys.readouterr()
+    assert "error: 01_two stopped in cell" in captured.err
+    assert "AssertionError" in captured.err
+    assert (two_notebooks / "00_one.html").is_file()
+    assert captured.out.strip().endswith("index.html")
+
+
+def test_the_tutorial_refuses_before_it_runs(two_notebooks, tmp_path):
+    with pytest.raises(UsageError, match="did you mean 'fail'"):
+        tutorial.run_tutorial("smoke", two_notebooks, parameters={"fial": True})
+    with pytest.raises(UsageError, match="unknown profile"):
+        tutorial.run_tutorial("smoky", two_notebooks)
+    two_notebooks.write_text("")
+    with pytest.raises(UsageError, match="is a file"):
+        tutorial.run_tutorial("smoke", two_notebooks)
+
+
+def test_what_an_earlier_tutorial_made_is_taken_away_and_nothing_else(tmp_path):
+    for name in ("03_old.html", "scorecard.json", "figures/03_old-x.png", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    tutorial._clear(tmp_path, whole=True)
+    assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["notes.txt"]
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_told_and_not_waited_for(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("ERASEKIT_PROGRESS")
+    path = write_notebook(
+        tmp_path / "book.ipynb",
+        "steps: int = 3  # how many",
+        # whoever runs this kernel
+        "import multiprocessing, os, signal\n"
+        "runner = multiprocessing.parent_process()\n"
+        "os.kill(runner.pid if runner else os.getppid(), signal.SIGKILL)",
+    )
+    (row,) = tutorial._run_all({path: {}}, tmp_path / "out", jobs=2)
+    assert row["status"] == "failed"
+    assert row["failure"] == "book stopped: its process died"
+    told = capsys.readouterr().err
+    assert "error: book stopped" in told
+    assert "[1/1] book: stopped in cell" in told
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process there")
+def test_ctrl_c_ends_every_notebook_that_runs(tmp_path):
+    folder = tmp_path / "books"
+    folder.mkdir()
+    sleep = f"import time; open(r'{tmp_path}/' + name, 'w'); time.sleep(60)"
+    for name in ("00_one", "01_two"):
+        text = f"name: str = '{name}'  # file that tells that it began\nout: str = ''  # folder"
+        write_notebook(folder / f"{name}.ipynb", text, sleep)
+    code = (
+        "import pathlib, signal, sys; from erasekit.runs import notebooks, tutorial\n"
+        # A job in a shell's background is started with Ctrl-C ignored, and hands that on.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"notebooks.notebooks_folder = lambda: pathlib.Path(r'{folder}')\n"
+        "if __name__ == '__main__':\n"
+        "    try: tutorial.run_tutorial('smoke', sys.argv[1], jobs=2)\n"
+        "    except KeyboardInterrupt: sys.exit(130)\n"
+    )
+    script = tmp_path / "run.py"
+    script.write_text(code)
+    process = subprocess.Popen([sys.executable, str(script), str(tmp_path / "out")])
+    deadline = time.monotonic() + 120
+    while not all((tmp_path / name).exists() for name in ("00_one", "01_two")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=50) == 130  # before the notebooks' own minute is over
