@@ -229,7 +229,8 @@ class RunFolder:
             models["oracle"] = experiment.oracle
         erasure.model.save(self.path / MODEL)
         write_history(self.path / HISTORY, erasure.history)
-        write_figures(self.path / FIGURES, experiment, models, erasure.history, scorecard)
+        with experiment.running():
+            write_figures(self.path / FIGURES, experiment, models, erasure.history, scorecard)
         write_json(self.path / PROVENANCE, provenance(experiment, models))
         scorecard.save(self.path / SCORECARD)
 
@@ -405,7 +406,7 @@ def run_erase(
         fine_tuned = experiment.control(erasure.steps) if control else None
 
         def judge() -> None:
-            scorecard = experiment.evaluate(erasure, control=fine_tuned, oracle=oracle)
+            scorecard = experiment.evaluate(_judged(erasure, fine_tuned), oracle=oracle)
             folder.write(experiment, erasure, scorecard, fine_tuned)
 
         on_main(judge)
@@ -416,6 +417,10 @@ def run_erase(
         return published
 
     return on_main(publish)
+
+
+def _judged(erasure: Erasure, control: Erasure | None) -> dict[str, Erasure]:
+    return {"erased": erasure} | ({} if control is None else {"control": control})
 
 
 def _check_data(settings: Settings, progress: bool) -> None:
@@ -449,7 +454,7 @@ def run_evaluate(path: Path, *, progress: bool = True) -> RunFolder:
         erasure = folder.load_erasure(experiment)
         fine_tuned = experiment.control(erasure.steps) if "control" in before.models else None
         scorecard = experiment.evaluate(
-            erasure, control=fine_tuned, oracle="oracle" in before.models
+            _judged(erasure, fine_tuned), oracle="oracle" in before.models
         )
         folder.write(experiment, erasure, scorecard, fine_tuned)
         folder.write_report()
@@ -481,4 +486,5 @@ def evaluate_model(
     models = {"original": experiment.original, "erased": clip}
     if oracle and experiment.has_oracle:
         models["oracle"] = experiment.oracle
-    return evaluate(experiment.task, models, draws=settings.draws, gallery=settings.gallery)
+    with experiment.running():
+        return evaluate(experiment.task, models, draws=settings.draws, gallery=settings.gallery)

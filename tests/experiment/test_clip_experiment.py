@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import random
 from pathlib import Path
 
 import pytest
+import torch
 from support import fingerprint
+from support_tiny import TINY
 
 import erasekit
 from erasekit.errors import UsageError
@@ -105,3 +108,21 @@ def test_what_does_not_fit_is_refused_before_any_training(
 def test_an_unknown_part_of_the_specification_is_refused(tiny_experiment) -> None:
     with pytest.raises(UsageError, match="unknown parameter 'stpes': did you mean 'steps'"):
         tiny_experiment.erase(stpes=3)
+
+
+def test_an_experiment_changes_nothing_global() -> None:
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    state = torch.get_rng_state(), random.getstate()
+    threads = before[0] + 1
+    experiment = erasekit.load("smoke", progress=False, **{**TINY, "threads": threads})
+    seen = []
+
+    def look(row: dict[str, float]) -> None:
+        seen.append((torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()))
+
+    erased = experiment.erase(log=look)
+    experiment.evaluate({"erased": erased}, oracle=False)
+    assert set(seen) == {(threads, True)}
+    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+    assert torch.equal(torch.get_rng_state(), state[0])
+    assert random.getstate() == state[1]

@@ -105,7 +105,7 @@ def test_captions_alone_are_enough(own_folder, own_parameters, tmp_path, method:
     given = {**own_parameters, "data": f"folder:{tmp_path}", "forget": "word=picture"}
     experiment = Experiment(make_settings("smoke", **given, method=method), progress=False)
     assert len(experiment.task.retained) > 0 and not experiment.task.named
-    card = experiment.evaluate(experiment.erase(), oracle=False)
+    card = experiment.evaluate({"erased": experiment.erase()}, oracle=False)
     assert card.has("recall@1", "retain") and not card.has("top1", "forget")
 
 
