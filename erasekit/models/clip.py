@@ -22,7 +22,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resize
 
 from erasekit.device import quiet_libraries
-from erasekit.errors import RunError
+from erasekit.errors import RunError, reason
 from erasekit.files import read_json, write_bytes, write_json
 from erasekit.models.pretrained import (
     CONFIG_FILE,
@@ -144,7 +144,7 @@ class Clip:
             try:
                 foreign.save_pretrained(folder)
             except OSError as error:
-                raise RunError(f"cannot write {folder}: {error.strerror or error}") from error
+                raise RunError(f"cannot write {folder}: {reason(error)}") from error
         _save_weights(self.model, folder / WEIGHTS_FILE)
         return folder
 

@@ -40,7 +40,7 @@ from transformers.utils import logging
 
 from erasekit.data.drawn.questions import Question, Questions
 from erasekit.device import quiet_libraries
-from erasekit.errors import RunError
+from erasekit.errors import RunError, reason
 from erasekit.files import read_json
 from erasekit.models.clip import CONFIG_FILE, Clip
 from erasekit.models.llava_spec import LlavaSpec
@@ -361,9 +361,7 @@ class Mllm:
         try:
             other.model.model.vision_tower.visual.load_state_dict(clip.model.visual.state_dict())
         except (AttributeError, RuntimeError) as error:
-            raise RunError(
-                f"this CLIP's image tower does not fit: {str(error).splitlines()[0]}"
-            ) from error
+            raise RunError(f"this CLIP's image tower does not fit: {reason(error)}") from error
         return other
 
     def save(self, folder: Path) -> Path:
@@ -458,8 +456,7 @@ def load_mllm(source: Path | str, device: torch.device | str = "cpu") -> Mllm:
             model: Any = AutoModelForImageTextToText.from_pretrained(source)
             processor = AutoProcessor.from_pretrained(source)
     except Exception as error:  # transformers raises many kinds for damaged input
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RunError(f"multimodal model {source} cannot be loaded: {reason}") from error
+        raise RunError(f"multimodal model {source} cannot be loaded: {reason(error)}") from error
     return Mllm(model.to(device).eval(), processor)
 
 

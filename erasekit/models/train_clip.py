@@ -16,7 +16,7 @@ from erasekit.data.pairs import Pairs
 from erasekit.device import autocast
 from erasekit.errors import RunError
 from erasekit.files import sha256_json
-from erasekit.loop import LoopResult, run_loop
+from erasekit.loop import LoopResult, cosine, run_loop
 from erasekit.models.batches import plan_batches
 from erasekit.models.clip import MEAN, STD, build_model, normalise, read_config, save_new_model
 from erasekit.models.contrastive import info_nce
@@ -107,11 +107,6 @@ def train_clip(
             image, text, scale = model(normalise(images[index], MEAN, STD), tokens[index])
         return {"contrastive": info_nce(image.float(), text.float(), scale.float())}
 
-    def learning_rate(step: int) -> float:
-        ramp = min(1.0, (step + 1) / max(1, spec.warmup))
-        rest = max(0, step - spec.warmup) / max(1, spec.steps - spec.warmup)
-        return spec.learning_rate * ramp * 0.5 * (1 + math.cos(math.pi * rest))
-
     @torch.no_grad()
     def clamp_scale() -> None:
         model.logit_scale.clamp_(0, MAX_LOGIT_SCALE)
@@ -122,7 +117,7 @@ def train_clip(
         loss,
         steps=spec.steps,
         label=label,
-        learning_rate=learning_rate,
+        learning_rate=cosine(spec.learning_rate, spec.steps, spec.warmup),
         after_step=clamp_scale,
         precision=precision,
         checkpoint=folder / "checkpoint.pt",

@@ -23,7 +23,7 @@ from erasekit.data.drawn.world import SPLITS, Sample, World
 from erasekit.data.folder.writer import write_world
 from erasekit.data.published.cc12m import SHARDS, index_cc12m
 from erasekit.data.published.common import IMAGES, finish
-from erasekit.errors import RunError, unknown
+from erasekit.errors import RunError, reason, unknown
 
 if TYPE_CHECKING:
     from erasekit.experiment.clip_experiment import Experiment
@@ -163,7 +163,7 @@ def _write(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+        raise RunError(f"cannot write {path}: {reason(error)}") from error
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from erasekit.data.folder.listing import SPLITS, opened
 from erasekit.data.published.download import download
-from erasekit.errors import RunError, UsageError
+from erasekit.errors import RunError, UsageError, reason
 from erasekit.files import sha256_file, write_bytes, write_text, write_whole
 
 #: The table of pairs, the pictures beside it, and what explains them.
@@ -96,7 +96,7 @@ def writing(out: Path, *, new: bool = True) -> Iterator[None]:
         out.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        raise RunError(f"cannot write {out}: {error.strerror or error}") from error
+        raise RunError(f"cannot write {out}: {reason(error)}") from error
 
 
 def _pyarrow() -> tuple[Any, Any]:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
-from erasekit.errors import RunError, UsageError
+from erasekit.errors import RunError, UsageError, reason
 from erasekit.progress import progress_bar
 
 #: Digits of each kind of checksum that is understood.
@@ -85,7 +85,7 @@ def download(
                 os.fsync(file.fileno())
             part.replace(path)
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+        raise RunError(f"cannot write {path}: {reason(error)}") from error
     return path
 
 
@@ -102,7 +102,7 @@ def verify(path: Path, checksum: str | None) -> None:
     try:
         found = _sum(path, kind)
     except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+        raise RunError(f"cannot read {path}: {reason(error)}") from error
     if found != right:
         raise RunError(
             f"{path} is not the file that was asked for: its {kind} is {found}, not {right}. "
