@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from erasekit.audit.attacks.probes import fit_linear
-from erasekit.data.drawn.questions import VISUAL, Questions
+from erasekit.data.drawn.questions import VISUAL
+from erasekit.data.question_list import Questions
 from erasekit.data.question_task import MllmTask
 from erasekit.errors import unknown
 from erasekit.evaluate.answer_scores import score_answers

@@ -14,8 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from erasekit.data.drawn.concepts import drawing_path
-from erasekit.data.drawn.world import Sample, World
+from erasekit.data.drawn.world import World
 from erasekit.data.pairs import Pairs
+from erasekit.data.worlds import Sample
 
 # OpenMoji keeps its colours in groups of their own, apart from the black lines.
 _LINES_ALONE = "#color, #hair, #skin, #skin-shadow { display: none }"

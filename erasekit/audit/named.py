@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from erasekit.data.drawn.concepts import Concept
 from erasekit.data.drawn.world import World
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
+from erasekit.data.worlds import Concept
 from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import hits
 

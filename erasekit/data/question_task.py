@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from erasekit.data.drawn.questions import Questions, text_questions, visual_questions
+from erasekit.data.drawn.questions import text_questions, visual_questions
+from erasekit.data.question_list import Questions
 from erasekit.data.task import ErasureTask
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from erasekit.data.drawn.questions import Questions
+from erasekit.data.question_list import Questions
 from erasekit.data.question_task import MllmTask
 from erasekit.errors import UsageError, unknown
 from erasekit.evaluate.bootstrap import bootstrap_mean

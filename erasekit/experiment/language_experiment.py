@@ -15,7 +15,7 @@ import torch
 
 from erasekit.audit.answer_attacks import audit_mllm
 from erasekit.cache import cached
-from erasekit.data.drawn.questions import Questions
+from erasekit.data.question_list import Questions
 from erasekit.data.question_task import MllmTask
 from erasekit.errors import unknown
 from erasekit.evaluate.answer_scores import evaluate_mllm

@@ -38,7 +38,7 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import logging
 
-from erasekit.data.drawn.questions import Question, Questions
+from erasekit.data.question_list import Question, Questions
 from erasekit.device import quiet_libraries
 from erasekit.errors import RunError, reason
 from erasekit.files import read_json

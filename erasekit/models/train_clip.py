@@ -11,8 +11,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from erasekit.data.drawn.captions import vocabulary_texts
-from erasekit.data.drawn.world import SPLITS, World
+from erasekit.data.drawn.world import World
 from erasekit.data.pairs import Pairs
+from erasekit.data.worlds import SPLITS
 from erasekit.device import autocast
 from erasekit.errors import RunError
 from erasekit.files import sha256_json

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from erasekit.data.drawn.questions import Questions, question_texts
+from erasekit.data.drawn.questions import question_texts
 from erasekit.data.drawn.world import World
+from erasekit.data.question_list import Questions
 from erasekit.files import sha256_json
 from erasekit.loop import LoopResult, cosine, run_loop
 from erasekit.models.clip import Clip

@@ -140,7 +140,7 @@ def _worn_down(ours: pd.Series) -> float:
 
 
 def _selected_in_test(pairs: FolderPairs, mask: np.ndarray) -> int:
-    from erasekit.data.folder.listing import SPLITS
+    from erasekit.data.worlds import SPLITS
 
     return int((mask & (pairs.split.codes == SPLITS.index("test"))).sum())
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from erasekit.data.drawn.questions import Questions
+from erasekit.data.question_list import Questions
 from erasekit.data.question_task import MllmTask
 from erasekit.evaluate.answer_scores import METRICS, score_answers
 from erasekit.frames import records, where

@@ -23,10 +23,10 @@ import pandas as pd
 import yaml
 
 from erasekit.data.folder.check import read_folder
-from erasekit.data.folder.listing import SPLITS
 from erasekit.data.folder.selection import parse_rule, select
 from erasekit.data.published.cc12m import INDEX
 from erasekit.data.published.common import PAIRS
+from erasekit.data.worlds import SPLITS
 from erasekit.errors import UsageError, unknown
 from erasekit.evaluate.retrieval import DIRECTIONS
 from erasekit.experiment.clip_experiment import load

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from erasekit.cache import cached
-from erasekit.data.drawn.world import SPLITS, Sample, World
+from erasekit.data.drawn.world import World
 from erasekit.data.folder.writer import write_world
 from erasekit.data.published.cc12m import SHARDS, index_cc12m
 from erasekit.data.published.common import IMAGES, finish
+from erasekit.data.worlds import SPLITS, Sample
 from erasekit.errors import RunError, reason, unknown
 
 if TYPE_CHECKING:

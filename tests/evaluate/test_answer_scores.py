@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from erasekit.data.drawn.questions import Questions
+from erasekit.data.question_list import Questions
 from erasekit.errors import UsageError
 from erasekit.evaluate.answer_scores import METRICS, choose, exact_match, rouge_l, spread
 from erasekit.models.llava import Mllm

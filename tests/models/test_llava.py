@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from erasekit.data.drawn.questions import Questions
+from erasekit.data.question_list import Questions
 from erasekit.errors import RunError, UsageError
 from erasekit.models.llava import MODULES, EncodedList, batches, load_mllm
 from erasekit.models.llava_spec import LlavaSpec

@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from erasekit.data.folder.listing import SPLITS, opened
+from erasekit.data.picture_files import opened
 from erasekit.data.published.download import download
+from erasekit.data.worlds import SPLITS
 from erasekit.errors import RunError, UsageError, reason
 from erasekit.files import sha256_file, write_bytes, write_text, write_whole
 

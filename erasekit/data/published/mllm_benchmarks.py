@@ -32,8 +32,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from erasekit.data.drawn.questions import Question, Questions
-from erasekit.data.folder.listing import decode, opened
+from erasekit.data.picture_files import decode, opened
+from erasekit.data.question_list import Question, Questions
 from erasekit.errors import RunError, UsageError, unknown
 
 if TYPE_CHECKING:

@@ -7,9 +7,11 @@ import unicodedata
 
 import pytest
 
+from erasekit.data.data_spec import WorldSpec
 from erasekit.data.drawn.captions import SINGLE, caption, name_in, prompts, vocabulary_texts
 from erasekit.data.drawn.concepts import curated
-from erasekit.data.drawn.world import SPLITS, World, WorldSpec
+from erasekit.data.drawn.world import World
+from erasekit.data.worlds import SPLITS
 from erasekit.errors import RunError
 from erasekit.models.train_clip import context_length_of, tokenize, tokenizer_of
 

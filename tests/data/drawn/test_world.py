@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from erasekit.data.data_spec import WorldSpec
 from erasekit.data.drawn.concepts import curated, drawing_path
-from erasekit.data.drawn.world import SPLITS, Sample, World, WorldSpec, drawing
+from erasekit.data.drawn.world import World, drawing
+from erasekit.data.worlds import SPLITS, Sample
 from erasekit.errors import UsageError
 
 SPEC = WorldSpec(concepts=12, pictures=3, scenes=5, held_out_pictures=3)

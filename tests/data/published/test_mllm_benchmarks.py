@@ -34,8 +34,7 @@ from support_mllm_benchmarks import (
     write_person,
 )
 
-from erasekit.data.drawn.questions import Question, Questions
-from erasekit.data.folder import listing
+from erasekit.data import picture_files
 from erasekit.data.published.mllm_benchmarks import (
     CAPTION_QUESTION,
     CLEAR_SUBSETS,
@@ -46,6 +45,7 @@ from erasekit.data.published.mllm_benchmarks import (
     read_clear,
     read_mllmu_bench,
 )
+from erasekit.data.question_list import Question, Questions
 from erasekit.errors import RunError, UsageError
 
 
@@ -318,7 +318,7 @@ def test_a_picture_too_large_is_refused_before_it_is_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_person(tmp_path)
-    monkeypatch.setattr(listing, "_MOST_PIXELS", 5)
+    monkeypatch.setattr(picture_files, "_MOST_PIXELS", 5)
     with pytest.raises(
         RunError, match="the picture cannot be read: it is 3 × 2, more than 5 pixels"
     ):
