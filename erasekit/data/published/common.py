@@ -20,8 +20,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+from erasekit.data.arrow_files import arrow
 from erasekit.data.picture_files import opened
 from erasekit.data.published.download import download
 from erasekit.data.worlds import SPLITS
@@ -89,7 +90,7 @@ def writing(out: Path, *, new: bool = True) -> Iterator[None]:
         RunError: when it cannot be written.
     """
     if new:
-        _pyarrow()
+        arrow()
         for name in (PAIRS, IMAGES):
             if (out / name).exists():
                 raise UsageError(f"{out} has {name} already: remove it, or give another folder")
@@ -98,17 +99,6 @@ def writing(out: Path, *, new: bool = True) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunError(f"cannot write {out}: {reason(error)}") from error
-
-
-def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise UsageError(
-            "the table of pairs takes the package pyarrow: pip install 'erasekit[data]'"
-        ) from error
-    return pyarrow, parquet
 
 
 def counts_of(splits: Iterator[str]) -> dict[str, int]:
@@ -132,14 +122,13 @@ def source_line(file: Path) -> str:
 
 def finish(out: Path, names: Sequence[str], rows: Sequence[Sequence[str]], card: str) -> None:
     """Write the card and then the table, which says that the folder is whole."""
-    pyarrow, parquet = _pyarrow()
+    pa = arrow()
     columns = zip(*rows, strict=True)
     held = io.BytesIO()
     table = {
-        name: pyarrow.array(values, pyarrow.string())
-        for name, values in zip(names, columns, strict=True)
+        name: pa.array(values, pa.string()) for name, values in zip(names, columns, strict=True)
     }
-    parquet.write_table(pyarrow.table(table), held)
+    pa.parquet.write_table(pa.table(table), held)
     content = held.getvalue()
     table_sum = hashlib.sha256(content).hexdigest()
     write_text(out / CARD, f"{card}- `{PAIRS}`: SHA-256 `{table_sum}`\n")

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from erasekit.errors import RunError, UsageError, reason
+from erasekit.extras import needed
 from erasekit.progress import progress_bar
 
 #: Digits of each kind of checksum that is understood.
@@ -65,7 +66,7 @@ def download(
             reason. When the file cannot be written, or is there and is another one.
     """
     path = Path(path)
-    session = _session()
+    session = needed("requests", "data", "fetching data").Session()
     if checksum is not None:
         _parsed(checksum)
     if not urls:
@@ -123,16 +124,6 @@ def _parsed(checksum: str) -> tuple[str, str]:
 def _sum(path: Path, kind: str) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, kind).hexdigest()
-
-
-def _session() -> Any:
-    try:
-        import requests
-    except ImportError as error:
-        raise UsageError(
-            "fetching data takes the package requests: pip install 'erasekit[data]'"
-        ) from error
-    return requests.Session()
 
 
 def _from_any(
