@@ -21,7 +21,7 @@ from erasekit.errors import unknown
 from erasekit.evaluate.answer_scores import score_answers
 from erasekit.evaluate.bootstrap import bootstrap_mean
 from erasekit.loop import run_loop
-from erasekit.models.llava import Mllm, batches
+from erasekit.models.mllm import Mllm, batches
 from erasekit.progress import progress_bar
 
 #: Learning again: pictures of each forgotten concept, steps after which it is asked, and Adam's

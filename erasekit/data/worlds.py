@@ -130,7 +130,7 @@ def drawing(world: PairsWorld, what: str) -> DrawingWorld:
     """
     if not isinstance(world, DrawingWorld):
         raise UsageError(
-            f"{what} draws its own pictures of the embedded world, and cannot yet of "
-            "your own data: the scorecard is what there is"
+            f"{what} draws its own pictures of the embedded world, and cannot do so yet for "
+            "your own data: use the scorecard"
         )
     return world

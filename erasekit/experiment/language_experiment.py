@@ -25,8 +25,8 @@ from erasekit.experiment.clip_experiment import load as load_clip_experiment
 from erasekit.experiment.published_experiment import PublishedExperiment
 from erasekit.files import read_json, write_json
 from erasekit.models.clip import Clip
-from erasekit.models.llava import Mllm, load_mllm
 from erasekit.models.llava_spec import LlavaSpec
+from erasekit.models.mllm import Mllm, load_mllm
 from erasekit.models.train_llava import train_llava
 from erasekit.unlearn.answer_engine import MllmErasure, MllmSpec, erase_mllm
 from erasekit.unlearn.answer_registry import build

@@ -11,9 +11,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from erasekit.data.drawn.captions import vocabulary_texts
-from erasekit.data.drawn.world import World
 from erasekit.data.pairs import Pairs
-from erasekit.data.worlds import SPLITS
+from erasekit.data.worlds import SPLITS, DrawingWorld
 from erasekit.device import autocast
 from erasekit.errors import RunError
 from erasekit.files import sha256_json
@@ -27,12 +26,12 @@ from erasekit.models.train_spec import TrainSpec
 MAX_LOGIT_SCALE = math.log(100)
 
 
-def tokenizer_of(world: World) -> Tokenizer:
+def tokenizer_of(world: DrawingWorld) -> Tokenizer:
     """The tokenizer of a whole world: forgotten and holdout names are in it too."""
     return train_tokenizer(vocabulary_texts(world.concepts, world.spec.languages))
 
 
-def context_length_of(world: World, tokenizer: Tokenizer) -> int:
+def context_length_of(world: DrawingWorld, tokenizer: Tokenizer) -> int:
     """Tokens that the longest caption of the world needs, rounded up to a multiple of 4.
 
     Captions count in their own language and in English, which retrieval uses.
@@ -60,7 +59,7 @@ def tokenize(tokenizer: Tokenizer, texts: list[str], context_length: int) -> Ten
     return torch.tensor([ids + [0] * (context_length - len(ids)) for ids in encoded])
 
 
-def model_config(spec: TrainSpec, world: World, tokenizer: Tokenizer) -> dict:
+def model_config(spec: TrainSpec, world: DrawingWorld, tokenizer: Tokenizer) -> dict:
     """The configuration file's model, fitted to the world's pictures and words."""
     config = read_config(spec.config)
     config["vision_cfg"]["image_size"] = world.spec.image_size
@@ -70,7 +69,7 @@ def model_config(spec: TrainSpec, world: World, tokenizer: Tokenizer) -> dict:
 
 
 def train_clip(
-    world: World,
+    world: DrawingWorld,
     pairs: Pairs,
     spec: TrainSpec,
     folder: Path,

@@ -10,18 +10,19 @@ import torch
 from torch import Tensor
 
 from erasekit.data.drawn.questions import question_texts
-from erasekit.data.drawn.world import World
 from erasekit.data.question_list import Questions
+from erasekit.data.worlds import DrawingWorld
 from erasekit.files import sha256_json
 from erasekit.loop import LoopResult, cosine, run_loop
 from erasekit.models.clip import Clip
-from erasekit.models.llava import EncodedList, build_llava
+from erasekit.models.llava import build_llava
 from erasekit.models.llava_spec import LlavaSpec
+from erasekit.models.mllm import EncodedList
 
 
 def train_llava(
     clip: Clip,
-    world: World,
+    world: DrawingWorld,
     visual: Questions,
     text: Questions,
     spec: LlavaSpec,

@@ -22,7 +22,7 @@ from erasekit.data.data_spec import FOLDER
 from erasekit.errors import ErasekitError, RunError, UsageError, reason
 from erasekit.experiment.specs import make_plan
 from erasekit.files import read_json, write_json
-from erasekit.models.pretrained import check_model
+from erasekit.models.model_name import check_model
 from erasekit.processes import join, on_main
 from erasekit.runs.trackers import check_trackers, tracking
 from erasekit.settings import Settings, make_settings

@@ -11,7 +11,7 @@ from typing import Any
 
 from erasekit.errors import ErasekitError, RunError, UsageError, reason
 from erasekit.files import read_json, write_bytes, write_json, write_text
-from erasekit.models.pretrained import CONFIG_FILE, HUB
+from erasekit.models.model_name import CONFIG_FILE, HUB
 from erasekit.runs.run_folder import MODEL, RunFolder
 
 CARD_FILE = "README.md"

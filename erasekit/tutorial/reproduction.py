@@ -32,7 +32,7 @@ from erasekit.evaluate.retrieval import DIRECTIONS
 from erasekit.experiment.clip_experiment import load
 from erasekit.files import read_json
 from erasekit.frames import records
-from erasekit.models.pretrained import Named, OnHub, check_model
+from erasekit.models.model_name import Named, OnHub, check_model
 from erasekit.runs.provenance import provenance
 from erasekit.runs.run_folder import PROVENANCE, RunFolder, describe, run_erase
 from erasekit.settings import PROFILES, Settings, make_settings

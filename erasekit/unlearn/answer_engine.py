@@ -17,7 +17,7 @@ from erasekit.data.question_task import MllmTask
 from erasekit.errors import RunError, UsageError
 from erasekit.files import sha256_json
 from erasekit.loop import run_loop
-from erasekit.models.llava import MODULES, Mllm
+from erasekit.models.mllm import MODULES, Mllm
 from erasekit.unlearn.answer_look import AnswerLook, in_module
 from erasekit.unlearn.answers import AnswerMethod, Answers
 

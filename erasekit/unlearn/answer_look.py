@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from erasekit.data.question_list import Questions
 from erasekit.data.question_task import MllmTask
-from erasekit.models.llava import MODULES, Mllm, batches
+from erasekit.models.mllm import MODULES, Mllm, batches
 
 #: Questions that must go, that the mean of their squared gradients is over, at most.
 MOST = 512

@@ -10,7 +10,7 @@ import torch
 from erasekit.data.question_list import Questions
 from erasekit.errors import UsageError
 from erasekit.evaluate.answer_scores import METRICS, choose, exact_match, rouge_l, spread
-from erasekit.models.llava import Mllm
+from erasekit.models.mllm import Mllm
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ LIGHT = (
     "runs.run_folder",
     "audit.names",
     "leaderboard.plan",
-    "models.pretrained",
+    "models.model_name",
     "sharing.export",
     "certificate.policy",
     "certificate.verification",

@@ -6,12 +6,26 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import open_clip
 import pytest
 import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from support import fingerprint
+from support_clips import (
+    ODD,
+    TEXTS,
+    Hub,
+    config,
+    folder_of,
+    own_words,
+    publish,
+)
 
 from erasekit.errors import RunError, UsageError
 from erasekit.models.clip import (
@@ -19,6 +33,7 @@ from erasekit.models.clip import (
     MEAN,
     STD,
     WEIGHTS_FILE,
+    Clip,
     build_model,
     load_clip,
     normalise,
@@ -233,3 +248,95 @@ def test_a_text_is_read_once():
     assert tokens(["fox", "owl", "fox"]).tolist() == [[3, 102], [3, 111], [3, 102]]
     assert tokens(["ant", "owl"]).tolist() == [[3, 97], [3, 111]]
     assert asked == [["fox", "owl"], ["ant"]]
+
+
+#: Run where erasekit cannot be imported, with nothing but open_clip.
+EACH_ALONE = """
+import sys
+sys.modules["erasekit"] = None
+import json, open_clip, torch
+home, texts = sys.argv[1], json.loads(sys.argv[2])
+pixels = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+found = {}
+for way in sys.argv[3:]:
+    name = f"local-dir:{home}/{way}"
+    model, _, transform = open_clip.create_model_and_transforms(name, require_pretrained=True)
+    tokens = open_clip.get_tokenizer(name)(texts)
+    with torch.no_grad():
+        found[way] = {
+            "tokens": tokens,
+            "text": model.eval().encode_text(tokens),
+            "image": model.encode_image(pixels),
+            "preprocessing": open_clip.get_model_preprocess_cfg(model),
+        }
+torch.save(found, f"{home}/found")
+"""
+
+
+@pytest.mark.usefixtures("architecture")
+def test_whatever_was_loaded_is_saved_so_that_plain_open_clip_reads_it(
+    hub: Hub, register: Callable[..., None], tmp_path: Path
+) -> None:
+    quick = config(quick=True)
+    publish(hub, "timm/tiny.openai", quick)
+    published = {"hf_hub": "timm/tiny.openai/", "quick_gelu": True, **ODD}
+    register("tiny-quickgelu", "openai", **published)
+    publish(hub, "org/model", quick)
+    publish(hub, "org/worded", own_words(tmp_path / "words"))
+    loaded = {
+        "tag": load_clip("tiny-quickgelu:openai"),
+        "hub": load_clip("hf-hub:org/model"),
+        "hub-words": load_clip("hf-hub:org/worded"),
+        "folder": load_clip(folder_of(tmp_path / "a", quick)),
+        "folder-words": load_clip(folder_of(tmp_path / "b", own_words(tmp_path / "b"))),
+    }
+    home = tmp_path / "saved"
+    for way, clip in loaded.items():
+        with torch.no_grad():
+            clip.model.logit_scale.add_(0.5)  # as an erasure changes it
+        clip.save(home / way)
+    told = [str(home), json.dumps(TEXTS), *loaded]
+    subprocess.run([sys.executable, "-c", EACH_ALONE, *told], check=True)
+    found = torch.load(home / "found", weights_only=True)
+    pixels = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    for way, clip in loaded.items():
+        mine = found[way]
+        with torch.no_grad():
+            assert torch.equal(mine["tokens"], clip.tokenizer(TEXTS))
+            torch.testing.assert_close(mine["text"], clip.model.encode_text(mine["tokens"]))
+            torch.testing.assert_close(mine["image"], clip.model.encode_image(pixels))
+        kept = {key: mine["preprocessing"][key] for key in ODD}
+        assert json.loads(json.dumps(kept)) == ODD
+        again = load_clip(home / way)
+        assert again.fingerprint() == clip.fingerprint()
+        assert again.config == clip.config
+        assert (again.mean, again.std) == (clip.mean, clip.std)
+        assert torch.equal(again.tokenizer(TEXTS), clip.tokenizer(TEXTS))
+
+
+@pytest.mark.usefixtures("architecture")
+def test_a_model_built_by_hand_is_not_saved(tmp_path: Path) -> None:
+    clip = Clip(open_clip.CLIP(**config()), lambda texts: torch.zeros(1), None, (0.0,), (1.0,))
+    with pytest.raises(RunError, match="no configuration to save"):
+        clip.save(tmp_path / "m")
+
+
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+@pytest.mark.usefixtures("architecture")
+def test_pictures_are_resized_as_the_models_preprocessing_says(
+    tmp_path: Path, interpolation: str
+) -> None:
+    """Square pictures: then all of open_clip's ways to resize are one."""
+    folder = folder_of(tmp_path / "m", config())
+    said = {"model_cfg": config(), "preprocess_cfg": {**ODD, "interpolation": interpolation}}
+    (folder / CONFIG_FILE).write_text(json.dumps(said))
+    clip = load_clip(folder)
+    pictures = torch.randint(0, 256, (2, 3, 40, 40), dtype=torch.uint8)
+    found = clip.preprocess(pictures)
+    for mode in ("shortest", "longest", "squash"):
+        wanted = {**ODD, "interpolation": interpolation, "resize_mode": mode}
+        transform = image_transform_v2(PreprocessCfg(size=16, **wanted), is_train=False)
+        for picture, mine in zip(pictures, found, strict=True):
+            theirs = transform(Image.fromarray(np.moveaxis(picture.numpy(), 0, 2)))
+            # A step of 1/255 in rounding, divided by the least deviation.
+            assert (mine - theirs).abs().max() < 2.01 / 255 / 0.4

@@ -13,9 +13,8 @@ import numpy as np
 import torch
 
 from erasekit.data.drawn.concepts import ATTRIBUTES
-from erasekit.data.drawn.world import World
 from erasekit.data.question_list import Question, Questions
-from erasekit.data.worlds import SPLITS, Concept, Sample
+from erasekit.data.worlds import SPLITS, Concept, DrawingWorld, Sample
 
 #: Phrasings of each visual kind. Each `{}` is a thing with its article. The last is held out.
 VISUAL: dict[str, tuple[str, ...]] = {
@@ -120,7 +119,7 @@ LEFT_QUESTIONS = 5
 CHOICES = 4
 
 
-def visual_questions(world: World, split: str) -> Questions:
+def visual_questions(world: DrawingWorld, split: str) -> Questions:
     """Questions about every picture of a split.
 
     Of a single: its name, its group, and whether it is some thing (half of the time it is; in
@@ -156,7 +155,7 @@ def visual_questions(world: World, split: str) -> Questions:
 
 
 def _about(
-    world: World, sample: Sample, rng: np.random.Generator, mirrored: bool, training: bool
+    world: DrawingWorld, sample: Sample, rng: np.random.Generator, mirrored: bool, training: bool
 ) -> Iterator[tuple[str, str, list[Concept]]]:
     """Kind, answer, and the things that the question itself names."""
     things = [world.concept(i) for i in sample.concepts]
@@ -179,7 +178,7 @@ def _about(
         yield "yes/no", "no", [world.concept(other)]
 
 
-def text_questions(world: World, split: str) -> Questions:
+def text_questions(world: DrawingWorld, split: str) -> Questions:
     """Questions in words alone about every trained concept: its group, its attributes, and gaps.
 
     Training takes every phrasing but the last, the other splits the last alone.
@@ -210,7 +209,7 @@ def text_questions(world: World, split: str) -> Questions:
 class _Offer:
     """What each question offers for choice: wrong answers of its kind, drawn from the seed."""
 
-    def __init__(self, world: World, split: str, stream: int) -> None:
+    def __init__(self, world: DrawingWorld, split: str, stream: int) -> None:
         self._world, self._answers = world, {}
         self._rng = np.random.default_rng([world.spec.seed, stream, SPLITS.index(split)])
 
@@ -223,7 +222,7 @@ class _Offer:
         return tuple(sorted([answer, *(wrong[i] for i in drawn)]))
 
 
-def answers_of(world: World, kind: str) -> tuple[str, ...]:
+def answers_of(world: DrawingWorld, kind: str) -> tuple[str, ...]:
     """Every answer that a question of this kind can have."""
     trained = [world.concept(i) for i in world.trained]
     if kind in ("name", "left"):
@@ -237,7 +236,7 @@ def answers_of(world: World, kind: str) -> tuple[str, ...]:
     return ("yes", "no")
 
 
-def question_texts(world: World) -> list[str]:
+def question_texts(world: DrawingWorld) -> list[str]:
     """Every phrasing about every concept, and every answer: what a tokenizer learns from.
 
     Holdout concepts and held-out phrasings are in it: they are unlearned, not unreadable.
