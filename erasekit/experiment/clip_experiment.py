@@ -285,7 +285,7 @@ class Experiment:
         def make(folder: Path) -> None:
             began = time.process_time()
             result = train_clip(
-                self.world,
+                drawing(self.world, "training a CLIP"),
                 pairs,
                 spec,
                 folder,

@@ -161,7 +161,7 @@ class MllmExperiment:
             began = time.process_time()
             result = train_llava(
                 clip,
-                self.clip.world,
+                self.task.world,
                 visual,
                 self.task.text,
                 self.spec,
