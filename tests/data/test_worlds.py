@@ -20,5 +20,5 @@ class OnlyPairs:
 def test_a_world_is_asked_whether_it_can_draw() -> None:
     world = World(WorldSpec(concepts=8))
     assert drawing(world, "the audit") is world and isinstance(world, DrawingWorld)
-    with pytest.raises(UsageError, match="^the audit draws its own pictures"):
+    with pytest.raises(UsageError, match=r"^the audit draws its own pictures"):
         drawing(OnlyPairs(), "the audit")  # type: ignore[arg-type]
