@@ -18,7 +18,7 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
-from erasekit.errors import ErasekitError, RunError
+from erasekit.errors import ErasekitError, RunError, reason
 from erasekit.files import read_json, sha256_folder, sha256_json, write_json
 from erasekit.fingerprint import fingerprint
 
@@ -80,7 +80,7 @@ def cached(kind: str, recipe: dict, make: Callable[[Path], None], *, code: str) 
         raise
     except OSError as error:
         raise RunError(
-            f"cannot write the cache {root}: {error.strerror or error}. "
+            f"cannot write the cache {root}: {reason(error)}. "
             "Free some space, or set ERASEKIT_CACHE to another folder"
         ) from error
     return entry

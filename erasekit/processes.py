@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from erasekit.errors import ErasekitError, RunError, UsageError
+from erasekit.errors import ErasekitError, RunError, UsageError, reason
 
 if TYPE_CHECKING:
     import torch
@@ -224,7 +224,6 @@ def _in_touch() -> Iterator[None]:
         if isinstance(error, ErasekitError):
             raise
         raise RunError(
-            "lost the other processes of this run "
-            f"({str(error).splitlines()[0].split('. ')[0]}): "
+            f"lost the other processes of this run ({reason(error).split('. ')[0]}): "
             "start all of them again, and they go on from the last checkpoint"
         ) from error

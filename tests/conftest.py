@@ -146,7 +146,7 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def some_questions(tiny_mllm):
     """Six visual and four text questions."""
-    from erasekit.data.drawn.questions import Questions
+    from erasekit.data.question_list import Questions
 
     task = tiny_mllm.task
     return Questions(task.visual.items[:6] + task.text.items[:4], task.visual.images)

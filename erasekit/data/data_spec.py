@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from erasekit.data.drawn.concepts import LANGUAGES
+import emoji
+
 from erasekit.errors import UsageError, unknown
 
+#: Languages that the package `emoji` has names in.
+LANGUAGES = tuple(emoji.LANGUAGES)
 #: The data sets there are, each in a sentence.
 DATASETS = {
     "openmoji": "OpenMoji drawings composed into captioned scenes; embedded, needs no network",
@@ -35,8 +38,28 @@ def check_dataset(name: str) -> str:
     return name
 
 
+class _Spoken:
+    """What has captions in some languages."""
+
+    languages: tuple[str, ...]
+
+    def pick_languages(self, wanted: Sequence[str] | None) -> tuple[str, ...]:
+        """The languages whose captions are in the forget set: those wanted, or all.
+
+        Raises:
+            UsageError: for a language that this world does not speak.
+        """
+        for language in wanted or ():
+            if language not in self.languages:
+                raise UsageError(
+                    f"forget language '{language}' is not in this world: "
+                    f"choose from {', '.join(self.languages)}"
+                )
+        return tuple(wanted or self.languages)
+
+
 @dataclass(frozen=True)
-class FolderSpec:
+class FolderSpec(_Spoken):
     """Everything that decides what is taken from a folder of one's own pairs.
 
     Attributes:
@@ -72,7 +95,7 @@ class FolderSpec:
 
 
 @dataclass(frozen=True)
-class WorldSpec:
+class WorldSpec(_Spoken):
     """Everything that decides what a world contains.
 
     Attributes:
@@ -114,20 +137,6 @@ class WorldSpec:
                 raise UsageError(
                     f"language '{language}' has no names: choose from {', '.join(LANGUAGES)}"
                 )
-
-    def pick_languages(self, wanted: Sequence[str] | None) -> tuple[str, ...]:
-        """The languages whose captions are in the forget set: those wanted, or all.
-
-        Raises:
-            UsageError: for a language that this world does not speak.
-        """
-        for language in wanted or ():
-            if language not in self.languages:
-                raise UsageError(
-                    f"forget language '{language}' is not in this world: "
-                    f"choose from {', '.join(self.languages)}"
-                )
-        return tuple(wanted or self.languages)
 
     def as_dict(self) -> dict:
         return asdict(self)

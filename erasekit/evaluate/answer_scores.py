@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from erasekit.data.drawn.questions import Questions
+from erasekit.data.question_list import Questions
 from erasekit.data.question_task import MllmTask
 from erasekit.errors import UsageError, unknown
 from erasekit.evaluate.bootstrap import bootstrap_mean
-from erasekit.models.llava import Mllm
+from erasekit.models.mllm import Mllm
 
 #: The kinds of visual questions that no one can answer who does not recognise the thing.
 RECOGNITION = ("name",)

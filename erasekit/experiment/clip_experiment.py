@@ -24,6 +24,7 @@ from erasekit.data.folder.folder_world import FolderTask, FolderWorld
 from erasekit.data.folder.selection import select
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
+from erasekit.data.worlds import drawing
 from erasekit.device import autocast, repeatable, resolve_device
 from erasekit.errors import UsageError, unknown
 from erasekit.evaluate.scorecard import Scorecard, evaluate
@@ -249,11 +250,7 @@ class Experiment:
             original: what `erased` was before, if it did not come from here. Nothing was
                 retrained for it, so that it has no oracles.
         """
-        if isinstance(self.world, FolderWorld):
-            raise UsageError(
-                "the audit draws its own pictures of the embedded world, and cannot yet of "
-                f"{self.settings.data}: the scorecard is what there is"
-            )
+        drawing(self.world, "the audit")
         names = list(tests or [name for name, test in TESTS.items() if not test.opt_in])
         options = {}
         if shadows:
@@ -311,7 +308,7 @@ class Experiment:
         def make(folder: Path) -> None:
             began = time.process_time()
             result = train_clip(
-                self.world,
+                drawing(self.world, "training a CLIP"),
                 pairs,
                 spec,
                 folder,

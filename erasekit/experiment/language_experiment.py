@@ -14,7 +14,7 @@ import pandas as pd
 
 from erasekit.audit.answer_attacks import audit_mllm
 from erasekit.cache import cached
-from erasekit.data.drawn.questions import Questions
+from erasekit.data.question_list import Questions
 from erasekit.data.question_task import MllmTask
 from erasekit.errors import unknown
 from erasekit.evaluate.answer_scores import evaluate_mllm
@@ -24,8 +24,8 @@ from erasekit.experiment.clip_experiment import load as load_clip_experiment
 from erasekit.experiment.published_experiment import PublishedExperiment
 from erasekit.files import read_json, write_json
 from erasekit.models.clip import Clip
-from erasekit.models.llava import Mllm, load_mllm
 from erasekit.models.llava_spec import LlavaSpec
+from erasekit.models.mllm import Mllm, load_mllm
 from erasekit.models.train_llava import train_llava
 from erasekit.unlearn.answer_engine import MllmErasure, MllmSpec, erase_mllm
 from erasekit.unlearn.answer_registry import build
@@ -165,7 +165,7 @@ class MllmExperiment:
             began = time.process_time()
             result = train_llava(
                 clip,
-                self.clip.world,
+                self.task.world,
                 visual,
                 self.task.text,
                 self.spec,

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from erasekit.data.drawn.questions import Questions
 from erasekit.data.published.mllm_benchmarks import SUBSETS, read_benchmark
+from erasekit.data.question_list import Questions
 from erasekit.device import resolve_device
 from erasekit.evaluate.answer_scores import score_answers, spread
 from erasekit.evaluate.bootstrap import bootstrap_mean
-from erasekit.models.llava import Mllm, load_mllm
+from erasekit.models.mllm import Mllm, load_mllm
 from erasekit.unlearn.answer_engine import MllmErasure, MllmSpec, erase_mllm
 from erasekit.unlearn.answer_registry import build
 

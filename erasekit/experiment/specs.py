@@ -13,7 +13,7 @@ from erasekit.data.data_spec import FOLDER, FolderSpec, WorldSpec, check_dataset
 from erasekit.data.drawn.concepts import select_concepts, split_concepts
 from erasekit.data.folder.selection import parse_rule
 from erasekit.errors import UsageError, unknown
-from erasekit.models.pretrained import architectures, check_model
+from erasekit.models.model_name import architectures, check_model
 from erasekit.models.train_spec import TrainSpec, known_models
 from erasekit.settings import Settings
 from erasekit.unlearn.erase_spec import EraseSpec

@@ -24,7 +24,7 @@ from erasekit.files import sha256_json
 from erasekit.frames import records as rows_of
 from erasekit.frames import where
 from erasekit.leaderboard.records import Records
-from erasekit.models.llava import Mllm
+from erasekit.models.mllm import Mllm
 from erasekit.progress import progress_bar
 from erasekit.unlearn.answer_engine import MllmSpec
 from erasekit.unlearn.answer_registry import METHODS

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from erasekit.plots.fonts import font_families
 
 if TYPE_CHECKING:
-    from erasekit.data.drawn.world import World
+    from erasekit.data.worlds import PairsWorld
 
 #: Width of every picture in inches: a notebook cell, or a column of the report.
 WIDTH = 8.5
@@ -143,7 +143,7 @@ def drawing_pixels(character: str, size: int = 64) -> np.ndarray:
     return np.clip(np.concatenate([straight, alpha], axis=2), 0, 1)
 
 
-def concept_pixels(world: World, index: int, size: int = 64) -> np.ndarray:
+def concept_pixels(world: PairsWorld, index: int, size: int = 64) -> np.ndarray:
     """What stands for a concept in a picture: its drawing, or else its first test picture."""
     concept = world.concept(index)
     if concept.emoji:

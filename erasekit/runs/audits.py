@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from erasekit.experiment.specs import make_plan
-from erasekit.models.pretrained import check_model
+from erasekit.models.model_name import check_model
 from erasekit.runs.run_folder import AUDIT, FIGURES, RunFolder
 from erasekit.settings import Settings
 

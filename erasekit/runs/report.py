@@ -22,7 +22,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from erasekit import __version__
 from erasekit.audit.suite import Audit, AuditRow
 from erasekit.audit.verdict import AS_THE_ORACLE, LESS, MORE
-from erasekit.errors import RunError
+from erasekit.errors import RunError, reason
 from erasekit.evaluate.scorecard import Scorecard
 from erasekit.files import read_json, write_text
 from erasekit.runs.run_folder import AUDIT
@@ -518,7 +518,7 @@ def _figures(paths: Sequence[Path], beside: Path | None = None) -> list[dict[str
         try:
             data = base64.b64encode(path.read_bytes()).decode()
         except OSError as error:
-            raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+            raise RunError(f"cannot read {path}: {reason(error)}") from error
         figures.append({"uri": f"data:image/png;base64,{data}", "caption": caption})
     return figures
 

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from erasekit.data.data_spec import FOLDER
-from erasekit.errors import ErasekitError, RunError, UsageError
+from erasekit.errors import ErasekitError, RunError, UsageError, reason
 from erasekit.experiment.specs import make_plan
 from erasekit.files import read_json, write_json
-from erasekit.models.pretrained import check_model
+from erasekit.models.model_name import check_model
 from erasekit.processes import join, on_main
 from erasekit.runs.trackers import check_trackers, tracking
 from erasekit.settings import Settings, make_settings
@@ -253,7 +253,7 @@ class RunFolder:
             shutil.rmtree(self.path)
         except OSError as error:
             raise RunError(
-                f"cannot move the run from {self.path} to {path}: {error.strerror or error}"
+                f"cannot move the run from {self.path} to {path}: {reason(error)}"
             ) from error
         return target
 
@@ -273,7 +273,7 @@ class RunFolder:
             except Timeout:
                 raise UsageError(f"another run is at work in {self.path}") from None
             except OSError as error:
-                raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
+                raise RunError(f"cannot write {self.path}: {reason(error)}") from error
 
         on_main(acquire)
         try:
@@ -307,7 +307,7 @@ class RunFolder:
                 else:
                     entry.unlink(missing_ok=True)
         except OSError as error:
-            raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
+            raise RunError(f"cannot write {self.path}: {reason(error)}") from error
 
 
 def open_runs(paths: Sequence[Path]) -> dict[str, RunFolder]:

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from erasekit import plots
-from erasekit.data.folder.listing import SPLITS, FolderPairs
+from erasekit.data.folder.listing import FolderPairs
+from erasekit.data.worlds import SPLITS
 from erasekit.evaluate.scorecard import AVERAGE_GAP, Scorecard
 from erasekit.files import write_text
 from erasekit.runs.figures import save_figure

@@ -23,16 +23,16 @@ import pandas as pd
 import yaml
 
 from erasekit.data.folder.check import read_folder
-from erasekit.data.folder.listing import SPLITS
 from erasekit.data.folder.selection import parse_rule, select
 from erasekit.data.published.cc12m import INDEX
 from erasekit.data.published.common import PAIRS
+from erasekit.data.worlds import SPLITS
 from erasekit.errors import UsageError, unknown
 from erasekit.evaluate.retrieval import DIRECTIONS
 from erasekit.experiment.clip_experiment import load
 from erasekit.files import read_json
 from erasekit.frames import records
-from erasekit.models.pretrained import Named, OnHub, check_model
+from erasekit.models.model_name import Named, OnHub, check_model
 from erasekit.runs.provenance import provenance
 from erasekit.runs.run_folder import PROVENANCE, RunFolder, describe, run_erase
 from erasekit.settings import PROFILES, Settings, make_settings

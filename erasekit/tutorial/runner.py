@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from erasekit.errors import ErasekitError, RunError, UsageError, unknown
+from erasekit.errors import ErasekitError, RunError, UsageError, reason, unknown
 from erasekit.progress import LOG_EVERY, silenced
 from erasekit.tutorial.parameters import check_parameters
 
@@ -94,7 +94,7 @@ def run_notebook(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"cannot write {folder}: {error.strerror or error}") from error
+        raise RunError(f"cannot write {folder}: {reason(error)}") from error
 
     if tell is None:
         with Progress(path.stem) as progress:

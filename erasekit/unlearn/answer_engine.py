@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from erasekit.data.drawn.questions import Questions
+from erasekit.data.question_list import Questions
 from erasekit.data.question_task import MllmTask
 from erasekit.errors import RunError, UsageError
 from erasekit.files import sha256_json
 from erasekit.loop import run_loop
-from erasekit.models.llava import MODULES, Mllm
+from erasekit.models.mllm import MODULES, Mllm
 from erasekit.unlearn.answer_look import AnswerLook, in_module
 from erasekit.unlearn.answers import AnswerMethod, Answers
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from erasekit.data.drawn.questions import Questions
+from erasekit.data.question_list import Questions
 from erasekit.data.question_task import MllmTask
-from erasekit.models.llava import MODULES, Mllm, batches
+from erasekit.models.mllm import MODULES, Mllm, batches
 
 #: Questions that must go, that the mean of their squared gradients is over, at most.
 MOST = 512

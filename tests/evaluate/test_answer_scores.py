@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from erasekit.data.drawn.questions import Questions
+from erasekit.data.question_list import Questions
 from erasekit.errors import UsageError
 from erasekit.evaluate import answer_scores as module
 from erasekit.evaluate.answer_scores import (
@@ -18,7 +18,7 @@ from erasekit.evaluate.answer_scores import (
     rouge_l,
     spread,
 )
-from erasekit.models.llava import Mllm
+from erasekit.models.mllm import Mllm
 
 
 @pytest.mark.parametrize(

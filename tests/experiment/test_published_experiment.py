@@ -31,7 +31,7 @@ from erasekit.experiment.published_experiment import (
     BenchmarkTask,
     PublishedExperiment,
 )
-from erasekit.models.llava import MODULES, load_mllm
+from erasekit.models.mllm import MODULES, load_mllm
 from erasekit.models.tokenizer import BOS, EOS, PAD, train_tokenizer
 
 WORDS = "USER: ASSISTANT: What does she do? bakes reads swims a b d She __ . bread Tell me of her"

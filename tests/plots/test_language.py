@@ -8,7 +8,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from erasekit.data.drawn.questions import Question, Questions
+from erasekit.data.question_list import Question, Questions
 from erasekit.plots import language as plots
 
 SCORES = pd.DataFrame(

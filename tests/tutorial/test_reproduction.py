@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from erasekit.data.folder.check import read_folder
-from erasekit.data.folder.listing import SPLITS
+from erasekit.data.worlds import SPLITS
 from erasekit.errors import UsageError
 from erasekit.evaluate.scorecard import Row, Scorecard
 from erasekit.experiment.clip_experiment import Experiment
