@@ -34,7 +34,7 @@ from erasekit.models.clip import Clip, load_clip
 from erasekit.models.train_clip import train_clip
 from erasekit.models.train_spec import TrainSpec
 from erasekit.processes import on_main
-from erasekit.settings import Settings, make_settings
+from erasekit.settings import Settings, make_settings, takes_settings
 from erasekit.unlearn.engine import Erasure, FrozenFeatures, erase
 from erasekit.unlearn.erase_spec import EraseSpec
 from erasekit.unlearn.method import Method
@@ -319,6 +319,7 @@ def image_size(clip: Clip) -> int:
     return int(sides.pop())
 
 
+@takes_settings
 def load(profile: str = "default", *, progress: bool = True, **parameters: Any) -> Experiment:
     """An experiment with the defaults of a profile and single parameters replaced.
 

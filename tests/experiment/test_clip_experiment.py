@@ -87,7 +87,7 @@ def test_an_erasure_can_be_saved_and_measured_again(
         ({"forget": "friut"}, "did you mean 'fruit'"),
         ({"method": "clip_erase"}, "did you mean 'cliperase'"),
         ({"options": {"forgeting": 1}}, "did you mean 'forgetting'"),
-        ({"train_steps": 0}, "steps = 0: must be above 0"),
+        ({"train_steps": 0}, "train_steps = 0 must be at least 1"),
         ({"learning_rate": -1}, "learning_rate = -1"),
         ({"device": "gpu"}, "unknown device 'gpu'"),
         ({"languages": "ja"}, "'en' must be one of them"),

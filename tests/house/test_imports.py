@@ -35,7 +35,7 @@ RANK = {
 #: What every room may use; it uses nothing but itself.
 GROUND = {
     *("errors", "files", "fingerprint", "cache", "device", "progress", "processes", "loop"),
-    *("settings", "frames"),
+    *("checks", "settings", "frames"),
 }
 HEAVY = {"torch", "open_clip", "pandas", "matplotlib", "sklearn", "transformers", "papermill"}
 #: All that the command line loads before it lets heavy things in.
@@ -46,6 +46,7 @@ LIGHT = (
     "experiment.specs",
     "cli.catalogue",
     "cli.app",
+    "checks",
     "cache",
     "runs.run_folder",
     "audit.names",
