@@ -363,15 +363,18 @@ def default(name: str) -> Any:
     return DECLARED[name].default
 
 
-def check(name: str, value: Any) -> Any:
+def check(name: str, value: Any, shown: str = "") -> Any:
     """`value` as the setting `name` has it; numbers may come as text, text as a list of words.
+
+    Args:
+        shown: in the message, in place of the name.
 
     Raises:
         UsageError: naming the setting, its value and what it must be.
     """
     if DECLARED[name].type is str and isinstance(value, (list, tuple)):
         value = ",".join(map(str, value))
-    return checked(name, value, _HINTS[name])
+    return checked(shown or name, value, _HINTS[name])
 
 
 def make_settings(profile: str = "default", **given: Any) -> Settings:

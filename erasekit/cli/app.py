@@ -1,8 +1,8 @@
-"""The command line: a thin face that reads arguments, calls, and says what came out.
+"""The command line: every command, and what happens to an error.
 
-Whatever can be checked without torch is checked before it is imported. A person gets
-one line on standard error, never a traceback: exit code 2 for what was asked wrongly,
-1 for what failed, 130 for Ctrl-C.
+The commands are in the modules beside this one. Whatever can be checked without torch is checked
+before torch is imported. A person gets one line on standard error, never a traceback: exit code 2
+for bad input, 1 for a failure, 130 for Ctrl-C.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ def erasekit_command(
     version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
-    """A CLIP forgets a concept, and the proof beside it.
+    """Make a CLIP forget a concept, and verify that it did.
 
     \b
     First steps:
       erasekit list concepts                       what can be forgotten
-      erasekit erase --forget fruit --out runs/a   erase, judge, write a report
-      erasekit audit runs/a                        attack it: is it really gone?
-      erasekit certify runs/a --policy example     hold it against stated bounds
-      erasekit export runs/a --out given/a         a folder to give away, with its card
+      erasekit erase --forget fruit --out runs/a   erase, evaluate, write a report
+      erasekit audit runs/a                        attack it: is the concept really gone?
+      erasekit certify runs/a --policy example     compare it with stated bounds
+      erasekit export runs/a --out given/a         a folder to share, with its model card
       erasekit compare runs/a runs/b               several runs side by side
       erasekit tutorial                            every notebook, in order
 

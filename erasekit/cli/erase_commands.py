@@ -42,16 +42,16 @@ def erase(
       erasekit erase --data folder:photos --forget word=apple --out runs/mine
       erasekit erase --data folder:photos --forget apple --model local-dir:clip --out runs/mine
 
-    Of a folder the default is ViT-B-32-quickgelu with OpenAI's weights, which are fetched. There
-    is no oracle then, unless you have one: --set oracle_model=local-dir:PATH.
+    For a folder the default model is ViT-B-32-quickgelu with OpenAI's weights, which are
+    downloaded. There is no oracle then, unless you give one: --set oracle_model=local-dir:PATH.
 
     \b
     The folder then holds:
-      report.html                    what a person reads
+      report.html                    the report
       scorecard.json, history.csv    every number
       model/                         the erased model, which plain open_clip loads
       params.json, provenance.json   what was run, and on what
-      figures/                       the pictures
+      figures/                       every picture
 
     Ctrl-C is safe: the same command goes on where it stopped. Several GPUs or machines share
     the steps under `accelerate launch --multi_gpu -m erasekit erase ...`, several CPUs under

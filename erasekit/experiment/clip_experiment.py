@@ -275,7 +275,10 @@ class Experiment:
         spec: TrainSpec | None = None,
     ) -> Path:
         spec = spec or self.train_spec
-        assert spec is not None, "a model that was loaded has no recipe"
+        if spec is None:
+            raise UsageError(
+                f"model {self.settings.model} was not trained here: there is no recipe to repeat"
+            )
         recipe = {
             "world": self.world.spec.as_dict(),
             "train": dataclasses.asdict(spec),
