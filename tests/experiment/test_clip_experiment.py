@@ -89,7 +89,7 @@ def test_an_erasure_can_be_saved_and_measured_again(
         ({"options": {"forgeting": 1}}, "did you mean 'forgetting'"),
         ({"train_steps": 0}, "train_steps = 0 must be at least 1"),
         ({"learning_rate": -1}, "learning_rate = -1"),
-        ({"device": "gpu"}, "unknown device 'gpu'"),
+        ({"device": "gpu"}, "device = 'gpu' must be one of auto"),
         ({"languages": "ja"}, "'en' must be one of them"),
         ({"stpes": 3}, "did you mean 'steps'"),
     ],
