@@ -14,7 +14,7 @@ import torch
 
 from erasekit import processes
 from erasekit.errors import RunError, UsageError
-from erasekit.settings import DEVICES, PRECISIONS, one_of
+from erasekit.settings import check
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -26,7 +26,7 @@ def resolve_device(name: str = "auto") -> torch.device:
         UsageError: for an unknown name.
         RunError: for a device that this machine does not have.
     """
-    one_of("device", name, DEVICES)
+    check("device", name)
     have = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
@@ -76,7 +76,7 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     Raises:
         UsageError: for fp16 on mps, where gradients cannot be scaled.
     """
-    one_of("precision", precision, PRECISIONS)
+    check("precision", precision)
     if precision == "fp16":
         if device.type == "mps":
             raise UsageError("precision 'fp16' needs device 'cuda' (or 'cpu'): take 'fp32' on mps")

@@ -10,6 +10,7 @@ from erasekit.data.data_spec import DATASETS
 from erasekit.data.drawn.concepts import count_available, curated, select_concepts
 from erasekit.errors import UsageError, unknown
 from erasekit.models.train_spec import CONFIGS, known_models
+from erasekit.settings import DECLARED, PROFILES
 from erasekit.unlearn.answer_registry import METHODS as MLLM_METHODS
 from erasekit.unlearn.method import Method
 from erasekit.unlearn.registry import METHODS
@@ -61,6 +62,24 @@ def tasks() -> list[dict[str, Any]]:
             "scenes_only": task.scenes_only,
         }
         for task in tasks_of("benchmark").values()
+    ]
+
+
+def settings() -> list[dict[str, Any]]:
+    """Every setting as it is declared, with its default in each profile."""
+    return [
+        {
+            "name": one.name,
+            "type": one.type_name,
+            "unit": one.unit,
+            "range": one.range,
+            "group": one.group,
+            "help": one.help,
+            "defaults": {
+                profile: values.get(one.name, one.default) for profile, values in PROFILES.items()
+            },
+        }
+        for one in DECLARED.values()
     ]
 
 
@@ -118,5 +137,6 @@ LISTINGS = {
     "tasks": tasks,
     "datasets": datasets,
     "models": models,
+    "settings": settings,
     "concepts": concepts,
 }

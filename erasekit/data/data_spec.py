@@ -12,6 +12,7 @@ from pathlib import Path
 import emoji
 
 from erasekit.errors import UsageError, unknown
+from erasekit.settings import check, default
 
 #: Languages that the package `emoji` has names in.
 LANGUAGES = tuple(emoji.LANGUAGES)
@@ -73,19 +74,18 @@ class FolderSpec(_Spoken):
     """
 
     path: str
-    skip_bad: bool = False
-    most_pairs: int = 20_000
-    judged_pairs: int = 1_000
-    templates: tuple[str, ...] = ("a photo of a {}",)
-    seed: int = 0
+    skip_bad: bool = default("skip_bad")
+    most_pairs: int = default("most_pairs")
+    judged_pairs: int = default("judged_pairs")
+    templates: tuple[str, ...] = tuple(default("templates").split("|"))
+    seed: int = default("world_seed")
 
     languages = ("en",)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "templates", tuple(self.templates))
         for name in ("most_pairs", "judged_pairs"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} = {getattr(self, name)}: must be at least 1")
+            check(name, getattr(self, name))
         for template in self.templates or ("",):
             if "{}" not in template:
                 raise UsageError(f"template '{template}' must hold {{}}, where the name goes")
@@ -109,27 +109,21 @@ class WorldSpec(_Spoken):
         seed: of the world; another seed is another set of pictures.
     """
 
-    concepts: int | tuple[str, ...] = 65
-    pictures: int = 30
-    scenes: int = 30
-    held_out_pictures: int = 12
-    languages: tuple[str, ...] = ("en", "ja", "ru", "ar")
-    image_size: int = 48
-    seed: int = 0
+    concepts: int | tuple[str, ...] = default("concepts")
+    pictures: int = default("pictures")
+    scenes: int = default("scenes")
+    held_out_pictures: int = default("held_out_pictures")
+    languages: tuple[str, ...] = tuple(default("languages").split(","))
+    image_size: int = default("image_size")
+    seed: int = default("world_seed")
 
     def __post_init__(self) -> None:
         if not isinstance(self.concepts, int):
             object.__setattr__(self, "concepts", tuple(self.concepts))
         object.__setattr__(self, "languages", tuple(self.languages))
-        for name, least in (
-            ("pictures", 1),
-            ("scenes", 0),
-            ("held_out_pictures", 3),
-            ("image_size", 32),
-            ("seed", 0),
-        ):
-            if getattr(self, name) < least:
-                raise UsageError(f"{name} = {getattr(self, name)}: must be at least {least}")
+        for name in ("pictures", "scenes", "held_out_pictures", "image_size"):
+            check(name, getattr(self, name))
+        check("world_seed", self.seed)
         if "en" not in self.languages:
             raise UsageError(f"languages = {list(self.languages)}: 'en' must be one of them")
         for language in self.languages:

@@ -34,7 +34,7 @@ from erasekit.models.clip import Clip, load_clip
 from erasekit.models.train_clip import train_clip
 from erasekit.models.train_spec import TrainSpec
 from erasekit.processes import on_main
-from erasekit.settings import Settings, make_settings
+from erasekit.settings import Settings, make_settings, takes_settings
 from erasekit.unlearn.engine import Erasure, FrozenFeatures, erase
 from erasekit.unlearn.erase_spec import EraseSpec
 from erasekit.unlearn.method import Method
@@ -294,7 +294,10 @@ class Experiment:
         spec: TrainSpec | None = None,
     ) -> Path:
         spec = spec or self.train_spec
-        assert spec is not None, "a model that was loaded has no recipe"
+        if spec is None:
+            raise UsageError(
+                f"model {self.settings.model} was not trained here: there is no recipe to repeat"
+            )
         recipe = {
             "world": self.world.spec.as_dict(),
             "train": dataclasses.asdict(spec),
@@ -340,6 +343,7 @@ def image_size(clip: Clip) -> int:
     return int(sides.pop())
 
 
+@takes_settings
 def load(profile: str = "default", *, progress: bool = True, **parameters: Any) -> Experiment:
     """An experiment with the defaults of a profile and single parameters replaced.
 

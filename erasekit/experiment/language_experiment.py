@@ -27,6 +27,7 @@ from erasekit.models.clip import Clip
 from erasekit.models.llava_spec import LlavaSpec
 from erasekit.models.mllm import Mllm, load_mllm
 from erasekit.models.train_llava import train_llava
+from erasekit.settings import takes_settings
 from erasekit.unlearn.answer_engine import MllmErasure, MllmSpec, erase_mllm
 from erasekit.unlearn.answer_registry import build
 
@@ -191,6 +192,7 @@ def load(  # type: ignore[overload-overlap]  # a name is a str as well
 def load(
     profile: str = "default", *, progress: bool = True, **parameters: Any
 ) -> MllmExperiment: ...
+@takes_settings
 def load(
     profile: str = "default", *, progress: bool = True, **parameters: Any
 ) -> MllmExperiment | PublishedExperiment:
@@ -199,7 +201,6 @@ def load(
     Args:
         profile: default or smoke, on the embedded world; or paper: a large model on a published
             benchmark, whose parameters are those of `PublishedExperiment`.
-        parameters: of the experiment with a CLIP, such as ``forget``.
 
     Raises:
         UsageError: for a parameter that does not exist or does not fit.

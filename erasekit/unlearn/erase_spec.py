@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from erasekit.errors import UsageError
+from erasekit.settings import DECLARED, check, default
 from erasekit.unlearn.moves import parse_moves
 
 
@@ -36,27 +37,25 @@ class EraseSpec:
             pays in long runs on a GPU, and changes results in the last digits.
     """
 
-    steps: int = 70
-    forget_batch: int = 12
-    retain_batch: int = 84
-    learning_rate: float = 1e-3
-    stop_at: float = -1.0
+    steps: int = default("steps")
+    forget_batch: int = default("forget_batch")
+    retain_batch: int = default("retain_batch")
+    learning_rate: float = default("learning_rate")
+    stop_at: float = default("stop_at")
     check_every: int = 10
-    seed: int = 0
-    precision: str = "auto"
-    moves: str = "all"
-    salient: float = 0.0
-    micro_batch: int = 0
-    compile: str = ""
+    seed: int = default("seed")
+    precision: str = default("precision")
+    moves: str = default("moves")
+    salient: float = default("salient")
+    micro_batch: int = default("micro_batch")
+    compile: str = default("compile")
 
     def __post_init__(self) -> None:
-        for name in ("steps", "forget_batch", "retain_batch", "learning_rate", "check_every"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise UsageError(f"{name} = {getattr(self, name)}: must be above 0, and finite")
-        if not 0 <= self.salient < math.inf:
-            raise UsageError(f"salient = {self.salient}: must be 0 (off) or more, and finite")
-        if self.micro_batch < 0:
-            raise UsageError(f"micro_batch = {self.micro_batch}: must be 0 (off) or more")
+        for field in fields(self):
+            if field.name in DECLARED:
+                check(field.name, getattr(self, field.name))
+        if self.check_every < 1:
+            raise UsageError(f"check_every = {self.check_every} must be at least 1")
         parse_moves(self.moves)
 
     def for_epochs(self, epochs: float, pairs: int) -> EraseSpec:

@@ -10,14 +10,20 @@ from __future__ import annotations
 import dataclasses
 import typing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from erasekit.errors import UsageError, unknown
+from pydantic import Field
+
+from erasekit.checks import checked
+from erasekit.errors import unknown
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from erasekit.unlearn.look import Look
+
+#: Options that are numbers, weights above all, are never negative.
+_BOUNDED = {int: Annotated[int, Field(ge=0)], float: Annotated[float, Field(ge=0)]}
 
 
 @dataclass(frozen=True)
@@ -170,30 +176,9 @@ class Method:
         for key in options:
             if key not in hints:
                 raise unknown(f"option of {cls.name}", key, hints)
-        return cls(**{k: _checked(cls.name, k, v, hints[k]) for k, v in options.items()})
-
-
-def _checked(method: str, key: str, value: Any, hint: Any) -> Any:
-    if typing.get_origin(hint) is typing.Literal:
-        choices = typing.get_args(hint)
-        if value not in choices:
-            raise UsageError(
-                f"{method}: {key} = {value!r} is not one of {', '.join(map(str, choices))}"
-            )
-        return value
-    if hint is bool:
-        words = {"true": True, "false": False}
-        value = words.get(value.lower(), value) if isinstance(value, str) else value
-        if not isinstance(value, bool):
-            raise UsageError(f"{method}: {key} = {value!r} must be true or false")
-        return value
-    try:
-        number = hint(value)
-        if isinstance(value, bool) or number != float(value):
-            raise ValueError
-    except (TypeError, ValueError):
-        kind = "a whole number" if hint is int else "a number"
-        raise UsageError(f"{method}: {key} = {value!r} must be {kind}") from None
-    if not 0 <= number < float("inf"):
-        raise UsageError(f"{method}: {key} = {value} must be 0 or more, and finite")
-    return number
+        return cls(
+            **{
+                k: checked(f"{cls.name}: {k}", v, _BOUNDED.get(hints[k], hints[k]))
+                for k, v in options.items()
+            }
+        )

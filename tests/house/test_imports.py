@@ -36,7 +36,7 @@ RANK = {
 #: What every room may use; it uses nothing but itself.
 GROUND = {
     *("errors", "files", "fingerprint", "cache", "device", "progress", "processes", "loop"),
-    *("settings", "frames", "text", "extras"),
+    *("settings", "checks", "frames", "text", "extras"),
 }
 #: The same inside `data`; what is not here may be used by all of them.
 DATA_RANK = {"drawn": 1, "folder": 1, "published": 1, "question_task": 2}
@@ -53,6 +53,7 @@ LIGHT = (
     "experiment.specs",
     "cli.catalogue",
     "cli.app",
+    "checks",
     "cache",
     "runs.run_folder",
     "audit.names",

@@ -62,7 +62,7 @@ def test_every_method_but_the_control_has_the_same_number_of_trials():
         (lambda v: v["methods"].pop("npo"), "npo is missing"),
         (lambda v: v["methods"].update(npoo=[{}]), "did you mean 'npo'"),
         (lambda v: v["methods"].update(npo=[{"stpes": 3}]), "did you mean 'steps'"),
-        (lambda v: v["methods"].update(npo=[{"steps": 0}]), "must be above 0"),
+        (lambda v: v["methods"].update(npo=[{"steps": 0}]), "must be at least 1"),
         (lambda v: v["methods"].update(npo=[{"options": {"bta": 1}}]), "did you mean 'beta'"),
     ],
 )

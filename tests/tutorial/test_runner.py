@@ -24,6 +24,7 @@ PARAMETERS = "steps: int = 3  # how many\nout: str = ''  # folder"
     [
         {"steps": 5, "rate": 1e-4, "solve": True, "forget": "bird"},
         {"rate": 1},
+        {"steps": 0},
         {},
     ],
 )
@@ -38,6 +39,7 @@ def test_parameters_that_fit_pass(given):
         ({"steps": "5"}, "must be a whole number: write 5 without quotes"),
         ({"steps": 5.5}, "must be a whole number"),
         ({"steps": True}, "must be a whole number"),
+        ({"steps": -1}, "book: steps = -1 must be at least 1"),
         ({"solve": "false"}, "write False on the command line, false in YAML"),
         ({"solve": 1}, "must be true or false"),
         ({"rate": "1e-4"}, "write 1.0e-4 without quotes"),

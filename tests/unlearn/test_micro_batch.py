@@ -156,5 +156,5 @@ def test_a_gradient_that_is_looked_at_is_the_same_in_pieces(tiny_experiment) -> 
 
 
 def test_a_negative_size_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"micro_batch = -1: must be 0 \(off\) or more"):
+    with pytest.raises(UsageError, match=r"micro_batch = -1 must be 0 or more"):
         EraseSpec(micro_batch=-1)

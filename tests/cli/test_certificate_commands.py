@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from support_certificate import FORGOTTEN, NO_LEAK, write_policy
+from support_certificate import FORGOTTEN, NO_LEAK, audited_copy, write_keys, write_policy
+from support_cli import answers_to, ask, check_refused
 
 from erasekit.cli import app as cli
 from erasekit.runs.run_folder import AUDIT, CERTIFICATE_PAGE
@@ -16,28 +14,16 @@ from erasekit.runs.run_folder import AUDIT, CERTIFICATE_PAGE
 ALWAYS = {**FORGOTTEN, "at_most": 1}
 NEVER = {**FORGOTTEN, "id": "never", "at_most": -1}
 
-#: Asks the command line many things in one process, and whether torch was needed to answer.
-PROBE = """
-import contextlib, io, json, sys
-from erasekit.cli.app import run
-answers = []
-for arguments in json.load(sys.stdin):
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run(arguments)
-    answers.append([code, out.getvalue(), err.getvalue(), "torch" in sys.modules])
-json.dump(answers, sys.stdout)
-"""
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return write_keys(tmp_path_factory.mktemp("keys"))
 
 
-def ask(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "erasekit.cli.app", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+@pytest.fixture
+def run(whole_run: Path, tmp_path: Path) -> Path:
+    """An audited run without a certificate."""
+    return audited_copy(whole_run, tmp_path / "run")
 
 
 def test_certify_and_verify_as_processes(
@@ -96,19 +82,8 @@ def test_misuse_gets_one_line_and_code_2_before_torch_is_loaded(
         "nowhere is no folder": ["verify", "nowhere"],
         f"{run} has no certificate.json": ["verify", run],
     }
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE],
-        input=json.dumps([list(map(str, arguments)) for arguments in cases.values()]),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for words, (code, out, err, torch_loaded) in zip(cases, json.loads(done.stdout), strict=True):
-        assert (code, out) == (2, ""), words
-        assert err.startswith("error: ")
-        assert err.count("\n") == 1
-        assert words in err
-        assert not torch_loaded, words
+    for words, answer in answers_to(cases, tmp_path).items():
+        check_refused(answer, words)
 
 
 def test_help_teaches_how_to_make_keys(capsys: pytest.CaptureFixture[str]) -> None:
