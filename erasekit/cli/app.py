@@ -216,7 +216,7 @@ def erase(
         device=device,
         precision=precision,
     )
-    from erasekit.runs.run_folder import run_erase
+    from erasekit.runs.erasing import run_erase
 
     folder = run_erase(settings, out, oracle=oracle, control=control, overwrite=overwrite)
     from erasekit.runs.tables import summary
@@ -276,7 +276,7 @@ def evaluate(
                 f"--{(others or ['out'])[0].replace('_', '-')} goes with --model only: "
                 "a run folder brings its own parameters"
             )
-        from erasekit.runs.run_folder import run_evaluate
+        from erasekit.runs.erasing import run_evaluate
 
         folder = run_evaluate(run)
         from erasekit.runs.tables import summary
@@ -285,7 +285,7 @@ def evaluate(
         return
     assert model is not None
     settings = _settings(profile, set_, **given)
-    from erasekit.runs.run_folder import evaluate_model
+    from erasekit.runs.erasing import evaluate_model
 
     scorecard = evaluate_model(model, settings, oracle=oracle)
     from erasekit.runs.tables import headline
@@ -311,7 +311,8 @@ def compare(
     from erasekit.runs.run_folder import open_runs
 
     folders = open_runs(runs)
-    from erasekit.runs.tables import comparison_text, write_comparison
+    from erasekit.runs.pages.comparison_page import write_comparison
+    from erasekit.runs.tables import comparison_text
 
     cards = {name: folder.scorecard for name, folder in folders.items()}
     typer.echo(comparison_text(cards))
@@ -443,7 +444,10 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> Non
     """Make report.html again from the files of a run folder."""
     from erasekit.runs.run_folder import RunFolder
 
-    typer.echo(f"report: {RunFolder.open(run).write_report()}")
+    folder = RunFolder.open(run)
+    from erasekit.runs.pages.run_page import write_report
+
+    typer.echo(f"report: {write_report(folder.path)}")
 
 
 @app.command()

@@ -202,7 +202,7 @@ def _no_row(path: Path) -> dict[str, Any]:
 
 def _run(path: Path, out: Path, parameters: Mapping[str, Any], tell: Any) -> dict[str, Any]:
     """Run and render one notebook; its row on the index page."""
-    from erasekit.runs.report import render_notebook
+    from erasekit.tutorial.notebook_page import render_notebook
 
     started, failure = time.monotonic(), ""
     try:
@@ -238,7 +238,7 @@ def _verdict(profile: str, out: Path, compare: bool) -> tuple[str, bool]:
 
 def _index(out: Path, rows: list[dict[str, Any]], verdict: str) -> Path:
     from erasekit.evaluate.scorecard import Scorecard
-    from erasekit.runs.report import write_index
+    from erasekit.tutorial.tutorial_page import write_index
 
     card = out / "scorecard.json"
     return write_index(
