@@ -15,7 +15,10 @@ from support_notebooks import NOTEBOOKS, PATHS, read
 from traitlets.config import Config
 
 #: What of a notebook's code takes which extra.
-EXTRAS = {"mllm": r"erasekit\.mllm", "data": r"erasekit\.data\.folder|import reproduction"}
+EXTRAS = {
+    "mllm": r"language_experiment|MllmExperiment",
+    "data": r"erasekit\.data\.folder|import .*reproduction",
+}
 each_notebook = pytest.mark.parametrize("path", PATHS, ids=[path.stem for path in PATHS])
 
 

@@ -114,7 +114,7 @@ def test_plain_papermill_is_refused_a_misspelt_parameter_too(tmp_path):
     path = write_notebook(
         tmp_path / "book.ipynb",
         PARAMETERS,
-        "from erasekit import notebook\nnb = notebook.begin('book', globals())",
+        "from erasekit.tutorial import notebook\nnb = notebook.begin('book', globals())",
         "print('ran')",
     )
     command = [sys.executable, "-m", "papermill", str(path), str(tmp_path / "run.ipynb")]
