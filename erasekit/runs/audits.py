@@ -132,7 +132,7 @@ def audit_known_answers(
 
 def write_audit_figures(folder: Path, audit: Audit) -> list[Path]:
     """Draw every picture of an audit into `folder` as PNG, in place of an earlier audit's."""
-    from erasekit.plots.audit import audit_figures
+    from erasekit.plots.audit_details import audit_figures
     from erasekit.runs.figures import save_figure
 
     for old in folder.glob("audit_*.png"):
