@@ -56,7 +56,7 @@ def tiny_erasure(tiny_experiment):
 @pytest.fixture(scope="session")
 def tiny_scorecard(tiny_experiment, tiny_erasure):
     control = tiny_experiment.control(tiny_erasure.steps)
-    return tiny_experiment.evaluate(tiny_erasure, control=control)
+    return tiny_experiment.evaluate({"erased": tiny_erasure, "control": control})
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +110,7 @@ def smoke_control(smoke_experiment, smoke_erasure):
 
 @pytest.fixture(scope="session")
 def smoke_scorecard(smoke_experiment, smoke_erasure, smoke_control):
-    return smoke_experiment.evaluate(smoke_erasure, control=smoke_control)
+    return smoke_experiment.evaluate({"erased": smoke_erasure, "control": smoke_control})
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from erasekit.audit.attack_registry import TESTS
 from erasekit.audit.names import AUDITED, ORIGINAL, oracle_name
@@ -25,7 +24,7 @@ from erasekit.data.folder.folder_world import FolderTask, FolderWorld
 from erasekit.data.folder.selection import select
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
-from erasekit.device import autocast, make_repeatable, resolve_device
+from erasekit.device import autocast, repeatable, resolve_device
 from erasekit.errors import UsageError, unknown
 from erasekit.evaluate.scorecard import Scorecard, evaluate
 from erasekit.experiment.specs import make_plan
@@ -60,7 +59,6 @@ class Experiment:
         plan = make_plan(settings)
         self.device = resolve_device(settings.device)
         autocast(self.device, settings.precision)  # refused here rather than at the first step
-        make_repeatable(settings.seed, settings.threads)
         self.method = plan.method
         self.train_spec = plan.train
         self.erase_spec = plan.erase
@@ -73,6 +71,13 @@ class Experiment:
         if settings.epochs:
             pairs = len(self.task.retain)
             self.erase_spec = self.erase_spec.for_epochs(settings.epochs, pairs)
+
+    def running(self) -> AbstractContextManager[None]:
+        """Threads, seeds and determinism as the settings say, while a block runs.
+
+        Every method here that computes runs in it; outside of it nothing global is changed.
+        """
+        return repeatable(self.settings.seed, self.settings.threads)
 
     def _folder(self, spec: FolderSpec) -> tuple[FolderWorld, FolderTask]:
         """A folder, which is read and asked for the rule before any model is loaded."""
@@ -88,7 +93,10 @@ class Experiment:
 
     @cached_property
     def original(self) -> Clip:
-        """The model before unlearning: a CLIP that is there, or trained here and then cached."""
+        """The model before unlearning: a CLIP that is loaded, or one that is trained here.
+
+        Reading this trains it unless it is in the cache; so do `oracle` and `oracles`.
+        """
         if self.train_spec is None:
             return self._load(self.settings.model, self.settings.pretrained)
         return self._load(self.original_folder)
@@ -169,16 +177,17 @@ class Experiment:
         chosen: Method = self.method
         if method is not None or options is not None:
             chosen = get_method(method or self.settings.method).build(dict(options or {}))
-        return erase(
-            self.original,
-            self.task,
-            chosen,
-            dataclasses.replace(self.erase_spec, **spec),
-            frozen=self.frozen,
-            checkpoint=checkpoint,
-            log=log,
-            progress=self.progress,
-        )
+        with self.running():
+            return erase(
+                self.original,
+                self.task,
+                chosen,
+                dataclasses.replace(self.erase_spec, **spec),
+                frozen=self.frozen,
+                checkpoint=checkpoint,
+                log=log,
+                progress=self.progress,
+            )
 
     def control(self, steps: int | None = None) -> Erasure:
         """The original fine-tuned on the retain set alone, for as many steps as a method ran."""
@@ -187,26 +196,38 @@ class Experiment:
 
     def evaluate(
         self,
-        erased: Erasure | None = None,
+        models: Mapping[str, Clip | Erasure] | None = None,
         *,
-        control: Erasure | None = None,
         oracle: bool = True,
         split: str = "test",
     ) -> Scorecard:
-        """The scorecard of the original and of whatever else is given."""
-        models = {"original": self.original}
+        """The scorecard of the original, of `models`, and of the oracle.
+
+        Args:
+            models: CLIPs or erasures by name; ``erased`` and ``control`` are the names that
+                pictures and pages know.
+            oracle: whether the oracle is measured too.
+            split: train, validation or test.
+
+        Example:
+            >>> erased = experiment.erase()
+            >>> card = experiment.evaluate({"erased": erased, "control": experiment.control()})
+        """
+        judged = {"original": self.original}
         trained = self.train_spec is not None  # what a model that was loaded cost, nobody knows
         cost = {"original": self._cost(self.original_folder)} if trained else {}
-        for name, erasure in (("erased", erased), ("control", control)):
-            if erasure is not None:
-                models[name] = erasure.model
-                cost[name] = {"seconds": round(erasure.seconds, 2), "steps": erasure.steps}
+        for name, model in (models or {}).items():
+            if isinstance(model, Erasure):
+                cost[name] = {"seconds": round(model.seconds, 2), "steps": model.steps}
+                model = model.model
+            judged[name] = model
         if oracle:
-            models["oracle"] = self.oracle
+            judged["oracle"] = self.oracle
             if trained:
                 cost["oracle"] = self._cost(self.oracle_folder)
         given = {"draws": self.settings.draws, "gallery": self.settings.gallery}
-        return evaluate(self.task, models, cost=cost, split=split, **given)
+        with self.running():
+            return evaluate(self.task, judged, cost=cost, split=split, **given)
 
     def audit(
         self,
@@ -246,18 +267,19 @@ class Experiment:
         oracles = 0 if original or self.train_spec is None else oracles
         for i, oracle in enumerate(self.oracles(oracles)):
             models[oracle_name(i)] = oracle
-        return audit(
-            models,
-            self.task,
-            tests=names,
-            options=options,
-            smoke=self.settings.profile == "smoke",
-            split=split,
-            draws=self.settings.draws,
-            seed=self.settings.seed,
-            oracle_seeds=[self.settings.seed + i for i in range(oracles)],
-            progress=self.progress,
-        )
+        with self.running():
+            return audit(
+                models,
+                self.task,
+                tests=names,
+                options=options,
+                smoke=self.settings.profile == "smoke",
+                split=split,
+                draws=self.settings.draws,
+                seed=self.settings.seed,
+                oracle_seeds=[self.settings.seed + i for i in range(oracles)],
+                progress=self.progress,
+            )
 
     def _load(self, source: Path | str, pretrained: str = "") -> Clip:
         clip = load_clip(source, self.device, pretrained or None)
@@ -280,7 +302,7 @@ class Experiment:
             "world": self.world.spec.as_dict(),
             "train": dataclasses.asdict(spec),
             "without": [self.world.concept(i).name for i in without],
-            "threads": torch.get_num_threads(),
+            "threads": self.settings.threads,
             "device": self.device.type,
             "precision": self.settings.precision,
         }
@@ -303,7 +325,8 @@ class Experiment:
                 {**{k: round(v, 2) for k, v in cost.items()}, "steps": result.steps},
             )
 
-        return on_main(lambda: cached(kind, recipe, make, code=train_clip.__module__))
+        with self.running():
+            return on_main(lambda: cached(kind, recipe, make, code=train_clip.__module__))
 
 
 def image_size(clip: Clip) -> int:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 import pandas as pd
-import torch
 
 from erasekit.audit.answer_attacks import audit_mllm
 from erasekit.cache import cached
@@ -106,13 +105,14 @@ class MllmExperiment:
             RunError: when a loss or gradient is not finite.
         """
         built = build(method, options, spec)
-        return erase_mllm(
-            self.original,
-            self.task,
-            built,
-            dataclasses.replace(self.erase_spec, **spec),
-            progress=self.clip.progress,
-        )
+        with self.clip.running():
+            return erase_mllm(
+                self.original,
+                self.task,
+                built,
+                dataclasses.replace(self.erase_spec, **spec),
+                progress=self.clip.progress,
+            )
 
     def evaluate(
         self,
@@ -124,14 +124,18 @@ class MllmExperiment:
     ) -> pd.DataFrame:
         """Scores of every model; see `evaluate_mllm`."""
         draws = self.clip.settings.draws
-        return evaluate_mllm(
-            self.task, models, split=split, metrics=metrics, draws=draws, most=most
-        )
+        with self.clip.running():
+            return evaluate_mllm(
+                self.task, models, split=split, metrics=metrics, draws=draws, most=most
+            )
 
     def audit(self, models: Mapping[str, Mllm], **options: Any) -> pd.DataFrame:
         """Attacks on every model; see `audit_mllm`."""
         draws = self.clip.settings.draws
-        return audit_mllm(self.task, models, draws=draws, progress=self.clip.progress, **options)
+        with self.clip.running():
+            return audit_mllm(
+                self.task, models, draws=draws, progress=self.clip.progress, **options
+            )
 
     def cost(self, folder: Path) -> dict[str, float]:
         """Seconds and steps of a training."""
@@ -153,7 +157,7 @@ class MllmExperiment:
             "tower": clip.fingerprint(),
             "questions": len(visual),
             "without": list(self.task.forgotten) if kind.endswith("oracle") else [],
-            "threads": torch.get_num_threads(),
+            "threads": self.clip.settings.threads,
             "device": self.clip.device.type,
         }
 
@@ -175,7 +179,8 @@ class MllmExperiment:
                 {**{k: round(v, 2) for k, v in cost.items()}, "steps": result.steps},
             )
 
-        return cached(kind, recipe, make, code=train_llava.__module__)
+        with self.clip.running():
+            return cached(kind, recipe, make, code=train_llava.__module__)
 
 
 @overload

@@ -205,7 +205,9 @@ def run_unit(unit: Unit, path: Path) -> None:
         return
     bench = _Bench(unit)
     for key, what in missing.items():
-        records.append({"key": key, **what, **bench.result(what)})
+        with bench.experiment.running():
+            result = bench.result(what)
+        records.append({"key": key, **what, **result})
 
 
 class _Bench:

@@ -112,22 +112,24 @@ def audit_known_answers(
     experiment = Experiment(settings, progress)
     *oracles, another = experiment.oracles(ORACLES + 1)
     alone = experiment.erase("cliperase", options={"retention": 0, "consistency": 0})
-    return known_answers(
-        {
-            ORIGINAL: experiment.original,
-            **{oracle_name(i): oracle for i, oracle in enumerate(oracles)},
-            "itself": experiment.original,
-            "random": with_random_weights(experiment.original, settings.seed),
-            "another-seed": another,
-            "forgetting-alone": alone.model,
-        },
-        experiment.task,
-        tests=tests,
-        smoke=settings.profile == "smoke",
-        draws=settings.draws,
-        seed=settings.seed,
-        progress=progress,
-    )
+    models = {
+        ORIGINAL: experiment.original,
+        **{oracle_name(i): oracle for i, oracle in enumerate(oracles)},
+        "itself": experiment.original,
+        "random": with_random_weights(experiment.original, settings.seed),
+        "another-seed": another,
+        "forgetting-alone": alone.model,
+    }
+    with experiment.running():
+        return known_answers(
+            models,
+            experiment.task,
+            tests=tests,
+            smoke=settings.profile == "smoke",
+            draws=settings.draws,
+            seed=settings.seed,
+            progress=progress,
+        )
 
 
 def write_audit_figures(folder: Path, audit: Audit) -> list[Path]:

@@ -15,6 +15,7 @@ from erasekit.settings import Settings
 
 if TYPE_CHECKING:
     from erasekit.evaluate.scorecard import Scorecard
+    from erasekit.unlearn.engine import Erasure
 
 
 def run_erase(
@@ -66,7 +67,7 @@ def run_erase(
         fine_tuned = experiment.control(erasure.steps) if control else None
 
         def judge() -> None:
-            scorecard = experiment.evaluate(erasure, control=fine_tuned, oracle=oracle)
+            scorecard = experiment.evaluate(_judged(erasure, fine_tuned), oracle=oracle)
             folder.write(experiment, erasure, scorecard, fine_tuned)
 
         on_main(judge)
@@ -79,6 +80,10 @@ def run_erase(
         return published
 
     return on_main(publish)
+
+
+def _judged(erasure: Erasure, control: Erasure | None) -> dict[str, Erasure]:
+    return {"erased": erasure} | ({} if control is None else {"control": control})
 
 
 def _check_data(settings: Settings, progress: bool) -> None:
@@ -113,7 +118,7 @@ def run_evaluate(path: Path, *, progress: bool = True) -> RunFolder:
         erasure = folder.load_erasure(experiment)
         fine_tuned = experiment.control(erasure.steps) if "control" in before.models else None
         scorecard = experiment.evaluate(
-            erasure, control=fine_tuned, oracle="oracle" in before.models
+            _judged(erasure, fine_tuned), oracle="oracle" in before.models
         )
         folder.write(experiment, erasure, scorecard, fine_tuned)
         write_report(folder.path)
@@ -145,4 +150,5 @@ def evaluate_model(
     models = {"original": experiment.original, "erased": clip}
     if oracle and experiment.has_oracle:
         models["oracle"] = experiment.oracle
-    return evaluate(experiment.task, models, draws=settings.draws, gallery=settings.gallery)
+    with experiment.running():
+        return evaluate(experiment.task, models, draws=settings.draws, gallery=settings.gallery)

@@ -226,7 +226,8 @@ class RunFolder:
             models["oracle"] = experiment.oracle
         erasure.model.save(self.path / MODEL)
         write_history(self.path / HISTORY, erasure.history)
-        write_figures(self.path / FIGURES, experiment, models, erasure.history, scorecard)
+        with experiment.running():
+            write_figures(self.path / FIGURES, experiment, models, erasure.history, scorecard)
         write_json(self.path / PROVENANCE, provenance(experiment, models))
         scorecard.save(self.path / SCORECARD)
 

@@ -72,7 +72,7 @@ def test_a_scorecard_comes_back_as_it_was_saved(tiny_scorecard: Scorecard, tmp_p
 def test_the_same_evaluation_twice_is_the_same(
     tiny_experiment, tiny_erasure, tiny_scorecard: Scorecard
 ) -> None:
-    again = tiny_experiment.evaluate(tiny_erasure)
+    again = tiny_experiment.evaluate({"erased": tiny_erasure})
     kept = [r for r in tiny_scorecard.rows if r.model != "control"]
     assert again.rows == kept
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import inspect
+import random
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from support import fingerprint
+from support_tiny import TINY
 
 import erasekit
 from erasekit.errors import UsageError
@@ -126,7 +129,7 @@ def test_captions_alone_are_enough(own_folder, own_parameters, tmp_path, method:
     given = {**own_parameters, "data": f"folder:{tmp_path}", "forget": "word=picture"}
     experiment = Experiment(make_settings("smoke", **given, method=method), progress=False)
     assert len(experiment.task.retained) > 0 and not experiment.task.named
-    card = experiment.evaluate(experiment.erase(), oracle=False)
+    card = experiment.evaluate({"erased": experiment.erase()}, oracle=False)
     assert card.has("recall@1", "retain") and not card.has("top1", "forget")
 
 
@@ -153,3 +156,21 @@ def test_what_a_folder_cannot_do_yet_is_said(own_parameters, group) -> None:
         _ = experiment.oracle
     with pytest.raises(UsageError, match="the audit draws its own pictures"):
         experiment.audit(experiment.original)
+
+
+def test_an_experiment_changes_nothing_global() -> None:
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    state = torch.get_rng_state(), random.getstate()
+    threads = before[0] + 1
+    experiment = erasekit.load("smoke", progress=False, **{**TINY, "threads": threads})
+    seen = []
+
+    def look(row: dict[str, float]) -> None:
+        seen.append((torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()))
+
+    erased = experiment.erase(log=look)
+    experiment.evaluate({"erased": erased}, oracle=False)
+    assert set(seen) == {(threads, True)}
+    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+    assert torch.equal(torch.get_rng_state(), state[0])
+    assert random.getstate() == state[1]

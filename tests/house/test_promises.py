@@ -89,7 +89,7 @@ def test_the_default_model_finds_scenes_both_ways(default_experiment) -> None:
 @pytest.mark.parametrize("group", ["fruit", "bird", "vehicle", "tool", "insect"])
 def test_each_of_five_groups_is_forgotten(group: str) -> None:
     experiment = erasekit.load("default", forget=group, progress=False)
-    card = experiment.evaluate(experiment.erase(), oracle=False)
+    card = experiment.evaluate({"erased": experiment.erase()}, oracle=False)
     assert card.value("erased", "top1", "forget") <= 0.05
     lost = card.value("original", "top1", "retain") - card.value("erased", "top1", "retain")
     assert lost <= 0.10
@@ -106,7 +106,7 @@ def test_every_method_lowers_what_the_forgotten_are_to_their_names(
     smoke_experiment, name: str
 ) -> None:
     erased = smoke_experiment.erase(name, options=OPTIONS.get(name, {}))
-    card = smoke_experiment.evaluate(erased, oracle=False, split="validation")
+    card = smoke_experiment.evaluate({"erased": erased}, oracle=False, split="validation")
     before, after = (card.value(m, "similarity", "forget") for m in ("original", "erased"))
     assert after < before - 0.1
     assert card.value("erased", "top1", "forget") <= card.value("original", "top1", "forget") - 0.2

@@ -103,8 +103,8 @@ def methods(v: Values) -> None:
     assert v["top1_retain_gradient_ascent"] < v["top1_retain_original"] / 2, "forgets by breaking"
     assert v["gap_gradient_ascent"] > v["gap_never_seen"]
     assert v["gap_oracle"] == 0
-    assert v["best_gap"] <= v["second_gap"], "it comes nearest"
-    assert 1 <= v["best_on"] <= v["tasks"]
+    assert v["best_gap"] <= v["second_gap"], "in this order"
+    assert (v["filter_is"] == "above") == (v["filter_gap"] > v["floor_gap"])
 
 
 def our_method(v: Values) -> None:

@@ -96,7 +96,7 @@ def test_scorecard_has_the_format_of_the_design(whole_run: Path) -> None:
 def test_the_saved_model_is_the_one_that_was_measured(whole_run: Path, settings: Settings) -> None:
     experiment = erasekit.Experiment(settings, progress=False)
     loaded = RunFolder.open(whole_run).load_erasure(experiment)
-    again = experiment.evaluate(loaded, oracle=False)
+    again = experiment.evaluate({"erased": loaded}, oracle=False)
     saved = RunFolder.open(whole_run).scorecard
     for row in again.rows:
         if row.model == "erased":
