@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from support_plots import AUDITED_MODELS, made_audit
+from support_plots import AUDITED_MODELS, drawn, made_audit
 
 from erasekit.audit.suite import Audit, AuditRow
 from erasekit.plots.audit import audit_verdicts
@@ -58,8 +57,7 @@ def test_every_picture_is_drawn_and_says_what_it_must(made: Audit):
     assert cells == ["25", "–", "25", "25"]
     assert isinstance(collateral_data(made), pd.DataFrame)
     for figure in figures.values():
-        figure.canvas.draw()
-        plt.close(figure)
+        drawn(figure)
 
 
 def test_an_audit_without_oracles_is_drawn_too_and_says_what_its_gaps_are_to(made: Audit):
@@ -76,5 +74,4 @@ def test_an_audit_without_oracles_is_drawn_too_and_says_what_its_gaps_are_to(mad
     (legend,) = figures["audit_values_prompt_leaks"].legends
     assert [text.get_text() for text in legend.get_texts()] == ["original", "erased"]
     for figure in figures.values():
-        figure.canvas.draw()
-        plt.close(figure)
+        drawn(figure)

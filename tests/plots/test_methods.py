@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support_plots import drawn
 
 from erasekit.plots import methods as plots
 
@@ -72,14 +72,13 @@ def test_a_stretch_is_no_longer_than_the_difference_and_cannot_be_lengthened(ran
 def test_every_picture_is_drawn_and_names_every_method(found):
     for draw in (plots.methods_tradeoff, plots.methods_cost):
         figure = draw(found)
-        figure.canvas.draw()
+        drawn(figure)
         (legend,) = figure.legends
         words = " ".join(text.get_text() for text in legend.get_texts())
         assert all(name in words for name in ("never_seen", "cliperase", "npo"))
-        plt.close(figure)
-    ranks = pd.Series({"never_seen": 1.2, "cliperase": 2.1, "npo": 2.7})
+        ranks = pd.Series({"never_seen": 1.2, "cliperase": 2.1, "npo": 2.7})
     figure = plots.critical_difference(ranks, 1.0, 8)
-    figure.canvas.draw()
+    drawn(figure)
     words = {text.get_text() for text in figure.axes[0].texts}
     assert {
         "never_seen  1.2",
@@ -87,4 +86,3 @@ def test_every_picture_is_drawn_and_names_every_method(found):
         "2.7  npo",
         "critical difference, 8 tasks",
     } <= words
-    plt.close(figure)
