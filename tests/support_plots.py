@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 
+from matplotlib.container import ErrorbarContainer
+
 from erasekit.audit.suite import MEAN, Audit, AuditRow, TestReport
 from erasekit.audit.verdict import AS_THE_ORACLE, CANNOT_TELL, LESS, MORE
 from erasekit.data.drawn.captions import prompts
@@ -23,6 +25,15 @@ def drawn(figure):
         warnings.simplefilter("error")
         figure.canvas.draw()
     return figure
+
+
+def points(axes):
+    """Every value drawn as a mark: x, y, and the ends of its interval across."""
+    found = []
+    for line, _, bars in filter(lambda c: isinstance(c, ErrorbarContainer), axes.containers):
+        (x, y), *_ = line.get_xydata()
+        found.append((x, y, *(bars[0].get_segments()[0][:, 0] if bars else ())))
+    return found
 
 
 def card_of(values, margin=0.1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 from support_plots import AUDITED_MODELS, drawn, made_audit
 
@@ -52,10 +51,14 @@ def test_every_picture_is_drawn_and_says_what_it_must(made: Audit):
     assert {"less forgotten", "over-forgetting", "as the oracle", "cannot tell"} <= words
     curves = figures["audit_relearning_curves"]
     assert [axes.get_title(loc="left") for axes in curves.axes] == ["1 pair", "4 pairs"]
-    assert all(len(axes.lines) == len(AUDITED_MODELS) for axes in curves.axes)
+    for axes in curves.axes:
+        assert len(axes.lines) == len(AUDITED_MODELS)
+        for line in axes.lines:
+            assert np.allclose(line.get_xydata(), [(0, 0.0), (2, 0.2), (4, 0.4)])
     cells = [text.get_text() for text in figures["audit_language_map"].axes[1].texts]
     assert cells == ["25", "–", "25", "25"]
-    assert isinstance(collateral_data(made), pd.DataFrame)
+    marks = [x for line in figures["audit_collateral"].axes[0].lines for x in line.get_xdata()]
+    assert set(marks) == {*collateral_data(made)[["original", "erased", "oracle"]].iloc[0]}
     for figure in figures.values():
         drawn(figure)
 

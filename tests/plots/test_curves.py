@@ -26,3 +26,19 @@ def test_a_single_term_is_drawn_once():
     figure = plots.loss_terms([{"step": i, "forgetting": -i, "loss": -i} for i in range(3)])
     labels = [line.get_label() for line in figure.axes[0].lines]
     assert "forgetting" in labels and "sum (the loss)" not in labels
+
+
+def test_each_term_and_check_is_drawn_as_it_was():
+    history = [
+        {"step": i, "forgetting": 2.0 - i, "retention": 0.5 * i, "loss": 2.0 - 0.5 * i}
+        | ({"validation_forget": 0.25} if i == 1 else {})
+        for i in range(2)
+    ]
+    above, below = plots.loss_terms(history).axes
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in above.lines[:3]}
+    assert drawn == {
+        "forgetting": [[1, 2.0], [2, 1.0]],
+        "retention": [[1, 0.0], [2, 0.5]],
+        "sum (the loss)": [[1, 2.0], [2, 1.5]],
+    }
+    assert below.lines[0].get_xydata().tolist() == [[2, 0.25]]

@@ -86,3 +86,14 @@ def test_every_picture_is_drawn_and_names_every_method(found):
         "2.7  npo",
         "critical difference, 8 tasks",
     } <= words
+
+
+def test_each_method_is_drawn_at_its_gaps_and_its_cost(found):
+    data = plots.methods_data(found).set_index("number")
+    for draw, x, y in (
+        (plots.methods_tradeoff, "forget", "retain"),
+        (plots.methods_cost, "cost", "average_gap"),
+    ):
+        numbers = {text.get_text(): text.get_position() for text in draw(found).axes[0].texts}
+        for number in (1, 2, 4):
+            assert numbers[str(number)] == (data.loc[number, x], data.loc[number, y])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from support_plots import points
 
 from erasekit import plots
 from erasekit.evaluate.scorecard import Scorecard
@@ -29,3 +31,17 @@ def test_the_height_of_each_bar_is_its_value(tiny_scorecard):
         for subset in ("forget", "neighbours", "retain")
     ]
     assert heights == pytest.approx(expected)
+
+
+def test_compared_runs_are_drawn_at_their_values_in_their_rows(tiny_scorecard):
+    runs = {"a": tiny_scorecard, "b": tiny_scorecard}
+    for axes, (metric, subset) in zip(
+        plots.compare(runs).axes,
+        [("top1", "forget"), ("top1", "neighbours"), ("top1", "retain"), ("similarity", "forget")],
+        strict=True,
+    ):
+        found = points(axes)
+        rows = [row for row in tiny_scorecard.rows if (row.metric, row.subset) == (metric, subset)]
+        expected = [(row.value, row.low, row.high) for row in rows] * 2
+        assert np.allclose([(x, low, high) for x, _, low, high in found], expected)
+        assert [round(y) for _, y, *_ in found] == [0] * len(rows) + [1] * len(rows)

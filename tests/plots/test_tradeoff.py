@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from support_plots import card_of, drawn
+from support_plots import card_of, drawn, points
 
 from erasekit import plots
 from erasekit.plots.tradeoff import forget_retain_data
@@ -23,6 +23,22 @@ def test_forget_retain_takes_a_scorecard_or_points():
     line = forget_retain_data(card).loc["original"]
     assert (line["forget"], line["retain"]) == (0.9, 0.8)
     assert line["forget_low"] == pytest.approx(0.8) and line["retain_high"] == pytest.approx(0.9)
-    points = forget_retain_data({"F": (0.1, 0.2)}).loc["F"]
-    assert (points["forget"], points["retain"]) == (0.1, 0.2) and np.isnan(points["forget_low"])
+    bare = forget_retain_data({"F": (0.1, 0.2)}).loc["F"]
+    assert (bare["forget"], bare["retain"]) == (0.1, 0.2) and np.isnan(bare["forget_low"])
     assert isinstance(drawn(plots.forget_retain({"F": (0.0, 0.2), "oracle": (0.0, 0.2)})), Figure)
+
+
+def test_each_model_is_drawn_where_its_values_are():
+    values = {"original": (0.9, 0.8), "erased": (0.2, 0.7), "oracle": (0.1, 0.6)}
+    card = card_of(
+        {
+            (model, "top1", subset): value
+            for model, both in values.items()
+            for subset, value in zip(("forget", "retain"), both, strict=True)
+        }
+    )
+    (axes,) = plots.forget_retain(card).axes
+    expected = [(forget, retain, forget - 0.1, forget + 0.1) for forget, retain in values.values()]
+    assert np.allclose(points(axes), expected)
+    upward = [bars[1].get_segments()[0][:, 1] for _, _, bars in axes.containers]
+    assert np.allclose(upward, [(retain - 0.1, retain + 0.1) for _, retain in values.values()])
