@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,16 +19,6 @@ from erasekit.runs.erasing import run_erase, run_evaluate
 from erasekit.runs.run_folder import RunFolder
 from erasekit.runs.tables import summary
 from erasekit.settings import Settings, make_settings
-
-
-@pytest.fixture
-def settings(tiny: dict) -> Settings:
-    return make_settings("smoke", **tiny)
-
-
-@pytest.fixture
-def copied(whole_run: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(whole_run, tmp_path / "run")
 
 
 @pytest.fixture

@@ -15,16 +15,6 @@ from erasekit.runs.run_folder import RunFolder, describe, open_runs
 from erasekit.settings import Settings, make_settings
 
 
-@pytest.fixture
-def settings(tiny: dict) -> Settings:
-    return make_settings("smoke", **tiny)
-
-
-@pytest.fixture
-def copied(whole_run: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(whole_run, tmp_path / "run")
-
-
 def test_a_whole_run_has_every_file_and_nothing_else(whole_run: Path) -> None:
     names = {path.name for path in whole_run.iterdir() if path.name[0] != "."}
     assert names == {
