@@ -302,6 +302,7 @@ class Experiment:
             "world": self.world.spec.as_dict(),
             "train": dataclasses.asdict(spec),
             "without": [self.world.concept(i).name for i in without],
+            "pairs": pairs.fingerprint(),
             "threads": self.settings.threads,
             "device": self.device.type,
             "precision": self.settings.precision,

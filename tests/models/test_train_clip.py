@@ -62,9 +62,17 @@ def test_a_resumed_training_gives_the_same_bits(
     assert not (tmp_path / "part" / "checkpoint.pt").exists()
 
 
-def test_a_checkpoint_of_another_recipe_is_not_used(
-    tiny_experiment, uninterrupted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("other", ["seed", "list", "order"])
+def test_a_checkpoint_of_another_seed_or_list_is_not_used(
+    tiny_experiment, uninterrupted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
 ) -> None:
+    pairs, spec = tiny_experiment.world.pairs("train"), SPEC
+    if other == "seed":
+        spec = dataclasses.replace(SPEC, seed=9)
+    elif other == "list":
+        pairs = tiny_experiment.task.retain
+    else:
+        pairs = pairs.take(range(len(pairs))[::-1])
     whole = train.info_nce
 
     def failing(*arguments):
@@ -76,7 +84,7 @@ def test_a_checkpoint_of_another_recipe_is_not_used(
     failing.calls = 0
     monkeypatch.setattr(train, "info_nce", failing)
     with pytest.raises(KeyboardInterrupt):
-        trained(tiny_experiment, tmp_path / "x", spec=dataclasses.replace(SPEC, seed=9))
+        trained(tiny_experiment, tmp_path / "x", pairs, spec)
     assert (tmp_path / "x" / "checkpoint.pt").is_file()
     monkeypatch.setattr(train, "info_nce", whole)
     assert trained(tiny_experiment, tmp_path / "x") == uninterrupted
@@ -85,6 +93,30 @@ def test_a_checkpoint_of_another_recipe_is_not_used(
 def test_the_seed_decides_the_model(tiny_experiment, uninterrupted, tmp_path: Path) -> None:
     other = trained(tiny_experiment, tmp_path / "other", spec=dataclasses.replace(SPEC, seed=1))
     assert other != uninterrupted
+
+
+def test_first_weights_and_batches_are_both_the_seeds(
+    tiny_experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Oracles that shared either would differ less than retraining does."""
+    real, first, plans = train.save_new_model, [], []
+    plan = train.plan_batches
+
+    def save(model, *rest):
+        first.append({k: v.clone() for k, v in model.state_dict().items()})
+        return real(model, *rest)
+
+    monkeypatch.setattr(train, "save_new_model", save)
+    monkeypatch.setattr(
+        train, "plan_batches", lambda *a, **k: plans.append(plan(*a, **k)) or plans[-1]
+    )
+    for seed in (0, 1):
+        spec = dataclasses.replace(SPEC, steps=1, seed=seed)
+        trained(tiny_experiment, tmp_path / str(seed), spec=spec)
+    one, _, other, _ = first  # before and after each training
+    name = next(name for name, value in one.items() if value.dim() > 1)
+    assert not torch.equal(one[name], other[name])
+    assert (plans[0] != plans[1]).any()
 
 
 def test_the_oracle_has_the_originals_shape_and_words(tiny_experiment) -> None:

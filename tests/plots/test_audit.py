@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from matplotlib.container import ErrorbarContainer
 from support_plots import AUDITED_MODELS, made_audit, points
 
 from erasekit.audit.suite import Audit
@@ -45,14 +46,31 @@ def test_the_values_of_a_test_are_its_rows(made: Audit):
         audit_values(made, "compression")
 
 
-def test_verdicts_and_values_are_drawn_where_they_are(made: Audit):
+def test_gaps_and_margins_are_drawn_where_they_lie(made: Audit):
     data = audit_verdicts_data(made)
-    (axes,) = audit_verdicts(made).axes
-    there = data[data["gap"].notna()]
-    expected = np.column_stack([there["gap"], there.index, there["low"], there["high"]])
-    assert np.allclose(points(axes), expected)
+    axes = audit_verdicts(made).axes[0]
+    assert [x for x, *_ in points(axes)] == pytest.approx(list(data["gap"].dropna()))
+    ends = [
+        segment[:, 0]
+        for bar in axes.containers
+        if isinstance(bar, ErrorbarContainer)
+        for segment in bar.lines[2][0].get_segments()
+    ]
+    assert np.allclose(ends, data[["low", "high"]].dropna())
+    bands = [(patch.get_x(), patch.get_width()) for patch in axes.patches]
+    assert np.allclose(bands, [(-margin, 2 * margin) for margin in data["margin"].dropna()])
 
-    axes = audit_values(made, "prompt_leaks").axes[0]
-    oracle, original, erased = points(axes)[:3]
-    assert np.allclose([oracle[0], original[0], erased[0]], [0.25, 0.0, 0.1])
-    assert np.allclose(erased[2:], (0.05, 0.15))
+
+def test_the_values_of_a_test_are_drawn_with_the_oracles_range_and_mean(made: Audit):
+    figure = audit_values(made, "prompt_leaks")
+    data = audit_values_data(made, "prompt_leaks")
+    for axes, metric in zip(figure.axes, ("top1", "similarity"), strict=True):
+        part = data[data["metric"] == metric]
+        expected = []
+        for _, of in part.groupby("condition", sort=False):
+            by_model = of.set_index("model")["value"]
+            oracles = by_model[[name for name in by_model.index if name.startswith("oracle")]]
+            expected += [oracles.mean(), by_model["original"], by_model["erased"]]
+        assert [x for x, *_ in points(axes)] == pytest.approx(expected)
+        for patch in axes.patches:
+            assert (patch.get_x(), patch.get_width()) == pytest.approx((0.2, 0.1))

@@ -28,17 +28,18 @@ def test_a_single_term_is_drawn_once():
     assert "forgetting" in labels and "sum (the loss)" not in labels
 
 
-def test_each_term_and_check_is_drawn_as_it_was():
-    history = [
-        {"step": i, "forgetting": 2.0 - i, "retention": 0.5 * i, "loss": 2.0 - 0.5 * i}
-        | ({"validation_forget": 0.25} if i == 1 else {})
-        for i in range(2)
-    ]
-    above, below = plots.loss_terms(history).axes
-    drawn = {line.get_label(): line.get_xydata().tolist() for line in above.lines[:3]}
-    assert drawn == {
-        "forgetting": [[1, 2.0], [2, 1.0]],
-        "retention": [[1, 0.0], [2, 0.5]],
-        "sum (the loss)": [[1, 2.0], [2, 1.5]],
+def test_loss_curves_are_the_history(tiny_erasure):
+    data = loss_terms_data(tiny_erasure.history)
+    axes = plots.loss_terms(tiny_erasure.history).axes[0]
+    lines = {line.get_label(): line for line in axes.lines}
+    for name, part in data[data["kind"] == "term"].groupby("name"):
+        line = lines["sum (the loss)" if name == "loss" else name]
+        assert list(line.get_xdata()) == list(part["step"])
+        assert list(line.get_ydata()) == list(part["value"])
+    checked = [{"step": i, "a": 1.0, "b": 1.0, "loss": 2.0} for i in range(4)]
+    checked[3] |= {"validation_forget": 0.25, "validation_retain": 0.75}
+    below = plots.loss_terms(checked).axes[1]
+    assert {line.get_label(): list(line.get_ydata()) for line in below.lines} == {
+        "forget": [0.25],
+        "retain": [0.75],
     }
-    assert below.lines[0].get_xydata().tolist() == [[2, 0.25]]

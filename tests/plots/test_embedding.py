@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from matplotlib.offsetbox import AnnotationBbox
+from matplotlib.text import Annotation
 
+from erasekit import plots
 from erasekit.data.drawn.captions import prompts
 from erasekit.errors import UsageError
 from erasekit.plots.embedding import embedding_shift_data
@@ -49,3 +52,17 @@ def test_shift_is_one_fit_from_before_to_after(tiny_experiment, models):
 def test_shift_refuses_an_unknown_method(tiny_experiment, models):
     with pytest.raises(UsageError, match="umap"):
         embedding_shift_data(tiny_experiment, models["original"], models["erased"], "umap")
+
+
+def test_arrows_run_from_before_to_after(tiny_experiment, models):
+    args = (tiny_experiment, models["original"], models["erased"], "pca")
+    data, figure = embedding_shift_data(*args), plots.embedding_shift(*args)
+    for axes, modality in zip(figure.axes, ("picture", "name"), strict=True):
+        part = data[data["modality"] == modality].sort_values("forgotten")
+        arrows = [child for child in axes.get_children() if isinstance(child, Annotation)]
+        drawings = [child for child in axes.get_children() if isinstance(child, AnnotationBbox)]
+        starts = [tuple(line.get_xydata()[0]) for line in axes.lines]
+        assert starts == [arrow.xyann for arrow in arrows]
+        assert np.allclose(starts, part[["x0", "y0"]])
+        assert np.allclose([arrow.xy for arrow in arrows], part[["x1", "y1"]])
+        assert np.allclose([box.xy for box in drawings], part[["x1", "y1"]])

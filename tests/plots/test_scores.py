@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support_plots import points
+from matplotlib.container import BarContainer, ErrorbarContainer
+from support_plots import card_of, points
 
 from erasekit import plots
 from erasekit.evaluate.scorecard import Scorecard
@@ -22,26 +23,35 @@ def test_bars_and_comparison_show_the_scorecards_own_numbers(tiny_scorecard):
     assert len(data) == 2 * 4 * len(tiny_scorecard.models)
 
 
-def test_the_height_of_each_bar_is_its_value(tiny_scorecard):
-    axes = plots.scorecard_bars(tiny_scorecard).axes[0]
-    heights = [bar.get_height() for bars in axes.containers[::2] for bar in bars]
-    expected = [
-        tiny_scorecard.value(model, "top1", subset)
-        for model in tiny_scorecard.models
-        for subset in ("forget", "neighbours", "retain")
-    ]
-    assert heights == pytest.approx(expected)
+def test_bars_reach_from_low_to_high(tiny_scorecard):
+    data = scorecard_bars_data(tiny_scorecard)
+    figure = plots.scorecard_bars(tiny_scorecard)
+    for axes, metric in zip(figure.axes, ("top1", "similarity"), strict=True):
+        part = data[data["metric"] == metric]
+        bars = [bar for bars in axes.containers if isinstance(bars, BarContainer) for bar in bars]
+        assert [bar.get_height() for bar in bars] == pytest.approx(list(part["value"]))
+        ends = [
+            segment[:, 1]
+            for bars in axes.containers
+            if isinstance(bars, ErrorbarContainer)
+            for segment in bars.lines[2][0].get_segments()
+        ]
+        expected = part[["low", "high"]].to_numpy().copy()
+        expected[:, 0] = np.minimum(expected[:, 0], part["value"])
+        expected[:, 1] = np.maximum(expected[:, 1], part["value"])
+        assert np.allclose(ends, expected)
 
 
-def test_compared_runs_are_drawn_at_their_values_in_their_rows(tiny_scorecard):
-    runs = {"a": tiny_scorecard, "b": tiny_scorecard}
+def test_a_comparison_has_a_point_for_every_value(tiny_scorecard):
+    cards = {"a": tiny_scorecard, "b": card_of({("erased", "top1", "forget"): 0.3})}
+    data, figure = compare_data(cards), plots.compare(cards)
+    shown = list(dict.fromkeys(zip(data["metric"], data["subset"], strict=True)))
+    wanted = [("top1", "forget"), ("top1", "neighbours"), ("top1", "retain")]
+    assert set(shown) == {*wanted, ("similarity", "forget")}
     for axes, (metric, subset) in zip(
-        plots.compare(runs).axes,
-        [("top1", "forget"), ("top1", "neighbours"), ("top1", "retain"), ("similarity", "forget")],
-        strict=True,
+        figure.axes, [*wanted, ("similarity", "forget")], strict=True
     ):
-        found = points(axes)
-        rows = [row for row in tiny_scorecard.rows if (row.metric, row.subset) == (metric, subset)]
-        expected = [(row.value, row.low, row.high) for row in rows] * 2
-        assert np.allclose([(x, low, high) for x, _, low, high in found], expected)
-        assert [round(y) for _, y, *_ in found] == [0] * len(rows) + [1] * len(rows)
+        part = data[(data["metric"] == metric) & (data["subset"] == subset)]
+        assert [x for x, *_ in points(axes)] == pytest.approx(list(part["value"]))
+        lanes = [round(y) for _, y, *_ in points(axes)]
+        assert lanes == [["a", "b"].index(run) for run in part["run"]]

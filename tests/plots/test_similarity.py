@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from support_plots import own_similarity
 
+from erasekit import plots
 from erasekit.plots.similarity import (
     matrix_concepts,
     similarity_distributions_data,
@@ -61,3 +62,28 @@ def test_matrix_cell_is_the_mean_similarity_of_pictures_with_a_name(tiny_experim
         ]
     )
     assert tables["erased"].iloc[row, column] == pytest.approx(expected, abs=1e-4)
+
+
+def test_dots_and_medians_are_the_similarities(tiny_experiment, models):
+    data = similarity_distributions_data(tiny_experiment, models)
+    figure = plots.similarity_distributions(tiny_experiment, models)
+    for axes in figure.axes:
+        part = data[data["subset"] == axes.get_title(loc="left")]
+        medians = [
+            line.get_xdata()[0] for line in axes.lines if line.get_linewidth() == pytest.approx(2.4)
+        ]
+        for place, name in enumerate(models):
+            values = part.loc[part["model"] == name, "similarity"]
+            dots = np.asarray(axes.collections[place].get_offsets())
+            assert np.allclose(dots[:, 0], values)
+            assert (np.abs(dots[:, 1] - place) < 0.3).all()
+            assert medians[place] == pytest.approx(values.median())
+
+
+def test_heat_maps_are_the_tables(tiny_experiment, models):
+    tables = similarity_matrix_data(tiny_experiment, models)
+    figure = plots.similarity_matrix(tiny_experiment, models)
+    for axes, (model, table) in zip(figure.axes, tables.items(), strict=False):
+        assert axes.get_title(loc="left") == model
+        assert np.allclose(axes.images[0].get_array(), table)
+        assert [tick.get_text() for tick in axes.get_xticklabels()] == list(table.columns)

@@ -42,3 +42,14 @@ def test_each_model_is_drawn_where_its_values_are():
     assert np.allclose(points(axes), expected)
     upward = [bars[1].get_segments()[0][:, 1] for _, _, bars in axes.containers]
     assert np.allclose(upward, [(retain - 0.1, retain + 0.1) for _, retain in values.values()])
+
+
+def test_forgetting_is_drawn_across_and_retaining_up(tiny_scorecard):
+    data = forget_retain_data(tiny_scorecard)
+    axes = plots.forget_retain(tiny_scorecard).axes[0]
+    assert [(x, y) for x, y, *_ in points(axes)] == [
+        (line.forget, line.retain) for line in data.itertuples()
+    ]
+    cross = [(line.get_xdata(), line.get_ydata()) for line in axes.lines[:2]]
+    oracle = data.loc["oracle"]
+    assert set(cross[0][0]) == {oracle["forget"]} and set(cross[1][1]) == {oracle["retain"]}
