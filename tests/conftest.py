@@ -136,7 +136,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete run folder of the tiny world. Read it, or copy it to change it."""
-    from erasekit.runs.run_folder import run_erase
+    from erasekit.runs.erasing import run_erase
     from erasekit.settings import make_settings
 
     out = tmp_path_factory.mktemp("runs") / "whole"

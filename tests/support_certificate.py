@@ -6,10 +6,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from erasekit.audit.suite import Audit, AuditRow, TestReport
 from erasekit.audit.verdict import AS_THE_ORACLE
+from erasekit.certificate.certificate import certify
 from erasekit.certificate.policy import Policy, parse_policy
 from erasekit.evaluate.scorecard import Row, Scorecard
 from erasekit.files import read_json
@@ -143,3 +145,29 @@ def snapshot(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file() and path.name[0] != "."
     }
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return write_keys(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(scope="session")
+def certified_once(
+    whole_run: Path, tmp_path_factory: pytest.TempPathFactory, keys: tuple[Path, Path]
+) -> Path:
+    """An audited run with a signed certificate: one criterion never fails, one always."""
+    run = audited_copy(whole_run, tmp_path_factory.mktemp("certified") / "run")
+    certify(run, policy_of({**FORGOTTEN, "at_most": -1}, NO_LEAK), keys[0])
+    return run
+
+
+@pytest.fixture
+def certified(certified_once: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(certified_once, tmp_path / "run")
+
+
+@pytest.fixture
+def run(whole_run: Path, tmp_path: Path) -> Path:
+    """An audited run without a certificate."""
+    return audited_copy(whole_run, tmp_path / "run")

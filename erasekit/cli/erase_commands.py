@@ -58,7 +58,7 @@ def erase(
     `torchrun --nproc-per-node N -m erasekit erase ... --device cpu`. Machines must share the
     disk of the run folder and of the model cache (ERASEKIT_CACHE).
     """
-    from erasekit.runs.run_folder import run_erase
+    from erasekit.runs.erasing import run_erase
 
     folder = run_erase(settings, out, oracle=oracle, control=control, overwrite=overwrite)
     from erasekit.runs.tables import summary
@@ -101,14 +101,14 @@ def evaluate(
     if run is not None:
         if out is not None:
             raise goes_with_model("out")
-        from erasekit.runs.run_folder import run_evaluate
+        from erasekit.runs.erasing import run_evaluate
 
         folder = run_evaluate(run)
         from erasekit.runs.tables import summary
 
         typer.echo(summary(folder))
     elif model is not None:
-        from erasekit.runs.run_folder import evaluate_model
+        from erasekit.runs.erasing import evaluate_model
 
         scorecard = evaluate_model(model, settings, oracle=oracle)
         from erasekit.runs.tables import headline
@@ -133,7 +133,8 @@ def compare(
     from erasekit.runs.run_folder import open_runs
 
     folders = open_runs(runs)
-    from erasekit.runs.tables import comparison_text, write_comparison
+    from erasekit.runs.pages.comparison_page import write_comparison
+    from erasekit.runs.tables import comparison_text
 
     cards = {name: folder.scorecard for name, folder in folders.items()}
     typer.echo(comparison_text(cards))
@@ -145,4 +146,7 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> Non
     """Make report.html again from the files of a run folder."""
     from erasekit.runs.run_folder import RunFolder
 
-    typer.echo(f"report: {RunFolder.open(run).write_report()}")
+    folder = RunFolder.open(run)
+    from erasekit.runs.pages.run_page import write_report
+
+    typer.echo(f"report: {write_report(folder.path)}")

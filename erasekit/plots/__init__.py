@@ -4,9 +4,8 @@ The numbers in a picture come from a function of the same name with ``_data`` at
 end, in the same file.
 """
 
-from erasekit.plots.audit import (
-    audit_values,
-    audit_verdicts,
+from erasekit.plots.audit import audit_values, audit_verdicts
+from erasekit.plots.audit_details import (
     collateral,
     language_map,
     readable_layers,

@@ -43,6 +43,7 @@ def run_audit(
     settings = folder.settings
     with folder.locked():
         from erasekit.experiment.clip_experiment import Experiment
+        from erasekit.runs.pages.run_page import write_report
 
         experiment = Experiment(settings, progress)
         if oracles is None:
@@ -52,7 +53,7 @@ def run_audit(
         )
         write_audit_figures(folder.path / FIGURES, found)
         found.save(folder.path / AUDIT)
-        folder.write_report()
+        write_report(folder.path)
     return folder
 
 
@@ -133,7 +134,7 @@ def audit_known_answers(
 
 def write_audit_figures(folder: Path, audit: Audit) -> list[Path]:
     """Draw every picture of an audit into `folder` as PNG, in place of an earlier audit's."""
-    from erasekit.plots.audit import audit_figures
+    from erasekit.plots.audit_details import audit_figures
     from erasekit.runs.figures import save_figure
 
     for old in folder.glob("audit_*.png"):

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,21 @@ from tqdm import tqdm
 from erasekit.errors import ErasekitError, RunError, UsageError, reason, unknown
 from erasekit.progress import LOG_EVERY, silenced
 from erasekit.tutorial.parameters import check_parameters
+
+
+def check_extra() -> None:
+    """Refuse to start without the packages that run and render notebooks.
+
+    Raises:
+        UsageError: when one of them is not installed.
+    """
+    for package in ("papermill", "nbconvert", "ipykernel"):
+        try:
+            import_module(package)
+        except ImportError as error:
+            raise UsageError(
+                f"the tutorial needs {package}: pip install 'erasekit[tutorial]'"
+            ) from error
 
 
 def notebooks_folder() -> Path:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import inspect
 import random
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,6 +123,52 @@ def test_what_does_not_fit_is_refused_before_any_training(
 def test_an_unknown_part_of_the_specification_is_refused(tiny_experiment) -> None:
     with pytest.raises(UsageError, match="unknown parameter 'stpes': did you mean 'steps'"):
         tiny_experiment.erase(stpes=3)
+
+
+@pytest.fixture(scope="module")
+def group(tiny_experiment) -> str:
+    return f"group={tiny_experiment.world.concepts[0].group}"
+
+
+@pytest.mark.parametrize("method", ["cliperase", "delete", "null_space"])
+def test_captions_alone_are_enough(own_folder, own_parameters, tmp_path, method: str) -> None:
+    """No column tells a concept: methods that compare with names take captions for them."""
+    rows = list(csv.DictReader((own_folder / "pairs.csv").open(encoding="utf-8")))
+    with (tmp_path / "pairs.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("image", "caption", "split"))
+        table.writerows((row["image"], row["caption"], row["split"]) for row in rows)
+    shutil.copytree(own_folder / "pictures", tmp_path / "pictures")
+    given = {**own_parameters, "data": f"folder:{tmp_path}", "forget": "word=picture"}
+    experiment = Experiment(make_settings("smoke", **given, method=method), progress=False)
+    assert len(experiment.task.retained) > 0 and not experiment.task.named
+    card = experiment.evaluate({"erased": experiment.erase()}, oracle=False)
+    assert card.has("recall@1", "retain") and not card.has("top1", "forget")
+
+
+@pytest.mark.parametrize("method", ["never_seen", "salun", "null_space", "slug", "ssd", "munba"])
+@pytest.mark.parametrize("rule", ["group", "word=picture"])
+def test_methods_of_every_kind_run_on_a_folder(own_parameters, group, method, rule) -> None:
+    options = {"level": "shuffled"} if method == "never_seen" else {}
+    settings = make_settings(
+        "smoke",
+        **own_parameters,
+        forget=group if rule == "group" else rule,
+        method=method,
+        options=options,
+    )
+    experiment = Experiment(settings, progress=False)
+    erased = experiment.erase()
+    assert erased.model.fingerprint() != experiment.original.fingerprint()
+
+
+def test_what_a_folder_cannot_do_yet_is_said(own_parameters, group) -> None:
+    experiment = Experiment(make_settings("smoke", **own_parameters, forget=group), progress=False)
+    assert not experiment.has_oracle
+    with pytest.raises(UsageError, match="give one as oracle_model"):
+        _ = experiment.oracle
+    with pytest.raises(UsageError, match="the audit draws its own pictures"):
+        experiment.audit(experiment.original)
 
 
 def test_an_experiment_changes_nothing_global() -> None:

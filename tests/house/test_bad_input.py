@@ -24,7 +24,8 @@ import erasekit
 from erasekit.cache import MANIFEST, cached
 from erasekit.cli import app as cli
 from erasekit.errors import RunError, UsageError
-from erasekit.runs.run_folder import RunFolder, run_erase
+from erasekit.runs.erasing import run_erase
+from erasekit.runs.run_folder import RunFolder
 from erasekit.settings import make_settings
 
 WEIGHTS = "open_clip_model.safetensors"

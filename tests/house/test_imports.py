@@ -40,10 +40,6 @@ GROUND = {
 }
 #: The same inside `data`; what is not here may be used by all of them.
 DATA_RANK = {"drawn": 1, "folder": 1, "published": 1, "question_task": 2}
-#: Imports that close a circle and are still there, each with its reason.
-ALLOWED = {
-    ("erasekit.runs.report", "erasekit.runs.run_folder"): "the report names the folder's files",
-}
 HEAVY = {"torch", "open_clip", "pandas", "matplotlib", "sklearn", "transformers", "papermill"}
 #: All that the command line loads before it lets heavy things in.
 LIGHT = (

@@ -1,24 +1,129 @@
-"""Erasing in a folder of one's own, from the settings to the report and the command line."""
+"""Erasing into a run folder: nothing is lost; a folder of pairs runs as the embedded world."""
 
 from __future__ import annotations
 
-import csv
 import json
-import shutil
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 import erasekit
-from erasekit.errors import UsageError
+from erasekit.errors import RunError, UsageError
 from erasekit.experiment.clip_experiment import Experiment
-from erasekit.experiment.specs import make_plan
 from erasekit.models.clip import load_clip
-from erasekit.runs.run_folder import RunFolder, run_erase, run_evaluate
+from erasekit.runs import figures, provenance
+from erasekit.runs.erasing import run_erase, run_evaluate
+from erasekit.runs.run_folder import RunFolder
 from erasekit.runs.tables import summary
-from erasekit.settings import make_settings
+from erasekit.settings import Settings, make_settings
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures cost seconds where they are not what is tested."""
+    monkeypatch.setattr(figures, "write_figures", lambda *_: [])
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_folder_that_holds_a_run_is_refused_and_stays_as_it_is(
+    copied: Path, settings: Settings
+) -> None:
+    before = contents(copied)
+    with pytest.raises(UsageError, match="already holds a run"):
+        run_erase(settings, copied)
+    assert contents(copied) == before
+
+
+def test_overwrite_keeps_the_old_run_until_the_new_one_is_whole(
+    copied: Path, tiny: dict, no_pictures: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (copied / "notes.ipynb").write_text("{}", encoding="utf-8")
+    before = contents(copied)
+    other = make_settings("smoke", **{**tiny, "steps": 2})
+
+    with monkeypatch.context() as patch:
+
+        def fails(*_: object, **__: object) -> None:
+            raise RunError("a fault in the middle")
+
+        patch.setattr(Experiment, "evaluate", fails)
+        with pytest.raises(RunError, match="a fault in the middle"):
+            run_erase(other, copied, overwrite=True, control=False, progress=False)
+    assert contents(copied) == before
+    assert RunFolder.open(copied).params["steps"] == tiny["steps"]
+
+    run_erase(other, copied, overwrite=True, control=False, progress=False)
+    assert RunFolder.open(copied).params["steps"] == 2
+    assert len(RunFolder.open(copied).history) == 2
+    assert (copied / "notes.ipynb").is_file()  # not the run's to remove
+    assert [path.name for path in copied.parent.iterdir()] == [copied.name]
+
+
+def test_scorecard_is_written_last(
+    tmp_path: Path, settings: Settings, no_pictures: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever of the data cannot be written, the folder is not taken for a whole run."""
+
+    def full(*_: object, **__: object) -> None:
+        raise RunError("cannot write: No space left on device")
+
+    for number, (module, name) in enumerate(
+        [(figures, "write_figures"), (provenance, "provenance")]
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, full)
+            out = tmp_path / str(number)
+            with pytest.raises(RunError, match="No space left"):
+                run_erase(settings, out, oracle=False, control=False, progress=False)
+        assert not RunFolder(out).whole
+
+
+def test_two_runs_do_not_work_in_one_folder(tmp_path: Path, settings: Settings) -> None:
+    folder = RunFolder.create(tmp_path / "run", settings)
+    hold = (
+        "import sys, time; from pathlib import Path\n"
+        "from erasekit.runs.run_folder import RunFolder\n"
+        "with RunFolder(Path(sys.argv[1])).locked(): print('held', flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", hold, str(folder.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(UsageError, match="another run is at work"):
+        run_erase(settings, folder.path, progress=False)
+    other.communicate("")
+    with folder.locked():
+        pass
+
+
+def test_evaluate_again_gives_the_same_rows_and_keeps_the_cost_of_erasing(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple] = []
+    monkeypatch.setattr(figures, "write_figures", lambda *given: drawn.append(given))
+    before = RunFolder.open(copied).scorecard
+    after = run_evaluate(copied, progress=False).scorecard
+    assert after.rows == before.rows
+    assert after.cost["erased"] == before.cost["erased"]
+    [(folder, _, models, history, card)] = drawn
+    assert folder == copied / "figures"
+    assert set(models) == {"original", "erased", "control", "oracle"}
+    assert history == RunFolder.open(copied).history
+    assert card.as_dict()["rows"] == after.as_dict()["rows"]
 
 
 @pytest.fixture(scope="module")
@@ -93,22 +198,6 @@ def test_without_names_pairs_are_judged(unnamed_run: RunFolder) -> None:
     assert "R@1 on the forgotten pairs" in page and "there is no oracle in this run" in page
 
 
-@pytest.mark.parametrize("method", ["cliperase", "delete", "null_space"])
-def test_captions_alone_are_enough(own_folder, own_parameters, tmp_path, method: str) -> None:
-    """No column tells a concept: methods that compare with names take captions for them."""
-    rows = list(csv.DictReader((own_folder / "pairs.csv").open(encoding="utf-8")))
-    with (tmp_path / "pairs.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(("image", "caption", "split"))
-        table.writerows((row["image"], row["caption"], row["split"]) for row in rows)
-    shutil.copytree(own_folder / "pictures", tmp_path / "pictures")
-    given = {**own_parameters, "data": f"folder:{tmp_path}", "forget": "word=picture"}
-    experiment = Experiment(make_settings("smoke", **given, method=method), progress=False)
-    assert len(experiment.task.retained) > 0 and not experiment.task.named
-    card = experiment.evaluate({"erased": experiment.erase()}, oracle=False)
-    assert card.has("recall@1", "retain") and not card.has("top1", "forget")
-
-
 @pytest.mark.parametrize("run", ["named_run", "unnamed_run"])
 def test_every_picture_is_there(run: str, request: pytest.FixtureRequest) -> None:
     folder: RunFolder = request.getfixturevalue(run)
@@ -124,56 +213,6 @@ def test_a_run_is_measured_again_alike(named_run: RunFolder) -> None:
     for old, new in zip(before.rows, after.rows, strict=True):
         assert (old.model, old.metric, old.subset) == (new.model, new.metric, new.subset)
         assert old.value == pytest.approx(new.value, abs=1e-6)
-
-
-@pytest.mark.parametrize("method", ["never_seen", "salun", "null_space", "slug", "ssd", "munba"])
-@pytest.mark.parametrize("rule", ["group", "word=picture"])
-def test_methods_of_every_kind_run_on_a_folder(own_parameters, group, method, rule) -> None:
-    options = {"level": "shuffled"} if method == "never_seen" else {}
-    settings = make_settings(
-        "smoke",
-        **own_parameters,
-        forget=group if rule == "group" else rule,
-        method=method,
-        options=options,
-    )
-    experiment = Experiment(settings, progress=False)
-    erased = experiment.erase()
-    assert erased.model.fingerprint() != experiment.original.fingerprint()
-
-
-def test_what_cannot_be_is_refused(own_parameters, group, tmp_path: Path) -> None:
-    def plan(**given: Any) -> None:
-        make_plan(make_settings("smoke", **{**own_parameters, "forget": group, **given}))
-
-    with pytest.raises(UsageError, match="there is no such folder"):
-        plan(data=f"folder:{tmp_path / 'none'}")
-    with pytest.raises(UsageError, match="erasekit-small is trained on the embedded world"):
-        plan(model="erasekit-small")
-    with pytest.raises(UsageError, match="nothing tells the language"):
-        plan(forget_languages="en")
-    with pytest.raises(UsageError, match="unknown rule"):
-        plan(forget="wrod=apple")
-    with pytest.raises(UsageError, match="oracle_model"):
-        make_plan(make_settings("smoke", oracle_model="local-dir:x"))
-    with pytest.raises(UsageError, match="skip_bad = 'maybe' must be true or false"):
-        plan(skip_bad="maybe")
-
-
-def test_a_folder_has_a_published_clip_for_its_default(tmp_path: Path) -> None:
-    settings = make_settings(data=f"folder:{tmp_path}", forget="cat")
-    assert (settings.model, settings.pretrained) == ("ViT-B-32-quickgelu", "openai")
-    other = make_settings(data=f"folder:{tmp_path}", forget="cat", model="local-dir:x")
-    assert other.pretrained == ""
-
-
-def test_what_a_folder_cannot_do_yet_is_said(own_parameters, group) -> None:
-    experiment = Experiment(make_settings("smoke", **own_parameters, forget=group), progress=False)
-    assert not experiment.has_oracle
-    with pytest.raises(UsageError, match="give one as oracle_model"):
-        _ = experiment.oracle
-    with pytest.raises(UsageError, match="the audit draws its own pictures"):
-        experiment.audit(experiment.original)
 
 
 def test_a_rule_that_finds_nothing_leaves_no_run_behind(own_parameters, tmp_path: Path) -> None:
