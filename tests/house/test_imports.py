@@ -48,6 +48,7 @@ LIGHT = (
     "cli.app",
     "cache",
     "runs.run_folder",
+    "runs.erasing",
     "audit.names",
     "leaderboard.plan",
     "models.pretrained",
