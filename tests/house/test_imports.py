@@ -52,6 +52,7 @@ LIGHT = (
     "checks",
     "cache",
     "runs.run_folder",
+    "runs.erasing",
     "audit.names",
     "leaderboard.plan",
     "models.model_name",
