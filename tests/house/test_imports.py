@@ -102,7 +102,7 @@ def circle(home: Path) -> list[str]:
             module
             for target in imported(path)
             for module in (target, target.rpartition(".")[0])
-            if module in files and (name, module) not in ALLOWED
+            if module in files
         }
         for name, path in files.items()
     }
