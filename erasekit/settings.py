@@ -86,11 +86,18 @@ _FOLDER: dict[str, Any] = {
 
 
 def _setting(
-    group: str, meaning: str, unit: str = "", ge: float | None = None, gt: float | None = None
+    default: Any,
+    group: str,
+    meaning: str,
+    unit: str = "",
+    ge: float | None = None,
+    gt: float | None = None,
 ) -> Any:
-    """What a setting means, beside its type: it is at least `ge`, and above `gt`."""
-    extra = {"group": group, "unit": unit, "bounds": {"ge": ge, "gt": gt}}
-    return Field(description=meaning, json_schema_extra=extra, ge=ge, gt=gt)
+    """A field of `Settings` with its meaning; it is at least `ge`, or above `gt`."""
+    told = {"group": group, "help": meaning, "unit": unit, "bounds": {"ge": ge, "gt": gt}}
+    if default is dict:
+        return dataclasses.field(default_factory=dict, metadata=told)
+    return dataclasses.field(default=default, metadata=told)
 
 
 _TASK, _WORLD, _FOLDER_DATA = "Task", "Drawn world", "Your own folder"
@@ -101,207 +108,147 @@ _MODEL, _ERASING, _JUDGING, _COMPUTING = "Original", "Erasing", "Evaluation", "C
 class Settings:
     """All parameters of an experiment as they take effect."""
 
-    profile: Annotated[
-        str, _setting(_TASK, "Set of defaults: default, smoke, benchmark or paper.")
-    ] = "default"
-    data: Annotated[
-        str,
-        _setting(_TASK, "The data: openmoji, or folder:PATH for your own (`preview --help`)."),
-    ] = "openmoji"
-    forget: Annotated[
-        str,
-        _setting(
-            _TASK,
-            "Concepts, groups or attributes to forget, joined by commas: fruit | 'red apple,cat' "
-            "| colour=red (`list concepts`); for a folder, a rule as in `preview --help`.",
-        ),
-    ] = "fruit"
-    forget_languages: Annotated[
-        str,
-        _setting(
-            _TASK, "Caption languages in the forget set, joined by commas, e.g. en,ja; empty: all."
-        ),
-    ] = ""
-    method: Annotated[str, _setting(_ERASING, "Unlearning method (`list methods`).")] = "cliperase"
-    options: Annotated[
-        dict[str, Any], _setting(_ERASING, "Options of the method, by name (`list methods`).")
-    ] = dataclasses.field(default_factory=dict)
+    profile: str = _setting(
+        "default", _TASK, "Set of defaults: default, smoke, benchmark or paper."
+    )
+    data: str = _setting(
+        "openmoji", _TASK, "The data: openmoji, or folder:PATH for your own (`preview --help`)."
+    )
+    forget: str = _setting(
+        "fruit",
+        _TASK,
+        "Concepts, groups or attributes to forget, joined by commas: fruit | 'red apple,cat' "
+        "| colour=red (`list concepts`); for a folder, a rule as in `preview --help`.",
+    )
+    forget_languages: str = _setting(
+        "", _TASK, "Caption languages in the forget set, joined by commas, e.g. en,ja; empty: all."
+    )
 
-    concepts: Annotated[
-        int, _setting(_WORLD, "How many concepts the world has.", "concepts", ge=8)
-    ] = 65
-    pictures: Annotated[
-        int,
-        _setting(_WORLD, "Training pictures that show one concept.", "pictures per concept", ge=1),
-    ] = 30
-    scenes: Annotated[
-        int,
-        _setting(
-            _WORLD, "Training scenes, which show two or three concepts.", "scenes per concept", ge=0
-        ),
-    ] = 30
-    held_out_pictures: Annotated[
-        int,
-        _setting(
-            _WORLD,
-            "Test pictures; validation gets a third as many.",
-            "pictures per concept",
-            ge=3,
-        ),
-    ] = 12
-    languages: Annotated[
-        str,
-        _setting(
-            _WORLD,
-            "Caption languages, joined by commas; half of the captions are English, and the other "
-            "languages share the rest.",
-        ),
-    ] = "en,ja,ru,ar"
-    image_size: Annotated[int, _setting(_WORLD, "Side of a picture.", "pixels", ge=32)] = 48
-    world_seed: Annotated[
-        int, _setting(_WORLD, "Seed of the world; another seed draws other pictures.", ge=0)
-    ] = 0
+    method: str = _setting("cliperase", _ERASING, "Unlearning method (`list methods`).")
+    options: dict[str, Any] = _setting(  # noqa: RUF009 (it makes a field)
+        dict, _ERASING, "Options of the method, by name (`list methods`)."
+    )
 
-    skip_bad: Annotated[
-        bool, _setting(_FOLDER_DATA, "Leave out rows with a problem; otherwise they are an error.")
-    ] = False
-    most_pairs: Annotated[
-        int,
-        _setting(
-            _FOLDER_DATA,
-            "Most pairs of the forget set, and of the retain set, that an erasure may read.",
-            "pairs",
-            ge=1,
-        ),
-    ] = 20_000
-    judged_pairs: Annotated[
-        int,
-        _setting(_FOLDER_DATA, "Most pairs of each set in validation, and in test.", "pairs", ge=1),
-    ] = 1_000
-    templates: Annotated[
-        str,
-        _setting(
-            _FOLDER_DATA, "Prompts that name a picture, joined by |, with {} in place of the name."
-        ),
-    ] = "a photo of a {}"
+    concepts: int = _setting(65, _WORLD, "How many concepts the world has.", "concepts", ge=8)
+    pictures: int = _setting(
+        30, _WORLD, "Training pictures that show one concept.", "pictures per concept", ge=1
+    )
+    scenes: int = _setting(
+        30, _WORLD, "Training scenes, which show two or three concepts.", "scenes per concept", ge=0
+    )
+    held_out_pictures: int = _setting(
+        12, _WORLD, "Test pictures; validation gets a third as many.", "pictures per concept", ge=3
+    )
+    languages: str = _setting(
+        "en,ja,ru,ar",
+        _WORLD,
+        "Caption languages, joined by commas; half of the captions are English, and the other"
+        " languages share the rest.",
+    )
+    image_size: int = _setting(48, _WORLD, "Side of a picture.", "pixels", ge=32)
+    world_seed: int = _setting(
+        0, _WORLD, "Seed of the world; another seed draws other pictures.", ge=0
+    )
 
-    model: Annotated[
-        str,
-        _setting(
-            _MODEL,
-            "A configuration that is trained here (`list models`), or any CLIP: a name of "
-            "open_clip with `pretrained`, hf-hub:ORG/NAME or local-dir:PATH.",
-        ),
-    ] = "erasekit-small"
-    pretrained: Annotated[
-        str,
-        _setting(_MODEL, "Tag of the model's published weights; empty for what is trained here."),
-    ] = ""
-    oracle_model: Annotated[
-        str,
-        _setting(
-            _MODEL,
-            "For a CLIP that is not trained here: a model that never saw the forget set, if there "
-            "is one.",
-        ),
-    ] = ""
-    train_steps: Annotated[
-        int, _setting(_MODEL, "Steps of training the original.", "steps", ge=1)
-    ] = 700
-    train_batch: Annotated[int, _setting(_MODEL, "Pairs in a training step.", "pairs", ge=1)] = 128
-    train_learning_rate: Annotated[
-        float, _setting(_MODEL, "Highest learning rate of training.", gt=0)
-    ] = 2e-3
+    skip_bad: bool = _setting(
+        False, _FOLDER_DATA, "Leave out rows with a problem; otherwise they are an error."
+    )
+    most_pairs: int = _setting(
+        20_000,
+        _FOLDER_DATA,
+        "Most pairs of the forget set, and of the retain set, that an erasure may read.",
+        "pairs",
+        ge=1,
+    )
+    judged_pairs: int = _setting(
+        1_000, _FOLDER_DATA, "Most pairs of each set in validation, and in test.", "pairs", ge=1
+    )
+    templates: str = _setting(
+        "a photo of a {}",
+        _FOLDER_DATA,
+        "Prompts that name a picture, joined by |, with {} in place of the name.",
+    )
 
-    steps: Annotated[int, _setting(_ERASING, "Steps of erasing, at most.", "steps", ge=1)] = 70
-    epochs: Annotated[
-        float,
-        _setting(
-            _ERASING, "Passes through the retain set; above 0 it replaces `steps`.", "epochs", ge=0
-        ),
-    ] = 0.0
-    forget_batch: Annotated[
-        int, _setting(_ERASING, "Pairs of the forget set in a step.", "pairs", ge=1)
-    ] = 12
-    retain_batch: Annotated[
-        int, _setting(_ERASING, "Pairs of the retain set in a step.", "pairs", ge=1)
-    ] = 84
-    learning_rate: Annotated[
-        float, _setting(_ERASING, "Highest learning rate of erasing.", gt=0)
-    ] = 1e-3
-    stop_at: Annotated[
-        float,
-        _setting(
-            _ERASING,
-            "Stop when the validation top-1 on the forgotten concepts is this or less, twice in a "
-            "row; below 0: never.",
-            "share from 0 to 1",
-        ),
-    ] = -1.0
-    micro_batch: Annotated[
-        int,
-        _setting(
-            _ERASING,
-            "Pairs in the towers at once, for less memory and the same gradient; 0: all.",
-            "pairs",
-            ge=0,
-        ),
-    ] = 0
-    moves: Annotated[
-        str,
-        _setting(
-            _ERASING,
-            "Which weights may move, joined by +: all, image, text, projection, last:N (blocks of "
-            "each tower), lora:R (adapters, merged at the end).",
-        ),
-    ] = "all"
-    salient: Annotated[
-        float,
-        _setting(
-            _ERASING,
-            "Only weights move whose squared gradient on the forget set is at least this many "
-            "times that on the retain set; 0: off.",
-            ge=0,
-        ),
-    ] = 0.0
-    compile: Annotated[
-        str,
-        _setting(_ERASING, "Backend of torch.compile, such as inductor; empty: off."),
-    ] = ""
+    model: str = _setting(
+        "erasekit-small",
+        _MODEL,
+        "A configuration that is trained here (`list models`), or any CLIP: a name of "
+        "open_clip with `pretrained`, hf-hub:ORG/NAME or local-dir:PATH.",
+    )
+    pretrained: str = _setting(
+        "", _MODEL, "Tag of the model's published weights; empty for what is trained here."
+    )
+    oracle_model: str = _setting(
+        "",
+        _MODEL,
+        "For a CLIP that is not trained here: a model that never saw the forget set, if there"
+        " is one.",
+    )
+    train_steps: int = _setting(700, _MODEL, "Steps of training the original.", "steps", ge=1)
+    train_batch: int = _setting(128, _MODEL, "Pairs in a training step.", "pairs", ge=1)
+    train_learning_rate: float = _setting(2e-3, _MODEL, "Highest learning rate of training.", gt=0)
 
-    draws: Annotated[
-        int, _setting(_JUDGING, "Bootstrap draws for each interval.", "draws", ge=1)
-    ] = 1000
-    gallery: Annotated[
-        int, _setting(_JUDGING, "Most pairs among which one is retrieved.", "pairs", ge=1)
-    ] = 200
+    steps: int = _setting(70, _ERASING, "Steps of erasing, at most.", "steps", ge=1)
+    epochs: float = _setting(
+        0.0, _ERASING, "Passes through the retain set; above 0 it replaces `steps`.", "epochs", ge=0
+    )
+    forget_batch: int = _setting(12, _ERASING, "Pairs of the forget set in a step.", "pairs", ge=1)
+    retain_batch: int = _setting(84, _ERASING, "Pairs of the retain set in a step.", "pairs", ge=1)
+    learning_rate: float = _setting(1e-3, _ERASING, "Highest learning rate of erasing.", gt=0)
+    stop_at: float = _setting(
+        -1.0,
+        _ERASING,
+        "Stop when the validation top-1 on the forgotten concepts is this or less, twice in a"
+        " row; below 0: never.",
+        "share from 0 to 1",
+    )
+    micro_batch: int = _setting(
+        0,
+        _ERASING,
+        "Pairs in the towers at once, for less memory and the same gradient; 0: all.",
+        "pairs",
+        ge=0,
+    )
+    moves: str = _setting(
+        "all",
+        _ERASING,
+        "Which weights may move, joined by +: all, image, text, projection, last:N (blocks of"
+        " each tower), lora:R (adapters, merged at the end).",
+    )
+    salient: float = _setting(
+        0.0,
+        _ERASING,
+        "Only weights move whose squared gradient on the forget set is at least this many "
+        "times that on the retain set; 0: off.",
+        ge=0,
+    )
+    compile: str = _setting("", _ERASING, "Backend of torch.compile, such as inductor; empty: off.")
 
-    seed: Annotated[int, _setting(_COMPUTING, "Seed of training and erasing.", ge=0)] = 0
-    threads: Annotated[
-        int,
-        _setting(
-            _COMPUTING,
-            "Processor threads; results repeat exactly at equal threads.",
-            "threads",
-            ge=1,
-        ),
-    ] = 2
-    device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"],
-        _setting(_COMPUTING, "Where to compute; auto takes cuda, then mps, then cpu."),
-    ] = "auto"
-    precision: Annotated[
-        Literal["auto", "fp32", "bf16", "fp16"],
-        _setting(_COMPUTING, "Number format in the towers; auto takes bf16 on cuda, else fp32."),
-    ] = "auto"
-    trackers: Annotated[
-        str,
-        _setting(
-            _COMPUTING,
-            "Trackers of accelerate that follow each step's terms, joined by commas, such as "
-            "tensorboard.",
-        ),
-    ] = ""
+    draws: int = _setting(1000, _JUDGING, "Bootstrap draws for each interval.", "draws", ge=1)
+    gallery: int = _setting(
+        200, _JUDGING, "Most pairs among which one is retrieved.", "pairs", ge=1
+    )
+
+    seed: int = _setting(0, _COMPUTING, "Seed of training and erasing.", ge=0)
+    threads: int = _setting(
+        2,
+        _COMPUTING,
+        "Processor threads; results repeat exactly at equal threads.",
+        "threads",
+        ge=1,
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = _setting(
+        "auto", _COMPUTING, "Where to compute; auto takes cuda, then mps, then cpu."
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = _setting(
+        "auto", _COMPUTING, "Number format in the towers; auto takes bf16 on cuda, else fp32."
+    )
+    trackers: str = _setting(
+        "",
+        _COMPUTING,
+        "Trackers of accelerate that follow each step's terms, joined by commas, such as "
+        "tensorboard.",
+    )
 
     def __post_init__(self) -> None:
         for name in DECLARED:
@@ -314,6 +261,7 @@ class Declared:
 
     Attributes:
         type: bool, int, float, str, dict, or ``Literal`` for a few words.
+        hint: the type with its bounds, as pydantic reads it.
         choices: those words; empty for any other type.
         range: in words, such as ``at least 1``; empty if any value goes.
         help: what it means.
@@ -322,6 +270,7 @@ class Declared:
 
     name: str
     type: Any
+    hint: Any
     choices: tuple[str, ...]
     default: Any
     range: str
@@ -335,25 +284,22 @@ class Declared:
         return "|".join(self.choices) or self.type.__name__
 
 
-_HINTS = typing.get_type_hints(Settings, include_extras=True)
-
-
 def _declared(field: dataclasses.Field) -> Declared:
-    hint = _HINTS[field.name]
-    meaning = typing.get_args(hint)[1]
-    extra = meaning.json_schema_extra
+    hint, told = _TYPES[field.name], field.metadata
     return Declared(
         name=field.name,
         type=base_type(hint),
+        hint=Annotated[hint, Field(**told["bounds"])],
         choices=choices(hint),
         default={} if field.default is dataclasses.MISSING else field.default,
-        range=bound_words(extra["bounds"]),
-        unit=extra["unit"],
-        help=meaning.description,
-        group=extra["group"],
+        range=bound_words(told["bounds"]),
+        unit=told["unit"],
+        help=told["help"],
+        group=told["group"],
     )
 
 
+_TYPES = typing.get_type_hints(Settings)
 #: Every setting by name, in the order of `Settings`.
 DECLARED = {field.name: _declared(field) for field in dataclasses.fields(Settings)}
 
@@ -374,7 +320,7 @@ def check(name: str, value: Any, shown: str = "") -> Any:
     """
     if DECLARED[name].type is str and isinstance(value, (list, tuple)):
         value = ",".join(map(str, value))
-    return checked(shown or name, value, _HINTS[name])
+    return checked(shown or name, value, DECLARED[name].hint)
 
 
 def make_settings(profile: str = "default", **given: Any) -> Settings:

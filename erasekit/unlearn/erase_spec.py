@@ -54,7 +54,7 @@ class EraseSpec:
         for field in fields(self):
             if field.name in DECLARED:
                 check(field.name, getattr(self, field.name))
-        if self.check_every < 1:
+        if not self.check_every >= 1:  # nan, too
             raise UsageError(f"check_every = {self.check_every} must be at least 1")
         parse_moves(self.moves)
 
