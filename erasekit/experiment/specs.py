@@ -18,6 +18,7 @@ from erasekit.models.train_spec import TrainSpec, known_models
 from erasekit.settings import Settings
 from erasekit.unlearn.erase_spec import EraseSpec
 from erasekit.unlearn.method import Method
+from erasekit.unlearn.moves import CLIP_PARTS, parse_moves
 from erasekit.unlearn.registry import get_method
 
 
@@ -45,6 +46,7 @@ def make_plan(settings: Settings) -> Plan:
             nothing to forget or to retain.
     """
     check_dataset(settings.data)
+    parse_moves(settings.moves, CLIP_PARTS.holds)
     data = _folder(settings) if settings.data.startswith(FOLDER) else _world(settings)
     return Plan(
         data=data,
@@ -63,7 +65,7 @@ def make_plan(settings: Settings) -> Plan:
             salient=settings.salient,
             compile=settings.compile,
         ),
-        method=get_method(settings.method).build(dict(settings.options)),
+        method=get_method(settings.method).build(dict(settings.options), "clip"),
     )
 
 

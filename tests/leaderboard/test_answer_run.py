@@ -20,7 +20,7 @@ from erasekit.leaderboard.answer_run import (
     search_space,
     shipped,
 )
-from erasekit.unlearn.answer_registry import METHODS
+from erasekit.unlearn.registry import methods_of
 
 BASE = dict.fromkeys(MEASURES, 0.9)
 
@@ -37,7 +37,7 @@ def record(method: str, split: str = "test", seed: int = 0, **values) -> dict:
 
 def test_every_method_but_the_control_has_the_same_number_of_trials():
     space = search_space()
-    assert set(space) == set(METHODS) - {"fine_tune"}
+    assert set(space) == set(methods_of("language")) - {"fine_tune"}
     assert len({len(trials) for trials in space.values()}) == 1
     for trials in space.values():
         assert len({str(trial) for trial in trials}) == len(trials)
@@ -146,7 +146,7 @@ def test_the_shipped_results_are_whole():
         best = min(tried, key=lambda r: r["expected_gap"])["trial"]
         assert [r["trial"] for r in of_name if r["split"] == "test"] == [best] * 3
     tested = Counter(r["method"] for r in found if r["split"] == "test")
-    assert tested == dict.fromkeys((*METHODS, "original", "oracle"), 3)
+    assert tested == dict.fromkeys((*methods_of("language"), "original", "oracle"), 3)
     assert {r["seed"] for r in found if r["split"] == "test"} == {0, 1, 2}
 
 
