@@ -27,7 +27,7 @@ from erasekit.leaderboard.records import Records
 from erasekit.models.llava import Mllm
 from erasekit.progress import progress_bar
 from erasekit.unlearn.erase_spec import EraseSpec
-from erasekit.unlearn.registry import get_method, methods_of
+from erasekit.unlearn.registry import METHODS, get_method, methods_of
 
 #: The results that come with the kit, made with the command on their page.
 SHIPPED = Path(__file__).with_name("multimodal.jsonl")
@@ -210,7 +210,9 @@ def _asked(
 
 
 def _key(what: Mapping[str, Any]) -> str:
-    return sha256_json({**what, "code": code_identity(__name__)})[:20]
+    method = METHODS.get(what["method"])  # the original and the oracle are made by none
+    own = [method.__module__] if method else []
+    return sha256_json({**what, "code": code_identity(__name__, *own)})[:20]
 
 
 def best_trial(

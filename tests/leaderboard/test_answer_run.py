@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from erasekit.errors import RunError, UsageError
+from erasekit.fingerprint import closure
 from erasekit.leaderboard import answer_run as comparison
 from erasekit.leaderboard.answer_page import PAGE, markdown_table, page_text
 from erasekit.leaderboard.answer_run import (
@@ -168,3 +169,11 @@ def test_what_mmunlearner_must_hold_it_holds_over_three_seeds():
     for kept in ("seen retain", "told retain"):
         assert erased[kept] >= original[kept] - 0.03
     assert erased["of retraining"] <= 1 / 8
+
+
+def test_a_key_knows_the_methods_own_module(monkeypatch: pytest.MonkeyPatch):
+    entries: list[str] = []
+    monkeypatch.setattr(comparison, "code_identity", lambda *names: entries.extend(names) or {})
+    comparison._key({"method": "mmunlearner"})
+    assert "erasekit.unlearn.methods.mmunlearner" in entries
+    assert {"erasekit.unlearn.answer_batches", "erasekit.unlearn.mask"} <= set(closure(*entries))

@@ -123,7 +123,7 @@ def test_nothing_is_chosen_on_test(tiny_experiment, monkeypatch, name: str) -> N
 
     monkeypatch.setattr(type(world), "pairs", watched)
     monkeypatch.setattr(Look, "_mean", lambda self, w, loss, n, of: mean(self, w, loss, 2, of))
-    tiny_experiment.erase(name, options={}, steps=1)
+    tiny_experiment.erase(name, options={}, steps=1, stop_at=1.0, check_every=1)
     assert seen <= {"train", "validation"} and "validation" in seen
 
 
