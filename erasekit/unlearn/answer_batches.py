@@ -17,7 +17,7 @@ from erasekit.models.llava import Encoded, Mllm
 from erasekit.models.llava import batches as in_batches
 from erasekit.unlearn.adapter import Adapter, Which
 from erasekit.unlearn.answers import Answers
-from erasekit.unlearn.encode import compiled, in_pieces
+from erasekit.unlearn.encode import in_pieces
 from erasekit.unlearn.erase_spec import EraseSpec
 from erasekit.unlearn.method import Method
 from erasekit.unlearn.moves import LANGUAGE_PARTS
@@ -73,13 +73,17 @@ class AnswerBatches(Adapter[Mllm]):
         super().__init__(original, task, method, spec, frozen)
         if spec.stop_at >= 0 and not task.validation:
             raise UsageError(f"stop_at = {spec.stop_at:g}: this task has no validation split")
+        if spec.compile:
+            raise UsageError(
+                f"compile = {spec.compile}: each batch of answers has another length, for which a "
+                "language model would be compiled anew: leave it out"
+            )
         rng = np.random.default_rng(spec.seed)
         forget = _draw(rng, task.forget, MOST)
         retain = _draw(rng, task.retain, 4 * len(forget))
         text = _draw(rng, task.text, len(forget))
         self._drawn: dict[str, Questions] = {"forget": forget, "retain": retain, "text": text}
         self.text_share = len(text) / (len(text) + len(retain))
-        self._likelihoods = compiled(self.erased.likelihoods, spec.compile)
 
     def plan(self) -> None:
         task, spec = self.task, self.spec
@@ -153,7 +157,7 @@ class AnswerBatches(Adapter[Mllm]):
 
         def compute(encoded: Encoded) -> tuple[Tensor | None, ...]:
             with autocast(self.erased.device, self.spec.precision):
-                likelihood, tokens, now = self._likelihoods(encoded)
+                likelihood, tokens, now = self.erased.likelihoods(encoded)
                 if not before and not divergences:
                     return -likelihood, tokens, None, None
                 with torch.no_grad():

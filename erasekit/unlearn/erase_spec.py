@@ -37,7 +37,7 @@ class EraseSpec:
         micro_batch: rows that go through the model at once; 0 for all. The gradient is the
             same, of the whole batch; memory is that of so many rows, and time grows by a
             third. It is what gradient accumulation is to a loss without negatives.
-        compile: backend of torch.compile for the model, such as inductor; empty for none. It
+        compile: backend of torch.compile for a CLIP's towers, such as inductor; empty for none. It
             pays in long runs on a GPU, and changes results in the last digits.
     """
 

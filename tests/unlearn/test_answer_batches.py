@@ -206,6 +206,7 @@ def test_a_threshold_that_nothing_reaches_is_an_error(tiny_mllm):
         (lambda e: e.erase("munba"), "munba is made for a CLIP, not for a multimodal language"),
         (lambda e: e.clip.erase("mmunlearner"), "made for a multimodal language model, not for"),
         (lambda e: e.erase("npo", learning_rate=-1), "must be above 0"),
+        (lambda e: e.erase("npo", compile="eager"), "would be compiled anew: leave it out"),
     ],
 )
 def test_misuse_is_one_clear_line(tiny_mllm, call, words):
@@ -319,12 +320,11 @@ def test_a_resumed_erasure_is_the_uninterrupted_one(tiny_mllm, tmp_path: Path):
     assert resumed.history == whole.history
 
 
-def test_mixed_precision_and_compilation_stay_close(tiny_mllm):
-    plain, mixed, compiled = (
-        tiny_mllm.erase("gradient_difference", steps=2, precision=precision, compile=backend)
-        for precision, backend in (("fp32", ""), ("bf16", ""), ("fp32", "eager"))
+def test_mixed_precision_stays_close(tiny_mllm):
+    plain, mixed = (
+        tiny_mllm.erase("gradient_difference", steps=2, precision=precision)
+        for precision in ("fp32", "bf16")
     )
     close(plain, mixed, rel=0.05)
     assert mixed.history[0] != plain.history[0]
     assert all(p.dtype == torch.float32 for p in mixed.model.model.parameters())
-    close(plain, compiled, rel=1e-5)
