@@ -103,7 +103,7 @@ def ask(folder: Path) -> None:
 LANGUAGE_JOBS: dict[str, tuple[str, dict[str, Any]]] = {
     "divergence": ("kl_minimization", {}),
     "preference": ("npo", {"micro_batch": 1}),
-    "masked": ("mmunlearner", {"steps": 6}),
+    "masked": ("mmunlearner", {"steps": 6, "retain_batch": 40}),
     "projector": ("gradient_difference", {"moves": "projector"}),
     "stopping": ("npo", {"steps": 6, "stop_at": 1.0, "check_every": 2}),
 }
