@@ -149,10 +149,12 @@ class AnswerBatches(Adapter[Mllm]):
     ) -> Answers:
         """The right answers to some questions, by the model as it is now.
 
-        Where several processes share the work, each takes its part of the questions.
+        Where several processes share the work, each takes its part of the questions; of fewer
+        questions than processes, as the last batch of a list may have, each takes all.
         """
         n, size = len(questions), self.spec.micro_batch
-        mine = questions.take(processes.share(torch.arange(n)).numpy())
+        shared = processes.several() and n >= processes.launched()
+        mine = questions.take(processes.share(torch.arange(n)).numpy()) if shared else questions
         pieces = [self.erased.encode(part) for part in (in_batches(mine, size) if size else [mine])]
 
         def compute(encoded: Encoded) -> tuple[Tensor | None, ...]:
@@ -167,7 +169,7 @@ class AnswerBatches(Adapter[Mllm]):
 
         columns = zip(*in_pieces(compute, pieces), strict=True)
         found = Answers(*(None if c[0] is None else torch.cat(c) for c in columns))  # type: ignore
-        return self._gathered(found, n) if processes.several() else found
+        return self._gathered(found, n) if shared else found
 
     def _gathered(self, mine: Answers, n: int) -> Answers:
         """The answers of all processes, from those of this one; differentiable."""
