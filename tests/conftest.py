@@ -83,12 +83,12 @@ def tiny_mllm(tiny_experiment):
     """A LLaVA that learns nothing, on a CLIP that learns nothing: quick to make, and whole."""
     from erasekit.experiment.language_experiment import MllmExperiment
     from erasekit.models.llava_spec import LlavaSpec
-    from erasekit.unlearn.answer_engine import MllmSpec
+    from erasekit.unlearn.erase_spec import EraseSpec
 
     return MllmExperiment(
         tiny_experiment,
         LlavaSpec(width=32, layers=1, heads=4, steps=3, visual_batch=8, text_batch=4),
-        MllmSpec(steps=4, forget_batch=4, retain_batch=6, text_batch=4, learning_rate=1e-3),
+        EraseSpec(steps=4, forget_batch=4, retain_batch=6, text_batch=4, learning_rate=1e-3),
     )
 
 

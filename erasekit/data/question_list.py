@@ -38,6 +38,11 @@ class Question:
     choices: tuple[str, ...] = ()
 
 
+def same_words(said: str, answer: str) -> bool:
+    """Whether two answers have the same words, whatever their case and the full stop at the end."""
+    return said.lower().strip(" .") == answer.lower().strip(" .")
+
+
 @dataclass(frozen=True)
 class Questions:
     """A finite list of questions, and the pictures that they are about.

@@ -47,6 +47,19 @@ class MllmTask:
     def retain(self) -> Questions:
         return self.visual.about_none(self.forgotten)
 
+    @cached_property
+    def validation(self) -> dict[str, Questions]:
+        """What things are, asked on the validation split: of the forgotten and of the retained."""
+        asked = self.subsets("validation")
+        return {
+            name: asked["visual", name].where(lambda question: question.kind == "name")
+            for name in ("forget", "retain")
+        }
+
+    def describe(self) -> dict:
+        """What was asked for, in words and numbers that JSON can hold."""
+        return self.task.describe()
+
     def subsets(self, split: str) -> dict[tuple[str, str], Questions]:
         """The questions of a split by (mode, subset), in held-out phrasings.
 

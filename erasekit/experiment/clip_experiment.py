@@ -26,7 +26,7 @@ from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
 from erasekit.data.worlds import drawing
 from erasekit.device import autocast, repeatable, resolve_device
-from erasekit.errors import UsageError, unknown
+from erasekit.errors import UsageError
 from erasekit.evaluate.scorecard import Scorecard, evaluate
 from erasekit.experiment.specs import make_plan
 from erasekit.files import read_json, write_json
@@ -35,8 +35,8 @@ from erasekit.models.train_clip import train_clip
 from erasekit.models.train_spec import TrainSpec
 from erasekit.processes import on_main
 from erasekit.settings import Settings, make_settings, takes_settings
-from erasekit.unlearn.engine import Erasure, FrozenFeatures, erase
-from erasekit.unlearn.erase_spec import EraseSpec
+from erasekit.unlearn.encode import FrozenFeatures
+from erasekit.unlearn.engine import Erasure, erase
 from erasekit.unlearn.method import Method
 from erasekit.unlearn.registry import get_method
 
@@ -158,7 +158,7 @@ class Experiment:
         log: Callable[[dict[str, float]], None] | None = None,
         options: Mapping[str, Any] | None = None,
         **spec: Any,
-    ) -> Erasure:
+    ) -> Erasure[Clip]:
         """Erase with a method; what is not given is as in the settings.
 
         Args:
@@ -172,25 +172,23 @@ class Experiment:
             UsageError: for a method, an option or a field that does not exist.
             RunError: when a loss or gradient is not finite.
         """
-        for name in spec:
-            if name not in EraseSpec.__dataclass_fields__:
-                raise unknown("parameter", name, EraseSpec.__dataclass_fields__)
+        asked = self.erase_spec.with_fields(**spec)
         chosen: Method = self.method
         if method is not None or options is not None:
-            chosen = get_method(method or self.settings.method).build(dict(options or {}))
+            chosen = get_method(method or self.settings.method).build(dict(options or {}), "clip")
         with self.running():
             return erase(
                 self.original,
                 self.task,
                 chosen,
-                dataclasses.replace(self.erase_spec, **spec),
+                asked,
                 frozen=self.frozen,
                 checkpoint=checkpoint,
                 log=log,
                 progress=self.progress,
             )
 
-    def control(self, steps: int | None = None) -> Erasure:
+    def control(self, steps: int | None = None) -> Erasure[Clip]:
         """The original fine-tuned on the retain set alone, for as many steps as a method ran."""
         steps = steps or self.erase_spec.steps
         return self.erase("fine_tune", options={}, steps=steps, stop_at=-1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -27,16 +27,21 @@ from erasekit.models.clip import Clip
 from erasekit.models.llava_spec import LlavaSpec
 from erasekit.models.mllm import Mllm, load_mllm
 from erasekit.models.train_llava import train_llava
+from erasekit.processes import on_main
 from erasekit.settings import takes_settings
-from erasekit.unlearn.answer_engine import MllmErasure, MllmSpec, erase_mllm
-from erasekit.unlearn.answer_registry import build
+from erasekit.unlearn.engine import Erasure, erase
+from erasekit.unlearn.erase_spec import EraseSpec
+from erasekit.unlearn.registry import get_method
 
 #: Training and erasing of each profile.
-PROFILES: dict[str, tuple[LlavaSpec, MllmSpec]] = {
-    "default": (LlavaSpec(), MllmSpec()),
+PROFILES: dict[str, tuple[LlavaSpec, EraseSpec]] = {
+    "default": (
+        LlavaSpec(),
+        EraseSpec(steps=160, forget_batch=16, retain_batch=64, text_batch=16, learning_rate=4e-4),
+    ),
     "smoke": (
         LlavaSpec(width=64, heads=4, steps=500, visual_batch=40, weight_decay=0.1),
-        MllmSpec(steps=60, forget_batch=8, retain_batch=24, text_batch=8, learning_rate=3e-4),
+        EraseSpec(steps=60, forget_batch=8, retain_batch=24, text_batch=8, learning_rate=3e-4),
     ),
 }
 
@@ -56,16 +61,16 @@ class MllmExperiment:
         self,
         experiment: Experiment,
         spec: LlavaSpec | None = None,
-        erase_spec: MllmSpec | None = None,
+        erase_spec: EraseSpec | None = None,
     ) -> None:
         self.clip = experiment
         profile = experiment.settings.profile
         if profile not in PROFILES:
             raise unknown("profile", profile, PROFILES)
         default, erasing = PROFILES[profile]
-        seed = experiment.settings.seed
+        seed, precision = experiment.settings.seed, experiment.settings.precision
         self.spec = spec or dataclasses.replace(default, seed=seed)
-        self.erase_spec = erase_spec or dataclasses.replace(erasing, seed=seed)
+        self.erase_spec = erase_spec or erasing.with_fields(seed=seed, precision=precision)
 
     @cached_property
     def task(self) -> MllmTask:
@@ -92,26 +97,37 @@ class MllmExperiment:
         return self._trained("llava-oracle", self.clip.oracle, self.task.retain)
 
     def erase(
-        self, method: str = "mmunlearner", *, options: Mapping[str, Any] | None = None, **spec: Any
-    ) -> MllmErasure:
+        self,
+        method: str = "mmunlearner",
+        *,
+        checkpoint: Path | None = None,
+        log: Callable[[dict[str, float]], None] | None = None,
+        options: Mapping[str, Any] | None = None,
+        **spec: Any,
+    ) -> Erasure[Mllm]:
         """Erase with a method; what is not given is as in the profile.
 
         Args:
-            method: a name of `mllm.methods.METHODS`.
+            method: a name of `unlearn.registry`, of a method made for language models.
+            checkpoint: file to resume from after an interruption.
+            log: called with each step's row of the history.
             options: the method's own.
-            spec: fields of `MllmSpec`, such as ``steps=50``.
+            spec: fields of `EraseSpec`, such as ``steps=50``.
 
         Raises:
             UsageError: for a method, an option or a field that does not exist.
             RunError: when a loss or gradient is not finite.
         """
-        built = build(method, options, spec)
+        chosen = get_method(method).build(dict(options or {}), "language")
+        asked = self.erase_spec.with_fields(**spec)
         with self.clip.running():
-            return erase_mllm(
+            return erase(
                 self.original,
                 self.task,
-                built,
-                dataclasses.replace(self.erase_spec, **spec),
+                chosen,
+                asked,
+                checkpoint=checkpoint,
+                log=log,
                 progress=self.clip.progress,
             )
 
@@ -181,7 +197,7 @@ class MllmExperiment:
             )
 
         with self.clip.running():
-            return cached(kind, recipe, make, code=train_llava.__module__)
+            return on_main(lambda: cached(kind, recipe, make, code=train_llava.__module__))
 
 
 @overload

@@ -19,6 +19,7 @@ from erasekit.models.train_spec import TrainSpec, known_models
 from erasekit.settings import DECLARED, Settings
 from erasekit.unlearn.erase_spec import EraseSpec
 from erasekit.unlearn.method import Method
+from erasekit.unlearn.moves import CLIP_PARTS, parse_moves
 from erasekit.unlearn.registry import get_method
 
 
@@ -46,13 +47,14 @@ def make_plan(settings: Settings) -> Plan:
             nothing to forget or to retain.
     """
     check_dataset(settings.data)
+    parse_moves(settings.moves, CLIP_PARTS.holds)
     data = _folder(settings) if settings.data.startswith(FOLDER) else _world(settings)
     return Plan(
         data=data,
         forget_languages=_forget_languages(settings, data),
         train=_training(settings, data),
         erase=_spec(EraseSpec, settings),
-        method=get_method(settings.method).build(dict(settings.options)),
+        method=get_method(settings.method).build(dict(settings.options), "clip"),
     )
 
 

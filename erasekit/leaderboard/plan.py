@@ -14,7 +14,7 @@ import yaml
 from erasekit.errors import UsageError, unknown
 from erasekit.settings import Settings, make_settings
 from erasekit.unlearn.erase_spec import EraseSpec
-from erasekit.unlearn.registry import METHODS, get_method
+from erasekit.unlearn.registry import get_method, methods_of
 
 CONTROL = "fine_tune"
 
@@ -110,10 +110,10 @@ def read_search_space(value: Mapping[str, Any]) -> dict[str, tuple[Trial, ...]]:
                     raise unknown(f"field of {name}'s trial", key, EraseSpec.__dataclass_fields__)
             EraseSpec(**spec)
             options = dict(entry.get("options", {}))
-            method.build(options)
+            method.build(options, "clip")
             trials.append(Trial(options, spec))
         space[name] = tuple(trials)
-    for name in METHODS:
+    for name in methods_of("clip"):
         if name != CONTROL and name not in space:
             raise UsageError(f"search space: {name} is missing, and would not be tuned")
     return space
@@ -140,9 +140,9 @@ def pick_methods(wanted: Sequence[str]) -> list[str]:
     Raises:
         UsageError: for a method that does not exist.
     """
-    names = list(METHODS) if list(wanted) == ["all"] else list(dict.fromkeys(wanted))
+    names = list(methods_of("clip")) if list(wanted) == ["all"] else list(dict.fromkeys(wanted))
     for name in names:
-        get_method(name)
+        get_method(name).check_kind("clip")
     return [name for name in names if name != CONTROL]
 
 

@@ -307,7 +307,7 @@ class _Bench:
         from erasekit.unlearn.engine import erase
         from erasekit.unlearn.registry import get_method
 
-        method = get_method(name).build(dict(trial.get("options", {})))
+        method = get_method(name).build(dict(trial.get("options", {})), "clip")
         spec = replace(
             self.experiment.erase_spec, **{k: v for k, v in trial.items() if k != "options"}
         )

@@ -25,13 +25,8 @@ from erasekit.data.question_list import Question, Questions
 from erasekit.device import quiet_libraries
 from erasekit.errors import RunError, reason
 from erasekit.models.clip import Clip, weights_hash
+from erasekit.models.llava_spec import MODULES
 
-#: The parts of a multimodal language model, by how their parameters' names begin.
-MODULES = {
-    "vision": ("model.vision_tower.", "model.visual.", "vision_tower."),
-    "projector": ("model.multi_modal_projector.", "multi_modal_projector."),
-    "language": ("model.language_model.", "language_model.", "lm_head."),
-}
 _IGNORED = -100  #: label of a token that no loss looks at
 
 
@@ -182,9 +177,8 @@ class Mllm:
         if encoded.tower is not None:
             inputs = self._seen(inputs, encoded.tower)
         # Only the answers' places go through the vocabulary, which is most of a small model.
-        whole = self._whole()
-        hidden = whole.model(**inputs, use_cache=False).last_hidden_state[:, :-1]
-        logits = whole.lm_head(hidden[there]).float()
+        hidden = self.model.model(**inputs, use_cache=False).last_hidden_state[:, :-1]
+        logits = self.model.lm_head(hidden[there]).float()
         probability = logits.log_softmax(1)
         each = probability.gather(1, told[there].unsqueeze(1)).squeeze(1)
         likelihood = each.new_zeros(len(told)).index_add(0, there.nonzero()[:, 0], each)
@@ -193,7 +187,7 @@ class Mllm:
     @torch.no_grad()
     def look(self, inputs: dict[str, Tensor]) -> Tensor:
         """The image tower's embedding of each picture, (pictures, d)."""
-        return self._whole().model.vision_tower(inputs["pixel_values"]).pooler_output
+        return self.model.model.vision_tower(inputs["pixel_values"]).pooler_output
 
     @torch.no_grad()
     def think(self, inputs: dict[str, Tensor]) -> Tensor:
@@ -202,11 +196,7 @@ class Mllm:
         Args:
             inputs: of `read`, padded on the left.
         """
-        return self._whole().model(**inputs, use_cache=False).last_hidden_state[:, -1]
-
-    def _whole(self) -> Any:
-        """The model itself, where `peft` has wrapped it with adapters."""
-        return self.model.get_base_model() if hasattr(self.model, "peft_config") else self.model
+        return self.model.model(**inputs, use_cache=False).last_hidden_state[:, -1]
 
     def _seen(self, inputs: dict[str, Tensor], tower: Tensor) -> dict[str, Tensor]:
         """Inputs of a LLaVA whose pictures its tower has seen already."""

@@ -235,10 +235,10 @@ EXERCISES: dict[str, Exercise] = {
         within=1e-6,
     ),
     "11_multimodal_llm": Exercise(
-        hint='erase with `e.erase("gradient_ascent", modules="projector", steps=4)`, and let '
+        hint='erase with `e.erase("gradient_ascent", moves="projector", steps=4)`, and let '
         "`tables.changed` compare its `.model` with `e.original` on `e.task.text.take(range(60))`.",
         solution="tables.changed(e.original, "
-        'e.erase("gradient_ascent", modules="projector", steps=4).model, '
+        'e.erase("gradient_ascent", moves="projector", steps=4).model, '
         "e.task.text.take(range(60)))",
         truth=_words_pass_it_by,
         because="What is asked in words alone never passes through the projector. That is why an "

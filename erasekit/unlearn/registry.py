@@ -11,7 +11,7 @@ from erasekit.unlearn.method import Method
 _NAMES = (
     *("cliperase", "cliperase_infonce", "fine_tune", "gradient_ascent", "gradient_difference"),
     *("kl_minimization", "npo", "random_label", "scrub", "delete", "multidelete", "salun", "ssd"),
-    *("lip", "null_space", "slug", "task_negation", "munba", "never_seen"),
+    *("lip", "null_space", "slug", "task_negation", "munba", "never_seen", "mmunlearner"),
 )
 
 
@@ -33,3 +33,8 @@ def get_method(name: str) -> type[Method]:
     if name not in METHODS:
         raise unknown("method", name, METHODS)
     return METHODS[name]
+
+
+def methods_of(kind: str) -> dict[str, type[Method]]:
+    """The methods that are made for a kind of model, of `method.KINDS`, by name."""
+    return {name: method for name, method in METHODS.items() if kind in method.kinds}

@@ -9,6 +9,7 @@ import pytest
 
 from erasekit.errors import RunError, UsageError
 from erasekit.experiment.language_experiment import MllmExperiment
+from erasekit.fingerprint import closure
 from erasekit.leaderboard import answer_run as comparison
 from erasekit.leaderboard.answer_page import PAGE, markdown_table, page_text
 from erasekit.leaderboard.answer_run import (
@@ -21,7 +22,7 @@ from erasekit.leaderboard.answer_run import (
     search_space,
     shipped,
 )
-from erasekit.unlearn.answer_registry import METHODS
+from erasekit.unlearn.registry import methods_of
 
 BASE = dict.fromkeys(MEASURES, 0.9)
 
@@ -38,7 +39,7 @@ def record(method: str, split: str = "test", seed: int = 0, **values) -> dict:
 
 def test_every_method_but_the_control_has_the_same_number_of_trials():
     space = search_space()
-    assert set(space) == set(METHODS) - {"fine_tune"}
+    assert set(space) == set(methods_of("language")) - {"fine_tune"}
     assert len({len(trials) for trials in space.values()}) == 1
     for trials in space.values():
         assert len({str(trial) for trial in trials}) == len(trials)
@@ -174,7 +175,7 @@ def test_the_shipped_results_are_whole():
         best = min(tried, key=lambda r: r["expected_gap"])["trial"]
         assert [r["trial"] for r in of_name if r["split"] == "test"] == [best] * 3
     tested = Counter(r["method"] for r in found if r["split"] == "test")
-    assert tested == dict.fromkeys((*METHODS, "original", "oracle"), 3)
+    assert tested == dict.fromkeys((*methods_of("language"), "original", "oracle"), 3)
     assert {r["seed"] for r in found if r["split"] == "test"} == {0, 1, 2}
 
 
@@ -196,3 +197,11 @@ def test_what_mmunlearner_must_hold_it_holds_over_three_seeds():
     for kept in ("seen retain", "told retain"):
         assert erased[kept] >= original[kept] - 0.03
     assert erased["of retraining"] <= 1 / 8
+
+
+def test_a_key_knows_the_methods_own_module(monkeypatch: pytest.MonkeyPatch):
+    entries: list[str] = []
+    monkeypatch.setattr(comparison, "code_identity", lambda *names: entries.extend(names) or {})
+    comparison._key({"method": "mmunlearner"})
+    assert "erasekit.unlearn.methods.mmunlearner" in entries
+    assert {"erasekit.unlearn.answer_batches", "erasekit.unlearn.mask"} <= set(closure(*entries))

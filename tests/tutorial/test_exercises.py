@@ -57,7 +57,7 @@ PROJECTOR_ALONE = {
     "tables": SimpleNamespace(changed=lambda one, other, asked: 100.0 * (one != other)),
     "e": SimpleNamespace(
         original="the words",
-        erase=lambda method, modules, steps: SimpleNamespace(model="the words"),
+        erase=lambda method, moves, steps: SimpleNamespace(model="the words"),
         task=SimpleNamespace(text=pd.Series(range(60))),
     ),
 }
