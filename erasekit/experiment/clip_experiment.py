@@ -280,6 +280,7 @@ class Experiment:
             "world": self.world.spec.as_dict(),
             "train": dataclasses.asdict(spec),
             "without": [self.world.concept(i).name for i in without],
+            "pairs": pairs.fingerprint(),
             "threads": torch.get_num_threads(),
             "device": self.device.type,
             "precision": self.settings.precision,

@@ -151,7 +151,7 @@ class MllmExperiment:
             "world": self.clip.world.spec.as_dict(),
             "train": dataclasses.asdict(self.spec),
             "tower": clip.fingerprint(),
-            "questions": len(visual),
+            "questions": [visual.fingerprint(), self.task.text.fingerprint()],
             "without": list(self.task.forgotten) if kind.endswith("oracle") else [],
             "threads": torch.get_num_threads(),
             "device": self.clip.device.type,

@@ -126,7 +126,7 @@ def train_clip(
         after_step=clamp_scale,
         precision=precision,
         checkpoint=folder / "checkpoint.pt",
-        identity=sha256_json({**asdict(spec), "positions": pairs.positions.tolist()}),
+        identity=sha256_json({**asdict(spec), "pairs": pairs.fingerprint()}),
         progress=progress,
     )
     save_new_model(model, config, tokenizer, folder)

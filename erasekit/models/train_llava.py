@@ -76,7 +76,13 @@ def train_llava(
         label=label,
         learning_rate=learning_rate,
         checkpoint=folder / "checkpoint.pt",
-        identity=sha256_json({**asdict(spec), "tower": clip.fingerprint()}),
+        identity=sha256_json(
+            {
+                **asdict(spec),
+                "tower": clip.fingerprint(),
+                "questions": [visual.fingerprint(), text.fingerprint()],
+            }
+        ),
         progress=progress,
     )
     mllm.model.requires_grad_(False)

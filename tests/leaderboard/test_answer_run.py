@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from erasekit.errors import RunError, UsageError
+from erasekit.experiment.language_experiment import MllmExperiment
 from erasekit.leaderboard import answer_run as comparison
 from erasekit.leaderboard.answer_page import PAGE, markdown_table, page_text
 from erasekit.leaderboard.answer_run import (
@@ -112,6 +113,33 @@ def test_a_run_tunes_on_validation_tests_on_test_and_runs_nothing_twice(
     again = comparison.compare(path, methods=names, seeds=[0], progress=False).read()
     assert again == found
     assert "| npo |" in page_text(found) and "± " in page_text(found)
+
+
+def test_tuning_sees_nothing_of_the_test_split(tiny_mllm, tmp_path, monkeypatch):
+    """The original that trials are held against is measured on validation as well."""
+    measured, held = [], []
+    evaluate, gap = MllmExperiment.evaluate, comparison.expected_gap
+
+    def spy(self, models, *, split="test", **rest):
+        table = evaluate(self, models, split=split, **rest)
+        measured.append((split, models["it"] is tiny_mllm.original, table))
+        return table
+
+    def spy_gap(metrics, original):
+        held.append(original)
+        return gap(metrics, original)
+
+    monkeypatch.setattr(comparison, "search_space", lambda: {"npo": ({"steps": 1}, {"steps": 2})})
+    monkeypatch.setattr(comparison, "load", lambda profile, **parameters: tiny_mllm)
+    monkeypatch.setattr(comparison, "expected_gap", spy_gap)
+    monkeypatch.setattr(MllmExperiment, "evaluate", spy)
+    comparison.compare(tmp_path / "r.jsonl", methods=["npo"], seeds=[0], progress=False)
+    assert [split for split, *_ in measured] == ["validation"] * 3 + ["test"] * 4
+    (own,) = [table for split, original, table in measured if original and split == "validation"]
+    assert len(held) == 2
+    for name, (mode, subset, kind) in MEASURES.items():
+        row = own[(own["mode"] == mode) & (own["subset"] == subset) & (own["kind"] == kind)]
+        assert [original[name] for original in held] == [row["value"].item()] * 2
 
 
 def test_untuned_is_an_error(tiny_mllm):

@@ -62,9 +62,17 @@ def test_a_resumed_training_gives_the_same_bits(
     assert not (tmp_path / "part" / "checkpoint.pt").exists()
 
 
-def test_a_checkpoint_of_another_recipe_is_not_used(
-    tiny_experiment, uninterrupted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("other", ["seed", "list", "order"])
+def test_a_checkpoint_of_another_seed_or_list_is_not_used(
+    tiny_experiment, uninterrupted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
 ) -> None:
+    pairs, spec = tiny_experiment.world.pairs("train"), SPEC
+    if other == "seed":
+        spec = dataclasses.replace(SPEC, seed=9)
+    elif other == "list":
+        pairs = tiny_experiment.task.retain
+    else:
+        pairs = pairs.take(range(len(pairs))[::-1])
     whole = train.info_nce
 
     def failing(*arguments):
@@ -76,7 +84,7 @@ def test_a_checkpoint_of_another_recipe_is_not_used(
     failing.calls = 0
     monkeypatch.setattr(train, "info_nce", failing)
     with pytest.raises(KeyboardInterrupt):
-        trained(tiny_experiment, tmp_path / "x", spec=dataclasses.replace(SPEC, seed=9))
+        trained(tiny_experiment, tmp_path / "x", pairs, spec)
     assert (tmp_path / "x" / "checkpoint.pt").is_file()
     monkeypatch.setattr(train, "info_nce", whole)
     assert trained(tiny_experiment, tmp_path / "x") == uninterrupted

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.container import ErrorbarContainer
 
 from erasekit.audit.suite import MEAN, Audit, AuditRow, TestReport
 from erasekit.audit.verdict import AS_THE_ORACLE, CANNOT_TELL, LESS, MORE
@@ -190,3 +191,63 @@ def test_an_audit_without_oracles_is_drawn_too_and_says_what_its_gaps_are_to(mad
     for figure in figures.values():
         figure.canvas.draw()
         plt.close(figure)
+
+
+def values_of(axes) -> list[float]:
+    """Where each point stands across, in the order drawn."""
+    bars = [bar for bar in axes.containers if isinstance(bar, ErrorbarContainer)]
+    return [float(bar.lines[0].get_xdata()[0]) for bar in bars]
+
+
+def test_gaps_and_margins_are_drawn_where_they_lie(made: Audit):
+    data = plots.audit_verdicts_data(made)
+    axes = plots.audit_verdicts(made).axes[0]
+    assert values_of(axes) == pytest.approx(list(data["gap"].dropna()))
+    ends = [
+        segment[:, 0]
+        for bar in axes.containers
+        if isinstance(bar, ErrorbarContainer)
+        for segment in bar.lines[2][0].get_segments()
+    ]
+    assert np.allclose(ends, data[["low", "high"]].dropna())
+    bands = [(patch.get_x(), patch.get_width()) for patch in axes.patches]
+    assert np.allclose(bands, [(-margin, 2 * margin) for margin in data["margin"].dropna()])
+    plt.close("all")
+
+
+def test_the_values_of_a_test_are_drawn_with_the_oracles_range_and_mean(made: Audit):
+    figure = plots.audit_values(made, "prompt_leaks")
+    data = plots.audit_values_data(made, "prompt_leaks")
+    for axes, metric in zip(figure.axes, ("top1", "similarity"), strict=True):
+        part = data[data["metric"] == metric]
+        expected = []
+        for _, of in part.groupby("condition", sort=False):
+            by_model = of.set_index("model")["value"]
+            oracles = by_model[[name for name in by_model.index if name.startswith("oracle")]]
+            expected += [oracles.mean(), by_model["original"], by_model["erased"]]
+        assert values_of(axes) == pytest.approx(expected)
+        for patch in axes.patches:
+            assert (patch.get_x(), patch.get_width()) == pytest.approx((0.2, 0.1))
+    plt.close("all")
+
+
+def test_curves_maps_and_losses_are_the_details(made: Audit):
+    figures = plots.audit_figures(made)
+    curves = plots.relearning_curves_data(made)
+    for axes, k in zip(figures["audit_relearning_curves"].axes, (1, 4), strict=True):
+        for line, model in zip(axes.lines, MODELS, strict=True):
+            own = curves[(curves["k"] == k) & (curves["model"] == model)]
+            assert list(line.get_xdata()) == list(own["step"])
+            assert list(line.get_ydata()) == list(own["accuracy"])
+    for name, tables in (
+        ("audit_readable_layers", plots.readable_layers_data(made)),
+        ("audit_language_map", plots.language_map_data(made)),
+    ):
+        for axes, table in zip(figures[name].axes, tables.values(), strict=True):
+            shown = np.ma.filled(axes.images[0].get_array(), np.nan)
+            assert np.allclose(shown, 100 * table.to_numpy(), equal_nan=True)
+    lost = plots.collateral_data(made).iloc[0]
+    axes = figures["audit_collateral"].axes[0]
+    assert values_of(axes) == [lost["original"], lost["oracle"], lost["erased"]]
+    assert list(axes.lines[0].get_xdata()) == [lost["original"], lost["erased"]]
+    plt.close("all")

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 import torch
 from matplotlib import pyplot as plt
+from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox
+from matplotlib.text import Annotation
 
 from erasekit import plots
 from erasekit.data.drawn.captions import prompts
@@ -376,3 +379,120 @@ def test_gallery_frames_follow_the_data(tiny_experiment, models):
     before = data[data["when"] == "before"]
     assert list(before["right"]) == [rank <= held for rank in before["rank"]]
     assert not data.loc[(data["when"] == "after") & (data["rank"] <= held), "right"].any()
+
+
+# --- what is drawn is what the data say -----------------------------------------------
+
+
+def points(axes):
+    """Middle and both ends of every error bar, in the order drawn: x, y, low, high."""
+    found = []
+    for bar in axes.containers:
+        if not isinstance(bar, ErrorbarContainer):
+            continue
+        middle, _, reach = bar.lines
+        places = zip(middle.get_xdata(), middle.get_ydata(), strict=True) if middle else []
+        ends = [segment for lines in reach for segment in lines.get_segments()]
+        found += [(float(x), float(y), ends) for x, y in places]
+    return found
+
+
+def test_bars_reach_from_low_to_high(tiny_scorecard):
+    data = scorecard_bars_data(tiny_scorecard)
+    figure = plots.scorecard_bars(tiny_scorecard)
+    for axes, metric in zip(figure.axes, ("top1", "similarity"), strict=True):
+        part = data[data["metric"] == metric]
+        bars = [bar for bars in axes.containers if isinstance(bars, BarContainer) for bar in bars]
+        assert [bar.get_height() for bar in bars] == pytest.approx(list(part["value"]))
+        ends = [
+            segment[:, 1]
+            for bars in axes.containers
+            if isinstance(bars, ErrorbarContainer)
+            for segment in bars.lines[2][0].get_segments()
+        ]
+        expected = part[["low", "high"]].to_numpy().copy()
+        expected[:, 0] = np.minimum(expected[:, 0], part["value"])
+        expected[:, 1] = np.maximum(expected[:, 1], part["value"])
+        assert np.allclose(ends, expected)
+
+
+def test_a_comparison_has_a_point_for_every_value(tiny_scorecard):
+    cards = {"a": tiny_scorecard, "b": card_of({("erased", "top1", "forget"): 0.3})}
+    data, figure = compare_data(cards), plots.compare(cards)
+    shown = list(dict.fromkeys(zip(data["metric"], data["subset"], strict=True)))
+    wanted = [("top1", "forget"), ("top1", "neighbours"), ("top1", "retain")]
+    assert set(shown) == {*wanted, ("similarity", "forget")}
+    for axes, (metric, subset) in zip(
+        figure.axes, [*wanted, ("similarity", "forget")], strict=True
+    ):
+        part = data[(data["metric"] == metric) & (data["subset"] == subset)]
+        assert [x for x, _, _ in points(axes)] == pytest.approx(list(part["value"]))
+        lanes = [round(y) for _, y, _ in points(axes)]
+        assert lanes == [["a", "b"].index(run) for run in part["run"]]
+
+
+def test_forgetting_is_drawn_across_and_retaining_up(tiny_scorecard):
+    data = forget_retain_data(tiny_scorecard)
+    axes = plots.forget_retain(tiny_scorecard).axes[0]
+    assert [(x, y) for x, y, _ in points(axes)] == [
+        (line.forget, line.retain) for line in data.itertuples()
+    ]
+    cross = [(line.get_xdata(), line.get_ydata()) for line in axes.lines[:2]]
+    oracle = data.loc["oracle"]
+    assert set(cross[0][0]) == {oracle["forget"]} and set(cross[1][1]) == {oracle["retain"]}
+
+
+def test_loss_curves_are_the_history(tiny_erasure):
+    data = loss_terms_data(tiny_erasure.history)
+    axes = plots.loss_terms(tiny_erasure.history).axes[0]
+    lines = {line.get_label(): line for line in axes.lines}
+    for name, part in data[data["kind"] == "term"].groupby("name"):
+        line = lines["sum (the loss)" if name == "loss" else name]
+        assert list(line.get_xdata()) == list(part["step"])
+        assert list(line.get_ydata()) == list(part["value"])
+    checked = [{"step": i, "a": 1.0, "b": 1.0, "loss": 2.0} for i in range(4)]
+    checked[3] |= {"validation_forget": 0.25, "validation_retain": 0.75}
+    below = plots.loss_terms(checked).axes[1]
+    assert {line.get_label(): list(line.get_ydata()) for line in below.lines} == {
+        "forget": [0.25],
+        "retain": [0.75],
+    }
+
+
+def test_dots_and_medians_are_the_similarities(tiny_experiment, models):
+    data = similarity_distributions_data(tiny_experiment, models)
+    figure = plots.similarity_distributions(tiny_experiment, models)
+    for axes in figure.axes:
+        part = data[data["subset"] == axes.get_title(loc="left")]
+        medians = [
+            line.get_xdata()[0] for line in axes.lines if line.get_linewidth() == pytest.approx(2.4)
+        ]
+        for place, name in enumerate(models):
+            values = part.loc[part["model"] == name, "similarity"]
+            dots = np.asarray(axes.collections[place].get_offsets())
+            assert np.allclose(dots[:, 0], values)
+            assert (np.abs(dots[:, 1] - place) < 0.3).all()
+            assert medians[place] == pytest.approx(values.median())
+
+
+def test_heat_maps_are_the_tables(tiny_experiment, models):
+    tables = similarity_matrix_data(tiny_experiment, models)
+    figure = plots.similarity_matrix(tiny_experiment, models)
+    for axes, (model, table) in zip(figure.axes, tables.items(), strict=False):
+        assert axes.get_title(loc="left") == model
+        assert np.allclose(axes.images[0].get_array(), table)
+        assert [tick.get_text() for tick in axes.get_xticklabels()] == list(table.columns)
+
+
+def test_arrows_run_from_before_to_after(tiny_experiment, models):
+    args = (tiny_experiment, models["original"], models["erased"], "pca")
+    data, figure = embedding_shift_data(*args), plots.embedding_shift(*args)
+    for axes, modality in zip(figure.axes, ("picture", "name"), strict=True):
+        part = data[data["modality"] == modality].sort_values("forgotten")
+        arrows = [child for child in axes.get_children() if isinstance(child, Annotation)]
+        drawings = [child for child in axes.get_children() if isinstance(child, AnnotationBbox)]
+        starts = [tuple(line.get_xydata()[0]) for line in axes.lines]
+        assert starts == [arrow.xyann for arrow in arrows]
+        assert np.allclose(starts, part[["x0", "y0"]])
+        assert np.allclose([arrow.xy for arrow in arrows], part[["x1", "y1"]])
+        assert np.allclose([box.xy for box in drawings], part[["x1", "y1"]])

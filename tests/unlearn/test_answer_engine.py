@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from erasekit.data.question_task import MllmTask
+from erasekit.data.task import ErasureTask
 from erasekit.errors import RunError, UsageError
+from erasekit.models.llava import Mllm
 from erasekit.unlearn.answer_engine import Batches, ClimbMask, MllmSpec, erase_mllm
 from erasekit.unlearn.answer_look import AnswerLook, in_module, squared_gradient
 from erasekit.unlearn.answer_registry import METHODS
 from erasekit.unlearn.answers import Answers
+from erasekit.unlearn.methods.answer_peers import NPO, GradientDifference
 
 LIKELIHOOD = torch.tensor([-1.0, -4.0, -0.5])
 BEFORE = torch.tensor([-0.5, -1.0, -0.25])
@@ -219,3 +225,114 @@ def test_with_adapters_the_mask_is_over_theirs_and_the_model_comes_out_whole(tin
     if name == "mmunlearner":
         assert erased.mask and all("lora_" in key for key in erased.mask)
         assert any(0 < share < 1 for share in erased.mask.values())
+
+
+def test_what_matters_more_to_the_forgotten_may_climb():
+    """A large gradient on forget questions moves a weight, one on retained questions holds it."""
+    look = SimpleNamespace(
+        forget=lambda: {"a": torch.tensor([4.0, 1.0, 2.0])},
+        preserve=lambda: {"a": torch.tensor([1.0, 4.0, 2.0])},
+    )
+    masks = {t: METHODS["mmunlearner"].build({"threshold": t}).mask(look) for t in (1.0, 3.0)}
+    assert masks[1.0]["a"].tolist() == [True, False, True]
+    assert masks[3.0]["a"].tolist() == [True, False, False]
+
+
+def test_the_mask_is_the_ratio_of_what_forget_and_retain_questions_pull_at(tiny_mllm):
+    """Both gradients once more, one question list at a time, from the loss that autograd sees."""
+    task, copy = tiny_mllm.task, tiny_mllm.original.copy()
+    weights = copy.parameters(["projector", "language"])
+    for weight in weights.values():
+        weight.requires_grad_(True)
+    look = AnswerLook(copy, task, weights, batch=64, seed=0)
+    forget, preserve = look.forget(), look.preserve()
+    rng = np.random.default_rng(0)
+    of_forget, of_retain, of_text = (
+        questions.take(np.sort(rng.permutation(len(questions))[:most]))
+        for questions, most in (
+            (task.forget, 512),
+            (task.retain, 4 * min(512, len(task.forget))),
+            (task.text, min(512, len(task.forget))),
+        )
+    )
+    names = set(task.forgotten)
+    assert all(names & {*q.about} for q in of_forget)
+    assert not any(names & {*q.about} for q in of_retain)
+
+    def pull(questions) -> dict[str, torch.Tensor]:
+        total = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+        starts = range(0, len(questions), 64)
+        for start in starts:
+            copy.model.zero_grad()
+            encoded = copy.encode(questions.take(range(start, min(start + 64, len(questions)))))
+            copy.model(**encoded.inputs, labels=encoded.labels).loss.backward()
+            for name, weight in weights.items():
+                if weight.grad is not None:
+                    total[name] += weight.grad**2 / len(starts)
+        return total
+
+    gone, seen, told = pull(of_forget), pull(of_retain), pull(of_text)
+    share = len(of_text) / (len(of_text) + len(of_retain))
+    for name in weights:
+        kept = seen[name]
+        if "projector" not in name:
+            kept = (1 - share) * seen[name] + share * told[name]
+        torch.testing.assert_close(forget[name], gone[name], rtol=1e-3, atol=1e-9)
+        torch.testing.assert_close(preserve[name], kept, rtol=1e-3, atol=1e-9)
+
+
+@pytest.mark.parametrize("other", ["seed", "task", "options", "original"])
+def test_a_checkpoint_of_another_erasure_is_not_used(tiny_mllm, tmp_path, monkeypatch, other):
+    task, original, spec = tiny_mllm.task, tiny_mllm.original, tiny_mllm.erase_spec
+    build = METHODS["gradient_difference"].build
+    given = {"original": original, "task": task, "method": build({}), "spec": spec}
+    changed = {
+        "seed": {"spec": replace(spec, seed=7)},
+        "task": {"task": MllmTask(ErasureTask(task.world, "bird"))},
+        "options": {"method": build({"forgetting": 2})},
+        "original": {"original": tiny_mllm.oracle},
+    }[other]
+    checkpoint = tmp_path / "checkpoint.pt"
+    whole = erase_mllm(**given, progress=False)
+    real, calls = GradientDifference.loss, []
+
+    def interrupted(self, forget, retain):
+        calls.append(1)
+        if len(calls) > 2:
+            raise KeyboardInterrupt
+        return real(self, forget, retain)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GradientDifference, "loss", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            erase_mllm(**{**given, **changed}, checkpoint=checkpoint, progress=False)
+    assert checkpoint.is_file()
+    again = erase_mllm(**given, checkpoint=checkpoint, progress=False)
+    assert again.model.fingerprint() == whole.model.fingerprint()
+    assert again.history == whole.history
+
+
+def test_what_a_loss_gets_of_the_original_is_the_originals(tiny_mllm, monkeypatch):
+    """In a late step too, when the model has moved away from it."""
+    asked, given = [], []
+    encode, loss = Mllm.encode, NPO.loss
+
+    def note(self, questions, *rest):
+        asked.append(questions)
+        return encode(self, questions, *rest)
+
+    def spy(self, forget, retain):
+        given.append((asked[-2], forget))
+        return loss(self, forget, retain)
+
+    monkeypatch.setattr(Mllm, "encode", note)
+    monkeypatch.setattr(NPO, "loss", spy)
+    tiny_mllm.erase("npo", learning_rate=0.01)
+    monkeypatch.undo()
+    assert len(given) == 4
+    for step, (questions, forget) in enumerate(given):
+        assert all({*tiny_mllm.task.forgotten} & {*q.about} for q in questions)
+        own, _ = tiny_mllm.original.log_likelihood(tiny_mllm.original.encode(questions))
+        torch.testing.assert_close(forget.original_log_likelihood, own, rtol=1e-4, atol=1e-4)
+        same = torch.allclose(forget.log_likelihood, own, rtol=1e-4, atol=1e-4)
+        assert same == (step == 0)

@@ -164,6 +164,7 @@ def _shadow(
         "world": task.world.spec.as_dict(),
         "train": dataclasses.asdict(spec),
         "without": [c.name for c in task.forgotten_concepts],
+        "retain": task.retain.fingerprint(),
         "members": members.positions.tolist(),
         "split": split,
         "others": others.positions.tolist(),

@@ -8,7 +8,7 @@ told apart everywhere. Each kind has several phrasings; the last of them is kept
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 
 from erasekit.data.drawn.concepts import ATTRIBUTES, Concept
 from erasekit.data.drawn.world import SPLITS, Sample, World
+from erasekit.files import sha256_json
 
 #: Phrasings of each visual kind. Each `{}` is a thing with its article. The last is held out.
 VISUAL: dict[str, tuple[str, ...]] = {
@@ -159,6 +160,10 @@ class Questions:
 
     def __iter__(self) -> Iterator[Question]:
         return iter(self.items)
+
+    def fingerprint(self) -> str:
+        """A hash of what is asked, in its order, and of which pictures it is asked about."""
+        return sha256_json([asdict(question) for question in self.items])
 
     @property
     def subjects(self) -> np.ndarray:
