@@ -18,8 +18,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-#: Modules that report and compute nothing; the root package holds the version and lazy imports.
-_REPORTS = frozenset({"erasekit", "erasekit.errors", "erasekit.progress"})
+#: Modules that report or keep a result and decide nothing of it; the root package holds the
+#: version and lazy imports.
+_REPORTS = frozenset(
+    {
+        *("erasekit", "erasekit.errors", "erasekit.progress"),
+        *("erasekit.cache", "erasekit.fingerprint", "erasekit.models.trained"),
+    }
+)
 _FILE_NAME = re.compile(r"\w[\w.-]{0,60}")
 _DATA = (".csv", ".json", ".yaml")
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from erasekit.audit.attacks.probes import fit_linear
+from erasekit.audit.classifiers import fit_linear
 from erasekit.data.drawn.questions import VISUAL, Questions
 from erasekit.data.question_task import MllmTask
 from erasekit.errors import unknown

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from erasekit.audit.attack_registry import TESTS
 from erasekit.audit.base import Models
+from erasekit.audit.judging import judge_measures, report_on
 from erasekit.audit.names import ORACLE, ORIGINAL
-from erasekit.audit.suite import judge_measures, report_on
 from erasekit.audit.verdict import AS_THE_ORACLE, LESS, MORE
 from erasekit.data.task import ErasureTask
 from erasekit.progress import hidden, progress_bar

@@ -6,18 +6,15 @@ This is what the command line, the notebooks and a few lines of Python all use.
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from erasekit.audit.attack_registry import TESTS
+from erasekit.audit.audit_result import Audit
 from erasekit.audit.names import AUDITED, ORIGINAL, oracle_name
-from erasekit.audit.suite import Audit, audit
-from erasekit.cache import cached
+from erasekit.audit.suite import audit
 from erasekit.data.data_spec import FolderSpec
 from erasekit.data.drawn.world import World
 from erasekit.data.folder.check import read_folder
@@ -29,18 +26,15 @@ from erasekit.device import autocast, make_repeatable, resolve_device
 from erasekit.errors import UsageError, unknown
 from erasekit.evaluate.scorecard import Scorecard, evaluate
 from erasekit.experiment.specs import make_plan
-from erasekit.files import read_json, write_json
 from erasekit.models.clip import Clip, load_clip
-from erasekit.models.train_clip import train_clip
+from erasekit.models.train_clip import trained_clip
 from erasekit.models.train_spec import TrainSpec
-from erasekit.processes import on_main
+from erasekit.models.trained import cost_of
 from erasekit.settings import Settings, make_settings
 from erasekit.unlearn.engine import Erasure, FrozenFeatures, erase
 from erasekit.unlearn.erase_spec import EraseSpec
 from erasekit.unlearn.method import Method
 from erasekit.unlearn.registry import get_method
-
-COST_FILE = "cost.json"
 
 
 class Experiment:
@@ -196,7 +190,7 @@ class Experiment:
         """The scorecard of the original and of whatever else is given."""
         models = {"original": self.original}
         trained = self.train_spec is not None  # what a model that was loaded cost, nobody knows
-        cost = {"original": self._cost(self.original_folder)} if trained else {}
+        cost = {"original": cost_of(self.original_folder)} if trained else {}
         for name, erasure in (("erased", erased), ("control", control)):
             if erasure is not None:
                 models[name] = erasure.model
@@ -204,7 +198,7 @@ class Experiment:
         if oracle:
             models["oracle"] = self.oracle
             if trained:
-                cost["oracle"] = self._cost(self.oracle_folder)
+                cost["oracle"] = cost_of(self.oracle_folder)
         given = {"draws": self.settings.draws, "gallery": self.settings.gallery}
         return evaluate(self.task, models, cost=cost, split=split, **given)
 
@@ -234,14 +228,16 @@ class Experiment:
                 f"{self.settings.data}: the scorecard is what there is"
             )
         names = list(tests or [name for name, test in TESTS.items() if not test.opt_in])
-        options = {}
-        if shadows:
+        options: dict[str, dict[str, Any]] = {}
+        if shadows and "lira" not in names:
+            names.append("lira")
+        if "lira" in names:
             if self.train_spec is None:
                 raise UsageError(
                     f"lira trains models like {self.settings.model}: there is no recipe"
                 )
-            names += [name for name in ("lira",) if name not in names]
-            options["lira"] = {"shadows": shadows, "train": self.train_spec}
+            options["lira"] = {"train": self.train_spec, "precision": self.settings.precision}
+            options["lira"] |= {"shadows": shadows} if shadows else {}
         models = {ORIGINAL: original or self.original, AUDITED: erased}
         oracles = 0 if original or self.train_spec is None else oracles
         for i, oracle in enumerate(self.oracles(oracles)):
@@ -264,47 +260,21 @@ class Experiment:
         clip.model.requires_grad_(False)
         return clip
 
-    def _cost(self, folder: Path) -> dict[str, float]:
-        return read_json(folder / COST_FILE)
-
     def _trained(
-        self,
-        kind: str,
-        pairs: Pairs,
-        without: tuple[int, ...],
-        spec: TrainSpec | None = None,
+        self, kind: str, pairs: Pairs, without: tuple[int, ...], spec: TrainSpec | None = None
     ) -> Path:
         spec = spec or self.train_spec
         assert spec is not None, "a model that was loaded has no recipe"
-        recipe = {
-            "world": self.world.spec.as_dict(),
-            "train": dataclasses.asdict(spec),
-            "without": [self.world.concept(i).name for i in without],
-            "pairs": pairs.fingerprint(),
-            "threads": torch.get_num_threads(),
-            "device": self.device.type,
-            "precision": self.settings.precision,
-        }
-
-        def make(folder: Path) -> None:
-            began = time.process_time()
-            result = train_clip(
-                self.world,
-                pairs,
-                spec,
-                folder,
-                device=self.device,
-                label=f"training the {kind}",
-                precision=self.settings.precision,
-                progress=self.progress,
-            )
-            cost = {"seconds": result.seconds, "cpu_seconds": time.process_time() - began}
-            write_json(
-                folder / COST_FILE,
-                {**{k: round(v, 2) for k, v in cost.items()}, "steps": result.steps},
-            )
-
-        return on_main(lambda: cached(kind, recipe, make, code=train_clip.__module__))
+        return trained_clip(
+            kind,
+            self.world,
+            pairs,
+            spec,
+            device=self.device,
+            precision=self.settings.precision,
+            without=[self.world.concept(i).name for i in without],
+            progress=self.progress,
+        )
 
 
 def image_size(clip: Clip) -> int:

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import friedmanchisquare, studentized_range
 
+from erasekit.audit.names import ORACLE, ORIGINAL
 from erasekit.errors import RunError
 from erasekit.evaluate.scorecard import AVERAGE_GAP
 from erasekit.frames import where
-from erasekit.leaderboard.plan import CONTROL
-from erasekit.leaderboard.run import ORACLE, ORIGINAL
+from erasekit.leaderboard.trial import CONTROL, parts
 
 #: The name under which the oracles' own gap stands: an oracle against the others.
 FLOOR = "oracle (floor)"
@@ -204,7 +204,8 @@ def tuning_table(records: Sequence[Mapping[str, Any]], method: str, task: str) -
 
 def _words(trial: Mapping[str, Any]) -> str:
     """A trial as a person writes it: ``learning_rate 0.0005, forgetting 1``."""
-    flat = {**{k: v for k, v in trial.items() if k != "options"}, **trial["options"]}
+    options, spec = parts(trial)
+    flat = {**spec, **options}
     return ", ".join(f"{name} {value}" for name, value in flat.items())
 
 

@@ -20,7 +20,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
 
 from erasekit import __version__
-from erasekit.audit.suite import Audit, AuditRow
+from erasekit.audit.audit_result import Audit, AuditRow
 from erasekit.audit.verdict import AS_THE_ORACLE, LESS, MORE
 from erasekit.errors import RunError
 from erasekit.evaluate.scorecard import Scorecard

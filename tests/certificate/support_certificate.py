@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from erasekit.audit.suite import Audit, AuditRow, TestReport
+from erasekit.audit.audit_result import Audit, AuditRow, TestReport
 from erasekit.audit.verdict import AS_THE_ORACLE
 from erasekit.certificate.policy import Policy, parse_policy
 from erasekit.evaluate.scorecard import Row, Scorecard

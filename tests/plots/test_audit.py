@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from matplotlib.container import ErrorbarContainer
 
-from erasekit.audit.suite import MEAN, Audit, AuditRow, TestReport
+from erasekit.audit.audit_result import Audit, AuditRow, TestReport
+from erasekit.audit.judging import MEAN
 from erasekit.audit.verdict import AS_THE_ORACLE, CANNOT_TELL, LESS, MORE
 from erasekit.errors import RunError
 from erasekit.plots import audit as plots

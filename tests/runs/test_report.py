@@ -13,7 +13,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from erasekit.audit.suite import Audit, AuditRow, TestReport
+from erasekit.audit.audit_result import Audit, AuditRow, TestReport
 from erasekit.errors import RunError
 from erasekit.evaluate.scorecard import MODELS, Row, Scorecard
 from erasekit.runs.report import (

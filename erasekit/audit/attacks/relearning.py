@@ -25,7 +25,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from erasekit.audit.attacks.probes import first_of_each
 from erasekit.audit.base import AuditTest, Measure, Metric, Models, Result, estimate_mean
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
@@ -160,7 +159,7 @@ class _Lesson:
 def _lesson(task: ErasureTask, k: int, steps: int, retain_batch: int, seed: int) -> _Lesson:
     forget = task.forget.singles
     order = np.random.default_rng(seed).permutation(len(forget))
-    chosen = first_of_each(forget.take(order), k)
+    chosen = forget.take(order).first_of_each(k)
     different = len(set(map(frozenset, task.retain.concepts)))
     return _Lesson(
         chosen,

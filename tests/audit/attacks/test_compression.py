@@ -22,12 +22,6 @@ from erasekit.evaluate.naming import trained_singles
 from erasekit.models.zero_shot import concept_features
 
 
-@pytest.fixture(scope="module")
-def models(tiny_experiment, tiny_erasure):
-    e = tiny_experiment
-    return {"original": e.original, "erased": tiny_erasure.model, "oracle": e.oracle}
-
-
 def by(result) -> dict:
     return {(m.model, m.metric, m.condition): m for m in result.measures}
 

@@ -1,14 +1,13 @@
-"""The zero-shot tests of the audit: what all of them promise, and the helpers they share."""
+"""Every registered test is complete, and what the tests that name pictures promise alike."""
 
 from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
-import torch
-from support import fingerprint, unit
+from support import fingerprint
 
+from erasekit.audit.attack_registry import TESTS
 from erasekit.audit.attacks import (
     composition_leaks,
     domain_shift,
@@ -17,10 +16,22 @@ from erasekit.audit.attacks import (
     prompt_leaks,
 )
 from erasekit.audit.base import AuditTest, Measure
-from erasekit.audit.named import by_concept, forgotten_singles, named_right, text_features
+from erasekit.audit.names import NAMES
 from erasekit.errors import UsageError
 
-TESTS = [
+
+def test_names_are_the_registrys_and_each_test_is_complete():
+    assert tuple(TESTS) == NAMES
+    for name, test in TESTS.items():
+        assert test.name == name
+        assert test.title
+        assert test.question.endswith("?")
+        assert test.source
+        assert test.metrics
+    assert [test.name for test in TESTS.values() if test.opt_in] == ["lira"]
+
+
+NAMING = [
     module.TEST
     for module in (
         prompt_leaks,
@@ -33,20 +44,11 @@ TESTS = [
 DRAWS = 20
 
 
-@pytest.fixture(params=TESTS, ids=lambda test: test.name)
+@pytest.fixture(params=NAMING, ids=lambda test: test.name)
 def audit_test(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AuditTest:
     # The tiny models know nothing: without this, no language would be asked about.
     monkeypatch.setattr("erasekit.audit.attacks.language_leaks.KNOWN", 0.0)
     return request.param
-
-
-@pytest.fixture(scope="module")
-def models(tiny_experiment, tiny_erasure):
-    return {
-        "original": tiny_experiment.original,
-        "erased": tiny_erasure.model,
-        "oracle": tiny_experiment.oracle,
-    }
 
 
 def numbers(measures: list[Measure]) -> list[tuple]:
@@ -117,36 +119,3 @@ def test_the_split_is_the_one_asked_for(audit_test, models, tiny_experiment):
     assert numbers(on_test.measures) != numbers(on_validation.measures)
     with pytest.raises(UsageError, match="unknown split 'trian'"):
         audit_test.run(pair, tiny_experiment.task, split="trian", draws=DRAWS)
-
-
-def test_forgotten_singles_show_one_forgotten_concept(tiny_experiment):
-    task = tiny_experiment.task
-    pairs = forgotten_singles(task, "test")
-    assert len(pairs) == len(task.forgotten) * task.world.spec.held_out_pictures
-    assert set(pairs.concepts) == {(index,) for index in task.forgotten}
-
-
-def test_a_feature_is_the_normalised_mean_of_its_texts(tiny_experiment):
-    clip = tiny_experiment.original
-    groups = [["a red apple", "a banana", "grapes"], ["a parrot"]]
-    found = text_features(clip, groups).numpy()
-    for row, texts in zip(found, groups, strict=True):
-        mean = clip.encode_texts(texts).numpy().mean(0)
-        np.testing.assert_allclose(row, mean / np.linalg.norm(mean), atol=1e-6)
-
-
-def test_named_right_counts_the_nearest_name_by_the_candidates_own_order():
-    names, pictures = unit(4, 6, 0), unit(30, 6, 1)
-    candidates = [7, 2, 9, 4]
-    labels = np.random.default_rng(0).choice(candidates, 30)
-    said = np.array(candidates)[(pictures @ names.T).argmax(1).numpy()]
-    found = named_right(pictures, names, labels, candidates)
-    assert found.tolist() == (said == labels).astype(float).tolist()
-    assert 0 < found.mean() < 1
-    turned = named_right(pictures, names[torch.tensor([2, 0, 3, 1])], labels, [9, 7, 4, 2])
-    assert turned.tolist() == found.tolist()
-
-
-def test_the_mean_of_each_concept():
-    assert by_concept(np.array([1.0, 0, 1, 1]), np.array([5, 2, 5, 2])) == {2: 0.5, 5: 1.0}
-    assert by_concept(np.array([]), np.array([])) == {}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from erasekit.audit.fresh_pictures import LineWorld, cut_out, line_drawing, on_plain, samples_of
 from erasekit.data.drawn.concepts import curated
+from erasekit.data.drawn.redraw import LineWorld, cut_out, line_drawing, on_plain, samples_of
 from erasekit.data.drawn.world import World, WorldSpec, drawing
 
 
