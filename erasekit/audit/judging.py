@@ -40,7 +40,7 @@ def _row(test: AuditTest, metric: Metric, measure: Measure, of: dict[str, Measur
         measure.estimate,
         oracles,
         metric.sense,
-        original=of[ORIGINAL].estimate,
+        original=of[ORIGINAL].estimate if ORIGINAL in of else None,
         chance=measure.chance,
         if_original_knows=metric.if_original_knows,
     )

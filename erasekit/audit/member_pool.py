@@ -102,8 +102,10 @@ def _by_kind(task: ErasureTask, pairs: Pairs) -> defaultdict[tuple[int, int], li
     return rows
 
 
-def too_few(pool: Pool) -> Result:
-    """The result of a test that has too few pairs to be made."""
+def too_few(pool: Pool) -> Result | None:
+    """The result of a test that has too few pairs to be made; None where there are enough."""
+    if len(pool) >= LEAST_COUPLES:
+        return None
     return Result(
         [],
         notes=[

@@ -9,18 +9,20 @@ from typing import Any
 
 from erasekit.audit.attack_registry import TESTS
 from erasekit.audit.audit_result import Audit, AuditRow, TestReport
-from erasekit.audit.base import Models, is_oracle
+from erasekit.audit.base import AuditTest, is_oracle
 from erasekit.audit.judging import judge_measures, report_on
 from erasekit.audit.names import AUDITED
+from erasekit.data.question_task import MllmTask
 from erasekit.data.task import ErasureTask
 from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.progress import hidden, progress_bar
 
 
 def audit(
-    models: Models,
-    task: ErasureTask,
+    models: Mapping[str, Any],
+    task: ErasureTask | MllmTask,
     *,
+    known: Mapping[str, AuditTest] = TESTS,
     tests: Sequence[str] | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     smoke: bool = False,
@@ -37,19 +39,21 @@ def audit(
             ``oracle-1``, … Without one, every verdict is "cannot tell" and gaps are to the
             original.
         task: what was to be forgotten.
-        tests: names of `audit.registry`; all that are not opt-in by default.
+        known: the tests of this kind of model: those of `attack_registry` for a CLIP, those of
+            `answer_attacks` for a multimodal language model.
+        tests: names of `known`; all that are not opt-in by default.
         options: by test, what replaces its own defaults.
         smoke: take each test's short form.
         oracle_seeds: of the oracles in their order, to be written down.
     """
-    names = list(tests or [name for name, test in TESTS.items() if not test.opt_in])
+    names = list(tests or [name for name, test in known.items() if not test.opt_in])
     found: list[TestReport] = []
     rows: list[AuditRow] = []
     details: dict[str, list[dict[str, Any]]] = {}
     with hidden(not progress), progress_bar("audit", "test", len(names)) as bar:
         for name in names:
             bar.set_postfix_str(name)
-            test = TESTS[name]
+            test = known[name]
             own = {**(test.smoke if smoke else {}), **(options or {}).get(name, {})}
             started = time.perf_counter()
             result = test.run(models, task, split=split, draws=draws, seed=seed, **own)

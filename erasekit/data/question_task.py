@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 from erasekit.data.drawn.questions import Questions, text_questions, visual_questions
 from erasekit.data.task import ErasureTask
@@ -44,6 +45,11 @@ class MllmTask:
     @cached_property
     def retain(self) -> Questions:
         return self.visual.about_none(self.forgotten)
+
+    def describe(self) -> dict[str, Any]:
+        """What was asked for, in words and numbers that JSON can hold."""
+        asked = {"forget_questions": len(self.forget), "retain_questions": len(self.retain)}
+        return {**self.task.describe(), **asked, "neighbours": list(self.neighbours)}
 
     def subsets(self, split: str) -> dict[tuple[str, str], Questions]:
         """The questions of a split by (mode, subset), in held-out phrasings.

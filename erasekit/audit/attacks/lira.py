@@ -17,7 +17,6 @@ from torch.distributions import Normal
 from erasekit.audit.base import AuditTest, Measure, Models, Result
 from erasekit.audit.member_pool import (
     AUC,
-    LEAST_COUPLES,
     TPR,
     make_pool,
     ranking,
@@ -83,8 +82,8 @@ def lira(
     if shadows < LEAST_SHADOWS:
         raise UsageError(f"shadows = {shadows}: must be at least {LEAST_SHADOWS}")
     pool = make_pool(task, split)
-    if len(pool) < LEAST_COUPLES:
-        return too_few(pool)
+    if nothing := too_few(pool):
+        return nothing
     train = train or TrainSpec()
     device = models[ORIGINAL].device
     seen = assign(shadows, 2 * len(pool), seed)

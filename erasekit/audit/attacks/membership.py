@@ -27,7 +27,6 @@ from erasekit.audit.base import (
 )
 from erasekit.audit.member_pool import (
     AUC,
-    LEAST_COUPLES,
     TPR,
     Pool,
     estimate_ranking,
@@ -102,8 +101,8 @@ def membership(
     saw a member.
     """
     pool = make_pool(task, split)
-    if len(pool) < LEAST_COUPLES:
-        return too_few(pool)
+    if nothing := too_few(pool):
+        return nothing
     measures: list[Measure] = []
     details: list[dict[str, Any]] = []
     for model, clip in models.items():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from support import fingerprint
 
+from erasekit.audit import member_pool
 from erasekit.audit.attacks import lira as module
 from erasekit.audit.attacks.lira import assign, lira, log_likelihood_ratio, unbounded
 from erasekit.audit.member_pool import make_pool
@@ -83,7 +84,7 @@ def test_too_few_shadows_are_refused(models, tiny_experiment) -> None:
 
 
 def test_too_few_pairs_train_no_shadow(models, tiny_experiment, monkeypatch) -> None:
-    monkeypatch.setattr(module, "LEAST_COUPLES", 10_000)
+    monkeypatch.setattr(member_pool, "LEAST_COUPLES", 10_000)
     monkeypatch.setattr(training, "train_clip", None)
     found = lira(models, tiny_experiment.task, shadows=SHADOWS, train=TRAIN)
     assert found.measures == []
