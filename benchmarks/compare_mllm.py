@@ -12,7 +12,9 @@ import argparse
 from pathlib import Path
 
 from erasekit.leaderboard.answer_page import write_page
-from erasekit.leaderboard.answer_run import compare, comparison_table
+from erasekit.leaderboard.answer_summary import comparison_table
+from erasekit.leaderboard.plan import LANGUAGE, pick_methods
+from erasekit.leaderboard.run import run_benchmark
 
 
 def main() -> None:
@@ -24,14 +26,18 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=["all"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--out", type=Path, required=True, help="file of results")
+    parser.add_argument("--jobs", type=int, default=1, help="processes at once")
     parser.add_argument("--page", type=Path, help="folder that receives the page")
     given = parser.parse_args()
-    records = compare(
+    methods = pick_methods(given.methods, LANGUAGE)
+    records = run_benchmark(
+        given.profile,
+        methods,
+        [given.forget],
+        given.seeds,
         given.out,
-        profile=given.profile,
-        forget=given.forget,
-        methods=given.methods,
-        seeds=given.seeds,
+        kind=LANGUAGE,
+        jobs=given.jobs,
     ).read()
     print(comparison_table(records).round(3).to_string())
     if given.page:

@@ -18,11 +18,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-#: Modules that compute no result: the root package holds the version and lazy imports; settings
-#: give values, and every value is part of the key itself, so that a new setting leaves results
-#: that do not use it as they are.
+#: Modules that compute no result: they report, keep what others computed, or give values that
+#: are part of the key themselves. The root package holds the version and lazy imports.
 _REPORTS = frozenset(
-    f"erasekit{module}" for module in ("", ".errors", ".progress", ".checks", ".settings")
+    {
+        *("erasekit", "erasekit.errors", "erasekit.progress", "erasekit.checks"),
+        *("erasekit.settings", "erasekit.cache", "erasekit.fingerprint", "erasekit.models.trained"),
+    }
 )
 _FILE_NAME = re.compile(r"\w[\w.-]{0,60}")
 _DATA = (".csv", ".json", ".yaml")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from erasekit.audit.suite import Audit, AuditRow, TestReport
+from erasekit.audit.audit_result import Audit, AuditRow, TestReport
 from erasekit.audit.verdict import AS_THE_ORACLE
 from erasekit.certificate.certificate import certify
 from erasekit.certificate.policy import Policy, parse_policy

@@ -6,7 +6,8 @@ import warnings
 
 from matplotlib.container import ErrorbarContainer
 
-from erasekit.audit.suite import MEAN, Audit, AuditRow, TestReport
+from erasekit.audit.audit_result import Audit, AuditRow, TestReport
+from erasekit.audit.judging import MEAN
 from erasekit.audit.verdict import AS_THE_ORACLE, CANNOT_TELL, LESS, MORE
 from erasekit.data.drawn.captions import prompts
 from erasekit.evaluate.scorecard import Row, Scorecard

@@ -13,14 +13,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from erasekit.audit.attacks.probes import fit_linear
+from erasekit.audit.base import AuditTest, Measure, Metric, Result, estimate_mean
+from erasekit.audit.classifiers import fit_linear
+from erasekit.audit.relearn import relearn
 from erasekit.data.drawn.questions import VISUAL
 from erasekit.data.question_list import Questions
 from erasekit.data.question_task import MllmTask
 from erasekit.errors import unknown
 from erasekit.evaluate.answer_scores import score_answers
-from erasekit.evaluate.bootstrap import bootstrap_mean
-from erasekit.loop import run_loop
+from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.models.mllm import Mllm, batches
 from erasekit.progress import progress_bar
 
@@ -80,12 +81,10 @@ def relearning(mllm: Mllm, task: MllmTask, split: str, seed: int) -> Iterator[An
     retained = task.retain.take(rng.permutation(len(task.retain))[: 8 * len(lesson)])
     learner = mllm.copy()
     learner.model.eval().requires_grad_(True)
-    asked, curve = _named(task, split), []
+    asked = _named(task, split)
 
-    def look(history: list[dict[str, float]] | None = None) -> bool:
-        if history is None or len(history) in CHECKPOINTS:
-            curve.append(score_answers(learner, asked)["exact_match"])
-        return False
+    def ask() -> np.ndarray:
+        return score_answers(learner, asked)["exact_match"]
 
     def loss(step: int) -> dict[str, Tensor]:
         rows = np.arange(step * len(lesson), (step + 1) * len(lesson)) % len(retained)
@@ -93,25 +92,67 @@ def relearning(mllm: Mllm, task: MllmTask, split: str, seed: int) -> Iterator[An
         likelihood, tokens = learner.log_likelihood(learner.encode(batch))
         return {"cross_entropy": -likelihood.sum() / tokens.sum()}
 
-    look()
-    run_loop(
-        learner.model,
-        torch.optim.Adam(learner.model.parameters(), lr=LEARNING_RATE),
-        loss,
-        steps=max(CHECKPOINTS),
-        label="relearning",
-        stop=look,
-        stop_every=1,
-        progress=False,
-    )
+    optimizer = torch.optim.Adam(learner.model.parameters(), lr=LEARNING_RATE)
+    curve = [ask(), *relearn(learner.model, optimizer, loss, ask, CHECKPOINTS)]
     yield Answered("area", asked.subjects, np.mean(curve, axis=0))
     yield Answered("after", asked.subjects, curve[-1])
 
 
-TESTS: dict[str, Callable[[Mllm, MllmTask, str, int], Iterator[Answered]]] = {
-    "paraphrase": paraphrase,
-    "probe": probe,
-    "relearning": relearning,
+Ask = Callable[[Mllm, MllmTask, str, int], Iterator[Answered]]
+
+
+def _audit_test(ask: Ask, title: str, question: str, source: str, *metrics: Metric) -> AuditTest:
+    """A test as the audit runs it; with several metrics each condition of `ask` is one."""
+    names = {metric.name for metric in metrics}
+
+    def run(
+        models: Mapping[str, Mllm],
+        task: MllmTask,
+        *,
+        split: str = "test",
+        draws: int = DRAWS,
+        seed: int = 0,
+    ) -> Result:
+        result = Result([])
+        for model, mllm in models.items():
+            for found in ask(mllm, task, split, seed):
+                metric, condition = metrics[0].name, found.condition
+                if condition in names:
+                    metric, condition = condition, ""
+                estimate = estimate_mean(found.scores, found.about, draws)
+                result.measures.append(Measure(model, metric, condition, estimate))
+        return result
+
+    return AuditTest(ask.__name__, title, question, source, run, metrics)
+
+
+TESTS: dict[str, AuditTest] = {
+    test.name: test
+    for test in (
+        _audit_test(
+            paraphrase,
+            "Other wordings",
+            "Is a forgotten thing named when the question is worded differently?",
+            "paraphrases as in MUSE (2407.06460); here of questions about a picture",
+            Metric("named", "forgotten things named right", "remembered"),
+        ),
+        _audit_test(
+            probe,
+            "Probes",
+            "Can the forgotten thing still be read from the features inside the model?",
+            "Alain and Bengio 2016 (arXiv 1610.01644)",
+            Metric("tower", "read from the image tower", "remembered"),
+            Metric("language model", "read from the language model", "remembered"),
+        ),
+        _audit_test(
+            relearning,
+            "Relearning",
+            "How fast does the forgotten thing come back from a few pictures?",
+            "relearning attacks: arXiv 2406.13356",
+            Metric("area", "mean accuracy while relearning", "remembered"),
+            Metric("after", "accuracy after relearning", "remembered", acquits=False),
+        ),
+    )
 }
 
 
@@ -121,11 +162,11 @@ def audit_mllm(
     *,
     tests: Sequence[str] = tuple(TESTS),
     split: str = "test",
-    draws: int = 1000,
+    draws: int = DRAWS,
     seed: int = 0,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Ask every test of every model.
+    """Ask every test of every model, without a verdict; `audit.suite.audit` gives one.
 
     Args:
         models: by name; an oracle among them makes the answer readable.
@@ -146,17 +187,18 @@ def audit_mllm(
     with progress_bar("audit", "test", len(models) * len(tests), show=progress) as bar:
         for name, model in models.items():
             for test in tests:
-                for found in TESTS[test](model, task, split, seed):
-                    value, low, high = bootstrap_mean(found.scores, found.about, draws=draws)
+                result = TESTS[test].run({name: model}, task, split=split, draws=draws, seed=seed)
+                for measure in result.measures:
+                    low, high = measure.estimate.interval
                     rows.append(
                         {
                             "model": name,
                             "test": test,
-                            "condition": found.condition,
-                            "value": value,
+                            "condition": measure.condition or measure.metric,
+                            "value": measure.estimate.value,
                             "low": low,
                             "high": high,
-                            "n": len(found.scores),
+                            "n": measure.estimate.n,
                         }
                     )
                 bar.update()

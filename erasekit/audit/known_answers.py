@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from erasekit.audit.attack_registry import TESTS
 from erasekit.audit.base import Models
+from erasekit.audit.judging import judge_measures, report_on
 from erasekit.audit.names import ORACLE, ORIGINAL
-from erasekit.audit.suite import judge_measures, report_on
 from erasekit.audit.verdict import AS_THE_ORACLE, LESS, MORE
 from erasekit.data.task import ErasureTask
+from erasekit.errors import UsageError
 from erasekit.progress import hidden, progress_bar
 
 
@@ -128,8 +129,13 @@ def known_answers(
         models: ``original``, oracles, and the names of `KNOWN`; ``itself`` is the original
             under that name.
         tests: names of audit tests; all but the costly ones by default.
+
+    Raises:
+        UsageError: without an original or an oracle.
     """
-    assert ORIGINAL in models and ORACLE in models
+    for needed in (ORIGINAL, ORACLE):
+        if needed not in models:
+            raise UsageError(f"known answers need a model named '{needed}'")
     names = list(tests or [name for name, test in TESTS.items() if not test.opt_in])
     verdicts: dict[str, dict[str, str]] = {name: {} for name in KNOWN if name in models}
     with progress_bar("known answers", "test", len(names), show=progress) as bar, hidden():

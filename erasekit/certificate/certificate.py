@@ -39,7 +39,7 @@ from erasekit.runs.run_folder import (
 from erasekit.runs.run_folder import CERTIFICATE_PAGE as PAGE
 
 if TYPE_CHECKING:
-    from erasekit.audit.suite import Audit
+    from erasekit.audit.audit_result import Audit
     from erasekit.certificate.judgement import Judgement
 
 VERSION = 1
@@ -115,7 +115,7 @@ def sealed(content: dict[str, Any]) -> bytes:
 
 def _content(folder: RunFolder, policy: Policy, signer: str | None) -> dict[str, Any]:
     from erasekit.audit.attack_registry import TESTS
-    from erasekit.audit.suite import Audit
+    from erasekit.audit.audit_result import Audit
     from erasekit.certificate.judgement import judge, overall
 
     files = covered_files(folder.path)  # before they are read: what is judged is what is hashed

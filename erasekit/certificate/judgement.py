@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from erasekit.audit.audit_result import Audit, AuditRow
 from erasekit.audit.names import ORACLE
-from erasekit.audit.suite import Audit, AuditRow
 from erasekit.certificate.policy import AuditCriterion, Criterion, ScorecardCriterion
 from erasekit.evaluate.scorecard import Row, Scorecard
 

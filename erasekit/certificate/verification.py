@@ -107,7 +107,7 @@ def _check_files(folder: Path, certified: dict[str, str]) -> list[str]:
 
 def _check_results(folder: Path, content: dict[str, Any]) -> list[str]:
     """Judge again by the policy in the certificate: nobody need take its word."""
-    from erasekit.audit.suite import Audit
+    from erasekit.audit.audit_result import Audit
     from erasekit.certificate.judgement import judge, overall
     from erasekit.evaluate.scorecard import Scorecard
 

@@ -79,7 +79,7 @@ def audit(
         from erasekit.runs.audits import run_audit
 
         folder = run_audit(run, tests=names, shadows=lira, oracles=None if oracle else 0)
-        from erasekit.audit.suite import Audit
+        from erasekit.audit.audit_result import Audit
         from erasekit.runs.run_folder import AUDIT
 
         typer.echo(_audited(Audit.load(folder.path / AUDIT)))

@@ -63,6 +63,12 @@ class Pairs:
         """The pairs with two concepts or more."""
         return self.where(lambda concepts: len(concepts) > 1)
 
+    def first_of_each(self, most: int) -> Pairs:
+        """The first `most` pairs of each label, in their order."""
+        labels = self.labels()
+        rows = [np.flatnonzero(labels == label)[:most] for label in np.unique(labels)]
+        return self.take(np.sort(np.concatenate(rows)))
+
     def answers(self) -> Sequence[Hashable]:
         """What tells one pair from another when a picture is looked for: its set of concepts."""
         return [frozenset(concepts) for concepts in self.concepts]
@@ -70,3 +76,14 @@ class Pairs:
     def labels(self) -> np.ndarray:
         """The first concept of each pair, shape (n,): the label of a single."""
         return np.array([concepts[0] for concepts in self.concepts], dtype=np.int64)
+
+
+def joined(parts: Sequence[Pairs]) -> Pairs:
+    """One list of all the pairs, in order."""
+    return Pairs(
+        images=torch.cat([part.images for part in parts]),
+        captions=tuple(c for part in parts for c in part.captions),
+        concepts=tuple(c for part in parts for c in part.concepts),
+        languages=tuple(c for part in parts for c in part.languages),
+        positions=np.concatenate([part.positions for part in parts]),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 from erasekit.data.drawn.questions import text_questions, visual_questions
 from erasekit.data.question_list import Questions
@@ -56,9 +57,10 @@ class MllmTask:
             for name in ("forget", "retain")
         }
 
-    def describe(self) -> dict:
+    def describe(self) -> dict[str, Any]:
         """What was asked for, in words and numbers that JSON can hold."""
-        return self.task.describe()
+        asked = {"forget_questions": len(self.forget), "retain_questions": len(self.retain)}
+        return {**self.task.describe(), **asked, "neighbours": list(self.neighbours)}
 
     def subsets(self, split: str) -> dict[tuple[str, str], Questions]:
         """The questions of a split by (mode, subset), in held-out phrasings.

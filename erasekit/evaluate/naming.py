@@ -1,4 +1,4 @@
-"""What a model calls a picture: zero-shot answers as a person would read them."""
+"""What a model calls a picture, and whether that is its own concept's name."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from erasekit.data.pairs import Pairs
-from erasekit.data.worlds import PairsWorld
+from erasekit.data.task import ErasureTask
+from erasekit.data.worlds import Concept, PairsWorld
 from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import concept_features, hits
 
@@ -20,6 +22,36 @@ def trained_singles(world: PairsWorld, split: str = "test") -> Pairs:
     return world.pairs(split).singles.where(lambda concepts: concepts[0] in trained)
 
 
+def forgotten_singles(task: ErasureTask, split: str) -> Pairs:
+    """The pictures of a split that show one forgotten concept alone."""
+    return task.world.pairs(split).singles.where(task.touches)
+
+
+def trained_concepts(world: PairsWorld) -> list[Concept]:
+    """The concepts whose names are the candidates, forgotten ones included."""
+    return [world.concept(i) for i in world.trained]
+
+
+def named_right(
+    images: Tensor, names: Tensor, labels: np.ndarray, candidates: Sequence[int]
+) -> np.ndarray:
+    """Whether each picture's nearest name is its own concept's: 0 or 1, shape (n,).
+
+    Args:
+        images: normalised features, shape (n, d).
+        names: normalised features of the candidates' names, shape (c, d).
+        labels: the concept of each picture; it must be a candidate.
+        candidates: the concept of each name.
+    """
+    row = {concept: i for i, concept in enumerate(candidates)}
+    return hits(images, names, [row[int(label)] for label in labels]).double().numpy()
+
+
+def by_concept(values: np.ndarray, labels: np.ndarray) -> dict[int, float]:
+    """The mean of a number a picture for each concept, by the concept's index."""
+    return {int(index): float(values[labels == index].mean()) for index in np.unique(labels)}
+
+
 def best_names(
     clip: Clip, world: PairsWorld, pairs: Pairs, k: int = 3
 ) -> list[list[tuple[str, float]]]:
@@ -27,7 +59,7 @@ def best_names(
 
     Every trained concept is a candidate, forgotten ones included.
     """
-    candidates = concept_features(clip, [world.concept(i) for i in world.trained])
+    candidates = concept_features(clip, trained_concepts(world))
     similarity = clip.encode_images(pairs.images) @ candidates.T
     best = similarity.topk(min(k, len(candidates)), dim=1)
     return [
@@ -64,7 +96,7 @@ def top1_by_language(clip: Clip, world: PairsWorld, split: str = "test") -> pd.S
     images = clip.encode_images(pairs.images)
     row = {concept: i for i, concept in enumerate(world.trained)}
     labels = np.array([row[label] for label in pairs.labels()])
-    concepts = [world.concept(i) for i in world.trained]
+    concepts = trained_concepts(world)
     return pd.Series(
         {
             language: float(hits(images, concept_features(clip, concepts, language), labels).mean())

@@ -6,7 +6,6 @@ This is what the command line, the notebooks and a few lines of Python all use.
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from erasekit.audit.attack_registry import TESTS
+from erasekit.audit.audit_result import Audit
 from erasekit.audit.names import AUDITED, ORIGINAL, oracle_name
-from erasekit.audit.suite import Audit, audit
-from erasekit.cache import cached
+from erasekit.audit.suite import audit
 from erasekit.data.data_spec import FolderSpec
 from erasekit.data.drawn.world import World
 from erasekit.data.folder.check import read_folder
@@ -29,18 +28,15 @@ from erasekit.device import autocast, repeatable, resolve_device
 from erasekit.errors import UsageError
 from erasekit.evaluate.scorecard import Scorecard, evaluate
 from erasekit.experiment.specs import make_plan
-from erasekit.files import read_json, write_json
 from erasekit.models.clip import Clip, load_clip
-from erasekit.models.train_clip import train_clip
+from erasekit.models.train_clip import trained_clip
 from erasekit.models.train_spec import TrainSpec
-from erasekit.processes import on_main
+from erasekit.models.trained import cost_of
 from erasekit.settings import Settings, make_settings, takes_settings
 from erasekit.unlearn.encode import FrozenFeatures
 from erasekit.unlearn.engine import Erasure, erase
 from erasekit.unlearn.method import Method
 from erasekit.unlearn.registry import get_method
-
-COST_FILE = "cost.json"
 
 
 class Experiment:
@@ -214,7 +210,7 @@ class Experiment:
         """
         judged = {"original": self.original}
         trained = self.train_spec is not None  # what a model that was loaded cost, nobody knows
-        cost = {"original": self._cost(self.original_folder)} if trained else {}
+        cost = {"original": cost_of(self.original_folder)} if trained else {}
         for name, model in (models or {}).items():
             if isinstance(model, Erasure):
                 cost[name] = {"seconds": round(model.seconds, 2), "steps": model.steps}
@@ -223,7 +219,7 @@ class Experiment:
         if oracle:
             judged["oracle"] = self.oracle
             if trained:
-                cost["oracle"] = self._cost(self.oracle_folder)
+                cost["oracle"] = cost_of(self.oracle_folder)
         given = {"draws": self.settings.draws, "gallery": self.settings.gallery}
         with self.running():
             return evaluate(self.task, judged, cost=cost, split=split, **given)
@@ -250,14 +246,16 @@ class Experiment:
         """
         drawing(self.world, "the audit")
         names = list(tests or [name for name, test in TESTS.items() if not test.opt_in])
-        options = {}
-        if shadows:
+        options: dict[str, dict[str, Any]] = {}
+        if shadows and "lira" not in names:
+            names.append("lira")
+        if "lira" in names:
             if self.train_spec is None:
                 raise UsageError(
                     f"lira trains models like {self.settings.model}: there is no recipe"
                 )
-            names += [name for name in ("lira",) if name not in names]
-            options["lira"] = {"shadows": shadows, "train": self.train_spec}
+            options["lira"] = {"train": self.train_spec, "precision": self.settings.precision}
+            options["lira"] |= {"shadows": shadows} if shadows else {}
         models = {ORIGINAL: original or self.original, AUDITED: erased}
         oracles = 0 if original or self.train_spec is None else oracles
         for i, oracle in enumerate(self.oracles(oracles)):
@@ -281,51 +279,25 @@ class Experiment:
         clip.model.requires_grad_(False)
         return clip
 
-    def _cost(self, folder: Path) -> dict[str, float]:
-        return read_json(folder / COST_FILE)
-
     def _trained(
-        self,
-        kind: str,
-        pairs: Pairs,
-        without: tuple[int, ...],
-        spec: TrainSpec | None = None,
+        self, kind: str, pairs: Pairs, without: tuple[int, ...], spec: TrainSpec | None = None
     ) -> Path:
         spec = spec or self.train_spec
         if spec is None:
             raise UsageError(
                 f"model {self.settings.model} was not trained here: there is no recipe to repeat"
             )
-        recipe = {
-            "world": self.world.spec.as_dict(),
-            "train": dataclasses.asdict(spec),
-            "without": [self.world.concept(i).name for i in without],
-            "pairs": pairs.fingerprint(),
-            "threads": self.settings.threads,
-            "device": self.device.type,
-            "precision": self.settings.precision,
-        }
-
-        def make(folder: Path) -> None:
-            began = time.process_time()
-            result = train_clip(
+        with self.running():
+            return trained_clip(
+                kind,
                 drawing(self.world, "training a CLIP"),
                 pairs,
                 spec,
-                folder,
                 device=self.device,
-                label=f"training the {kind}",
                 precision=self.settings.precision,
+                without=[self.world.concept(i).name for i in without],
                 progress=self.progress,
             )
-            cost = {"seconds": result.seconds, "cpu_seconds": time.process_time() - began}
-            write_json(
-                folder / COST_FILE,
-                {**{k: round(v, 2) for k, v in cost.items()}, "steps": result.steps},
-            )
-
-        with self.running():
-            return on_main(lambda: cached(kind, recipe, make, code=train_clip.__module__))
 
 
 def image_size(clip: Clip) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,21 +12,19 @@ from typing import Any, Literal, overload
 import pandas as pd
 
 from erasekit.audit.answer_attacks import audit_mllm
-from erasekit.cache import cached
 from erasekit.data.question_list import Questions
 from erasekit.data.question_task import MllmTask
 from erasekit.errors import unknown
 from erasekit.evaluate.answer_scores import evaluate_mllm
 from erasekit.evaluate.subsets import neighbours
-from erasekit.experiment.clip_experiment import COST_FILE, Experiment
+from erasekit.experiment.clip_experiment import Experiment
 from erasekit.experiment.clip_experiment import load as load_clip_experiment
 from erasekit.experiment.published_experiment import PublishedExperiment
-from erasekit.files import read_json, write_json
 from erasekit.models.clip import Clip
 from erasekit.models.llava_spec import LlavaSpec
 from erasekit.models.mllm import Mllm, load_mllm
-from erasekit.models.train_llava import train_llava
-from erasekit.processes import on_main
+from erasekit.models.train_llava import trained_llava
+from erasekit.models.trained import cost_of
 from erasekit.settings import takes_settings
 from erasekit.unlearn.engine import Erasure, erase
 from erasekit.unlearn.erase_spec import EraseSpec
@@ -94,7 +91,9 @@ class MllmExperiment:
 
     @cached_property
     def oracle_folder(self) -> Path:
-        return self._trained("llava-oracle", self.clip.oracle, self.task.retain)
+        return self._trained(
+            "llava-oracle", self.clip.oracle, self.task.retain, self.task.forgotten
+        )
 
     def erase(
         self,
@@ -154,50 +153,29 @@ class MllmExperiment:
                 self.task, models, draws=draws, progress=self.clip.progress, **options
             )
 
-    def cost(self, folder: Path) -> dict[str, float]:
-        """Seconds and steps of a training."""
-        return read_json(folder / COST_FILE)
-
     def retraining_seconds(self) -> float:
         """What the oracle took: to train its CLIP, and the language model on it."""
-        return sum(self.cost(f)["seconds"] for f in (self.clip.oracle_folder, self.oracle_folder))
+        return sum(cost_of(f)["seconds"] for f in (self.clip.oracle_folder, self.oracle_folder))
 
     def _load(self, folder: Path) -> Mllm:
         mllm = load_mllm(folder, self.clip.device)
         mllm.model.requires_grad_(False)
         return mllm
 
-    def _trained(self, kind: str, clip: Clip, visual: Questions) -> Path:
-        recipe = {
-            "world": self.clip.world.spec.as_dict(),
-            "train": dataclasses.asdict(self.spec),
-            "tower": clip.fingerprint(),
-            "questions": [visual.fingerprint(), self.task.text.fingerprint()],
-            "without": list(self.task.forgotten) if kind.endswith("oracle") else [],
-            "threads": self.clip.settings.threads,
-            "device": self.clip.device.type,
-        }
-
-        def make(folder: Path) -> None:
-            began = time.process_time()
-            result = train_llava(
+    def _trained(
+        self, kind: str, clip: Clip, visual: Questions, without: Sequence[str] = ()
+    ) -> Path:
+        with self.clip.running():
+            return trained_llava(
+                kind,
                 clip,
                 self.task.world,
                 visual,
                 self.task.text,
                 self.spec,
-                folder,
-                label=f"training the {kind}",
+                without=without,
                 progress=self.clip.progress,
             )
-            cost = {"seconds": result.seconds, "cpu_seconds": time.process_time() - began}
-            write_json(
-                folder / COST_FILE,
-                {**{k: round(v, 2) for k, v in cost.items()}, "steps": result.steps},
-            )
-
-        with self.clip.running():
-            return on_main(lambda: cached(kind, recipe, make, code=train_llava.__module__))
 
 
 @overload

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from erasekit.files import write_text
-from erasekit.leaderboard.answer_run import ATTACKS, MEASURES, comparison_table, search_space
+from erasekit.leaderboard.answer_bench import ATTACKS, MEASURES
+from erasekit.leaderboard.answer_summary import comparison_table
+from erasekit.leaderboard.plan import LANGUAGE, search_space, untuned
 
 PAGE = "multimodal.md"
 
@@ -21,7 +23,7 @@ def page_text(records: Sequence[Mapping[str, Any]]) -> str:
     tested = [r for r in records if r["split"] == "test"]
     seeds = sorted({r["seed"] for r in tested})
     first = tested[0]
-    trials = len(next(iter(search_space().values())))
+    trials = len(next(iter(search_space(LANGUAGE).values())))
     return "\n\n".join(
         [
             "# Multimodal language models: methods compared",
@@ -42,6 +44,7 @@ def page_text(records: Sequence[Mapping[str, Any]]) -> str:
             "a peer's holds both; at the 100 steps of the others it had left 17 ± 15 % of the "
             "forgotten in a first comparison on test. Its 160 were then chosen on validation, "
             "with a look at three seeds, which no peer had.",
+            *untuned(LANGUAGE, table.index.difference(LANGUAGE.references, sort=False)),
             "## Is it gone?",
             "Percent named right: asked in the phrasing that names most (paraphrase), by a linear "
             "classifier on what the tower or the language model holds (probe), and on average "

@@ -13,7 +13,7 @@ from erasekit.errors import RunError
 from erasekit.files import write_text
 from erasekit.frames import records as rows_of
 from erasekit.frames import where
-from erasekit.leaderboard.plan import search_space, settings_of, tasks_of
+from erasekit.leaderboard.plan import CLIP, search_space, settings_of, tasks_of, untuned
 from erasekit.leaderboard.summary import (
     FLOOR,
     NAME_FILTER,
@@ -81,6 +81,7 @@ def leaderboard_text(records: Sequence[Mapping[str, Any]], pictures: Sequence[st
         "The average gap is the mean distance, in points, to three oracles, over top-1 on forget, "
         "neighbours and retain, R@1 on retain, and membership AUC. What failed counts as if "
         "nothing had been done. Seconds are of the processor, with one thread.",
+        *untuned(CLIP, dict.fromkeys(where(found, kind="method")["method"])),
         "## All tasks",
         gaps_text(records),
         _limits(records, found, trials),

@@ -1,22 +1,21 @@
-"""What the benchmark runs: tasks and search space, read from their files and checked."""
+"""What the leaderboard runs: kinds of models, tasks and search space, read and checked."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from erasekit.errors import UsageError, unknown
+from erasekit.leaderboard.trial import CONTROL, Trial, parts
 from erasekit.settings import Settings, make_settings
 from erasekit.unlearn.erase_spec import EraseSpec
+from erasekit.unlearn.method import Method
 from erasekit.unlearn.registry import get_method, methods_of
-
-CONTROL = "fine_tune"
 
 
 @dataclass(frozen=True)
@@ -41,22 +40,60 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One candidate of a method's settings.
+class Kind:
+    """One kind of model on the leaderboard.
 
     Attributes:
-        options: of the method, in place of its defaults.
-        spec: fields of `EraseSpec`, in place of the profile's.
+        name: as methods name the kinds of model that they are made for.
+        bench: module and class that make a result.
+        space: file of the trials.
+        task_field: under which name a record holds the task.
+        references: what is tested beside the methods.
     """
 
-    options: Mapping[str, Any] = field(default_factory=dict)
-    spec: Mapping[str, Any] = field(default_factory=dict)
+    name: str
+    bench: tuple[str, str]
+    space: str
+    task_field: str
+    references: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        return {"options": dict(self.options), **self.spec}
+    @property
+    def methods(self) -> Mapping[str, type[Method]]:
+        """Every method by its name."""
+        return methods_of(self.name)
+
+    def written(self, trial: Trial) -> Trial:
+        """A trial as the records of this kind write it."""
+        return {"options": {}, **trial} if self is CLIP else trial
+
+    def method(self, name: str) -> type[Method]:
+        """A method by its name.
+
+        Raises:
+            UsageError: for one that does not exist, or is made for another kind of model.
+        """
+        method = get_method(name)
+        method.check_kind(self.name)
+        return method
 
 
-@lru_cache(maxsize=1)
+CLIP = Kind(
+    name="clip",
+    bench=("erasekit.leaderboard.clip_bench", "ClipBench"),
+    space="search_space.yaml",
+    task_field="task",
+    references=("original", "oracle-0", "oracle-1", "oracle-2", CONTROL),
+)
+LANGUAGE = Kind(
+    name="language",
+    bench=("erasekit.leaderboard.answer_bench", "AnswerBench"),
+    space="search_space_multimodal.yaml",
+    task_field="forget",
+    references=("original", "oracle", CONTROL),
+)
+
+
+@cache
 def _tasks() -> dict[str, dict[str, Task]]:
     text = Path(__file__).with_name("tasks.yaml").read_text(encoding="utf-8")
     return {
@@ -80,43 +117,52 @@ def tasks_of(profile: str) -> dict[str, Task]:
     return tasks[profile]
 
 
-@lru_cache(maxsize=1)
-def search_space() -> dict[str, tuple[Trial, ...]]:
-    """The trials of every method but the control, equally many for each; checked whole.
+def task_of(kind: Kind, profile: str, name: str) -> Task:
+    """A task by its name; of a language model it is what must be forgotten."""
+    return tasks_of(profile)[name] if kind is CLIP else Task(name, name, (name,))
+
+
+@cache
+def search_space(kind: Kind = CLIP) -> dict[str, tuple[Trial, ...]]:
+    """The trials of the methods that have any, equally many for each; checked whole.
 
     Raises:
         UsageError: when the file names what does not exist, or budgets differ.
     """
-    text = Path(__file__).with_name("search_space.yaml").read_text(encoding="utf-8")
-    value = yaml.safe_load(text)
-    return read_search_space(value)
+    text = Path(__file__).with_name(kind.space).read_text(encoding="utf-8")
+    return read_search_space(yaml.safe_load(text), kind)
 
 
-def read_search_space(value: Mapping[str, Any]) -> dict[str, tuple[Trial, ...]]:
+def read_search_space(value: Mapping[str, Any], kind: Kind = CLIP) -> dict[str, tuple[Trial, ...]]:
     """See `search_space`."""
     space: dict[str, tuple[Trial, ...]] = {}
-    for name, entries in value["methods"].items():
-        method = get_method(name)
-        if len(entries) != value["trials"]:
+    for name, trials in value["methods"].items():
+        method = kind.method(name)
+        if len(trials) != value["trials"]:
             raise UsageError(
-                f"search space: {name} has {len(entries)} trials, and the budget of each method "
+                f"search space: {name} has {len(trials)} trials, and the budget of each method "
                 f"is {value['trials']}"
             )
-        trials = []
-        for entry in entries:
-            spec = {k: v for k, v in entry.items() if k != "options"}
-            for key in spec:
-                if key not in EraseSpec.__dataclass_fields__:
-                    raise unknown(f"field of {name}'s trial", key, EraseSpec.__dataclass_fields__)
-            EraseSpec(**spec)
-            options = dict(entry.get("options", {}))
-            method.build(options, "clip")
-            trials.append(Trial(options, spec))
-        space[name] = tuple(trials)
-    for name in methods_of("clip"):
-        if name != CONTROL and name not in space:
-            raise UsageError(f"search space: {name} is missing, and would not be tuned")
+        for trial in trials:
+            options, fields = parts(trial)
+            EraseSpec().with_fields(**fields)
+            method.build(options, kind.name)
+        space[name] = tuple(map(kind.written, trials))
     return space
+
+
+def trials_of(kind: Kind, method: str) -> tuple[Trial, ...]:
+    """What is tried of a method: its trials, or its defaults once if it has none."""
+    return search_space(kind).get(method, (kind.written({}),))
+
+
+def untuned(kind: Kind, methods: Iterable[str]) -> list[str]:
+    """A paragraph that names the methods without trials; none where there are none."""
+    names = [name for name in methods if name not in search_space(kind)]
+    if not names:
+        return []
+    whose = "its" if len(names) == 1 else "their"
+    return [f"Not tuned, but tested with {whose} defaults: {', '.join(names)}."]
 
 
 def pick_tasks(profile: str, wanted: Sequence[str]) -> list[Task]:
@@ -134,42 +180,18 @@ def pick_tasks(profile: str, wanted: Sequence[str]) -> list[Task]:
     return [tasks[name] for name in dict.fromkeys(wanted)]
 
 
-def pick_methods(wanted: Sequence[str]) -> list[str]:
+def pick_methods(wanted: Sequence[str], kind: Kind = CLIP) -> list[str]:
     """Methods by name without the control, which always runs; ``all`` for every one.
 
     Raises:
         UsageError: for a method that does not exist.
     """
-    names = list(methods_of("clip")) if list(wanted) == ["all"] else list(dict.fromkeys(wanted))
+    names = list(kind.methods) if list(wanted) == ["all"] else list(dict.fromkeys(wanted))
     for name in names:
-        get_method(name).check_kind("clip")
+        kind.method(name)
     return [name for name in names if name != CONTROL]
 
 
 def settings_of(profile: str, task: Task, seed: int) -> Settings:
     """The settings of one task's experiment."""
     return make_settings(profile, forget=task.forget, seed=seed, threads=1)
-
-
-#: What the tuning takes for the oracle, which no method may see: nothing is known of the
-#: forgotten, a member is not told from a stranger, and all else is as in the original. A filter
-#: that hides the forgotten names reaches exactly this, without forgetting anything.
-EXPECTED = {("top1", "forget"): 0.0, ("membership_auc", "forget"): 0.5}
-
-
-def expected_gap(
-    metrics: Mapping[str, float], original: Mapping[str, float], average: Sequence[tuple[str, str]]
-) -> float:
-    """Mean distance, in points, from what retraining is expected to give.
-
-    Args:
-        metrics, original: by ``metric_subset``, of the erased and of the original model.
-        average: the measures of the average gap.
-    """
-    distances = []
-    for metric, subset in average:
-        name = f"{metric}_{subset}"
-        expected = EXPECTED.get((metric, subset), original[name])
-        distances.append(abs(metrics[name] - expected))
-    found = 100 * sum(distances) / len(distances)
-    return found if math.isfinite(found) else math.inf

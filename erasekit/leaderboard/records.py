@@ -12,26 +12,21 @@ from filelock import FileLock
 from erasekit.cache import code_identity
 from erasekit.errors import RunError
 from erasekit.files import sha256_json
-from erasekit.unlearn.registry import METHODS
 
 
-def _code(method: str) -> dict[str, str]:
-    """What decides a result of `method`; those of reference rows, which no method made, alike."""
-    own = [METHODS[method].__module__] if method in METHODS else []
-    return code_identity("erasekit.leaderboard.run", *own)
-
-
-def key_of(what: Mapping[str, Any]) -> str:
-    """The name of a result: a hash of its code and of all that was asked.
+def key_of(what: Mapping[str, Any], *code: str) -> str:
+    """The name of a result: a hash of all that was asked, and of the code that makes it.
 
     Args:
         what: settings, task, method, seed, split and trial, as JSON holds them.
+        code: the modules that make it, see `fingerprint`.
     """
-    return sha256_json({**what, "code": _code(str(what["method"]))})[:20]
+    return sha256_json({**what, "code": code_identity(*code)})[:20]
 
 
-#: The results of the full run, which come with the kit.
+#: The results of the full runs, which come with the kit: of CLIPs, and of language models.
 SHIPPED = Path(__file__).with_name("results.jsonl")
+SHIPPED_LANGUAGE = Path(__file__).with_name("multimodal.jsonl")
 
 
 class Records:

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import friedmanchisquare, studentized_range
 
+from erasekit.audit.names import ORACLE, ORIGINAL
 from erasekit.errors import RunError
 from erasekit.evaluate.scorecard import AVERAGE_GAP
 from erasekit.frames import where
-from erasekit.leaderboard.plan import CONTROL, EXPECTED, settings_of, tasks_of
-from erasekit.leaderboard.run import ORACLE, ORIGINAL
+from erasekit.leaderboard.plan import settings_of, tasks_of
+from erasekit.leaderboard.trial import CONTROL, EXPECTED, parts
 from erasekit.unlearn.registry import get_method
 
 #: The name under which the oracles' own gap stands: an oracle against the others.
@@ -44,9 +45,8 @@ def results(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         for record in records
         if record["split"] == "test"
     }
-    hidden = {f"{metric}_{subset}": value for (metric, subset), value in EXPECTED.items()}
     tests |= {
-        (task, NAME_FILTER, seed): {**record, "metrics": record["metrics"] | hidden}
+        (task, NAME_FILTER, seed): {**record, "metrics": record["metrics"] | EXPECTED}
         for (task, method, seed), record in tests.items()
         if method == ORIGINAL
     }
@@ -212,7 +212,7 @@ def tasks_on_edge(records: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 def _defaults(profile: str, method: str, task: str) -> dict[str, Any]:
     """What a trial leaves as it is: settings of the profile, and options of the method."""
     settings = settings_of(profile, tasks_of(profile)[task], 0)
-    return {**vars(settings), **vars(get_method(method).build({}))}
+    return {**vars(settings), **vars(get_method(method).build({}, "clip"))}
 
 
 def gaps_by_measure(found: pd.DataFrame, method: str) -> pd.DataFrame:
@@ -262,7 +262,8 @@ def _words(trial: Mapping[str, Any]) -> str:
 
 
 def _flat(trial: Mapping[str, Any]) -> dict[str, Any]:
-    return {**{k: v for k, v in trial.items() if k != "options"}, **trial.get("options", {})}
+    options, spec = parts(trial)
+    return {**spec, **options}
 
 
 def summary_text(records: Sequence[Mapping[str, Any]]) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -22,6 +24,7 @@ from erasekit.models.clip import MEAN, STD, build_model, normalise, read_config,
 from erasekit.models.contrastive import info_nce
 from erasekit.models.tokenizer import train_tokenizer
 from erasekit.models.train_spec import TrainSpec
+from erasekit.models.trained import trained
 
 MAX_LOGIT_SCALE = math.log(100)
 
@@ -126,6 +129,48 @@ def train_clip(
     )
     save_new_model(model, config, tokenizer, folder)
     return result
+
+
+def trained_clip(
+    kind: str,
+    world: DrawingWorld,
+    pairs: Pairs,
+    spec: TrainSpec,
+    *,
+    device: torch.device,
+    precision: str = "auto",
+    without: Sequence[str] = (),
+    label: str = "",
+    progress: bool = True,
+    **further: Any,
+) -> Path:
+    """The folder of a CLIP trained on `pairs`; see `trained` and `train_clip`.
+
+    Args:
+        without: names of the concepts that `pairs` leaves out, for people who read the recipe.
+        further: what else identifies the list, such as the split that some pairs come from.
+    """
+    recipe = {
+        "world": world.spec.as_dict(),
+        "train": asdict(spec),
+        "without": list(without),
+        "pairs": pairs.fingerprint(),
+        **further,
+    }
+
+    def train(folder: Path) -> LoopResult:
+        return train_clip(
+            world,
+            pairs,
+            spec,
+            folder,
+            device=device,
+            label=label or f"training the {kind}",
+            precision=precision,
+            progress=progress,
+        )
+
+    return trained(kind, recipe, train, code=__name__, device=device, precision=precision)
 
 
 def _optimizer(model: nn.Module, spec: TrainSpec) -> torch.optim.Optimizer:

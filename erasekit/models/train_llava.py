@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from erasekit.models.clip import Clip
 from erasekit.models.llava import build_llava
 from erasekit.models.llava_spec import LlavaSpec
 from erasekit.models.mllm import EncodedList
+from erasekit.models.trained import trained
 
 
 def train_llava(
@@ -84,6 +86,37 @@ def train_llava(
     mllm.model.requires_grad_(False)
     mllm.save(folder)
     return result
+
+
+def trained_llava(
+    kind: str,
+    clip: Clip,
+    world: DrawingWorld,
+    visual: Questions,
+    text: Questions,
+    spec: LlavaSpec,
+    *,
+    without: Sequence[str] = (),
+    progress: bool = True,
+) -> Path:
+    """The folder of a LLaVA trained on these questions; see `trained` and `train_llava`.
+
+    Args:
+        without: names of the concepts that no picture shows, for people who read the recipe.
+    """
+    recipe = {
+        "world": world.spec.as_dict(),
+        "train": asdict(spec),
+        "tower": clip.fingerprint(),
+        "questions": [visual.fingerprint(), text.fingerprint()],
+        "without": list(without),
+    }
+
+    def train(folder: Path) -> LoopResult:
+        label = f"training the {kind}"
+        return train_llava(clip, world, visual, text, spec, folder, label=label, progress=progress)
+
+    return trained(kind, recipe, train, code=__name__, device=clip.device, precision="fp32")
 
 
 def _rounds(rng: np.random.Generator, n: int, count: int) -> np.ndarray:

@@ -21,6 +21,13 @@ def concept_features(clip: Clip, concepts: Sequence[Concept], language: str = "e
     return F.normalize(flat.view(len(texts), len(texts[0]), -1).mean(1), dim=1)
 
 
+def text_features(clip: Clip, texts: Sequence[Sequence[str]]) -> Tensor:
+    """One normalised feature a group of texts, the mean over the group, shape (groups, d)."""
+    flat = clip.encode_texts([text for group in texts for text in group])
+    means = [part.mean(0) for part in flat.split([len(group) for group in texts])]
+    return F.normalize(torch.stack(means), dim=1)
+
+
 def hits(
     image_features: Tensor, candidates: Tensor, labels: Sequence[int] | np.ndarray, k: int = 1
 ) -> Tensor:

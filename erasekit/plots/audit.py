@@ -12,9 +12,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
 from erasekit.audit.attack_registry import TESTS
+from erasekit.audit.audit_result import Audit
 from erasekit.audit.base import is_oracle
+from erasekit.audit.judging import MEAN
 from erasekit.audit.names import AUDITED, ORACLE, ORIGINAL
-from erasekit.audit.suite import MEAN, Audit
 from erasekit.audit.verdict import AS_THE_ORACLE, CANNOT_TELL, LESS, MORE
 from erasekit.frames import records, where
 from erasekit.plots.style import (

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from erasekit.audit.audit_result import Audit
 from erasekit.audit.base import is_oracle
 from erasekit.audit.names import AUDITED, ORACLE, ORIGINAL
-from erasekit.audit.suite import Audit
 from erasekit.frames import records, where
 from erasekit.plots.audit import audit_handle, audit_point, audit_values, audit_verdicts
 from erasekit.plots.style import (

@@ -12,8 +12,8 @@ from erasekit.runs.run_folder import AUDIT, FIGURES, RunFolder
 from erasekit.settings import Settings
 
 if TYPE_CHECKING:
+    from erasekit.audit.audit_result import Audit
     from erasekit.audit.known_answers import KnownAnswers
-    from erasekit.audit.suite import Audit
 
 #: How many oracles an audit asks for: fewer do not show how far oracles differ.
 ORACLES = 3

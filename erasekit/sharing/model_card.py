@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from erasekit import __version__
 from erasekit.audit.attack_registry import TESTS
-from erasekit.audit.suite import Audit
+from erasekit.audit.audit_result import Audit
 from erasekit.certificate.certificate_page import verdict
 from erasekit.certificate.verification import verify
 from erasekit.errors import RunError

@@ -26,7 +26,7 @@ from erasekit.tutorial.exercises import EXERCISES
 from erasekit.tutorial.parameters import check_parameters
 
 if TYPE_CHECKING:
-    from erasekit.audit.suite import Audit
+    from erasekit.audit.audit_result import Audit
     from erasekit.evaluate.scorecard import Scorecard
 
 #: First line of the cell in which papermill puts the parameters it was given.

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 
 from erasekit.audit import answer_attacks as audit
+from erasekit.audit import suite
 from erasekit.audit.answer_attacks import CHECKPOINTS, TESTS, audit_mllm
+from erasekit.audit.audit_result import Audit
+from erasekit.audit.judging import MEAN
+from erasekit.audit.verdict import CANNOT_TELL
 from erasekit.data.drawn.questions import VISUAL
 from erasekit.errors import UsageError
+from erasekit.frames import records, where
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +36,8 @@ def test_every_test_is_asked_of_every_model(table):
 
 def test_only_forgotten_things_are_asked_about(tiny_mllm):
     task = tiny_mllm.task
-    for test in TESTS.values():
-        for answered in test(tiny_mllm.original, task, "test", 0):
+    for ask in (audit.paraphrase, audit.probe, audit.relearning):
+        for answered in ask(tiny_mllm.original, task, "test", 0):
             assert set(answered.about) == set(task.forgotten)
             assert len(answered.scores) == len(answered.about)
             assert set(np.unique(answered.scores)) <= {0, 1} or answered.condition == "area"
@@ -90,6 +95,25 @@ def test_an_audit_repeats(tiny_mllm, table):
     models = {"original": tiny_mllm.original, "oracle": tiny_mllm.oracle}
     again = audit_mllm(tiny_mllm.task, models, draws=50, progress=False)
     assert again.equals(table)
+
+
+def test_the_audit_judges_language_models_too(tiny_mllm, table, tmp_path):
+    """Against several oracles; without any it cannot tell. Its numbers are the table's."""
+    models = {"original": tiny_mllm.original, "erased": tiny_mllm.oracle}
+    given = {"known": TESTS, "tests": ["paraphrase", "probe"], "draws": 50, "progress": False}
+    alone = suite.audit(models, tiny_mllm.task, **given)
+    assert set(alone.verdicts.values()) == {CANNOT_TELL}
+    assert alone.reference == "original"
+    for row in alone.rows:
+        if row.model == "original" and row.condition != MEAN:
+            same = where(table, model="original", test=row.test)
+            (line,) = records(where(same, condition=row.condition or row.metric))
+            assert (row.value, row.low, row.high, row.n) == line[3:]
+    models |= {"oracle": tiny_mllm.oracle, "oracle-1": tiny_mllm.original}
+    judged = suite.audit(models, tiny_mllm.task, **given)
+    assert judged.reference == "oracle"
+    assert all(row.margin for row in judged.rows if row.model == "erased")
+    assert Audit.load(judged.save(tmp_path / "audit.json")).verdicts == judged.verdicts
 
 
 def test_an_unknown_test_is_misuse(tiny_mllm):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from erasekit.audit.suite import Audit
+from erasekit.audit.audit_result import Audit
 from erasekit.cli import app as cli
 from erasekit.files import read_json, write_json
 from erasekit.models.clip import CONFIG_FILE, WEIGHTS_FILE, load_clip

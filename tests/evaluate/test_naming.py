@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from support import unit
 
-from erasekit.evaluate.naming import best_names, naming_table, top1_by_language, trained_singles
+from erasekit.evaluate.naming import (
+    best_names,
+    by_concept,
+    forgotten_singles,
+    named_right,
+    naming_table,
+    top1_by_language,
+    trained_singles,
+)
 from erasekit.evaluate.shift import former_self
 from erasekit.models.zero_shot import concept_features
 
@@ -81,3 +91,27 @@ def test_former_self_is_the_mean_cosine_of_each_kind(parts, tiny_erasure):
     kept = (names["en"] * concept_features(after, concepts).numpy()).sum(1)
     stays = [i not in e.task.forgotten for i in e.world.trained]
     assert found.loc["names", "retained"] == pytest.approx(kept[stays].mean(), abs=1e-5)
+
+
+def test_forgotten_singles_show_one_forgotten_concept(tiny_experiment):
+    task = tiny_experiment.task
+    pairs = forgotten_singles(task, "test")
+    assert len(pairs) == len(task.forgotten) * task.world.spec.held_out_pictures
+    assert set(pairs.concepts) == {(index,) for index in task.forgotten}
+
+
+def test_named_right_counts_the_nearest_name_by_the_candidates_own_order():
+    names, pictures = unit(4, 6, 0), unit(30, 6, 1)
+    candidates = [7, 2, 9, 4]
+    labels = np.random.default_rng(0).choice(candidates, 30)
+    said = np.array(candidates)[(pictures @ names.T).argmax(1).numpy()]
+    found = named_right(pictures, names, labels, candidates)
+    assert found.tolist() == (said == labels).astype(float).tolist()
+    assert 0 < found.mean() < 1
+    turned = named_right(pictures, names[torch.tensor([2, 0, 3, 1])], labels, [9, 7, 4, 2])
+    assert turned.tolist() == found.tolist()
+
+
+def test_the_mean_of_each_concept():
+    assert by_concept(np.array([1.0, 0, 1, 1]), np.array([5, 2, 5, 2])) == {2: 0.5, 5: 1.0}
+    assert by_concept(np.array([]), np.array([])) == {}

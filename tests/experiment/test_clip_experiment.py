@@ -28,6 +28,7 @@ from erasekit.experiment import clip_experiment as module
 from erasekit.experiment.clip_experiment import Experiment, load
 from erasekit.files import read_json, sha256_json
 from erasekit.loop import LoopResult
+from erasekit.models import train_clip
 from erasekit.models.train_spec import TrainSpec
 from erasekit.settings import make_settings
 
@@ -214,7 +215,7 @@ def trainings(cache: Path) -> Iterator[list[Training]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ERASEKIT_CACHE", str(cache))
-        patch.setattr(module, "train_clip", note)
+        patch.setattr(train_clip, "train_clip", note)
         patch.setattr(Experiment, "_load", lambda self, source, *_: source)
         yield found
 

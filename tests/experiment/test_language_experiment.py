@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import pytest
 
 from erasekit.data.drawn.questions import Questions, text_questions
-from erasekit.experiment import language_experiment as module
 from erasekit.experiment.language_experiment import MllmExperiment
 from erasekit.files import read_json
 from erasekit.loop import LoopResult
@@ -27,7 +26,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch, empty_cache: Path) -> list[Simple
         found.append(SimpleNamespace(clip=clip, visual=visual, text=text, spec=spec, label=label))
         return LoopResult(steps=spec.steps)
 
-    monkeypatch.setattr(module, "train_llava", note)
+    monkeypatch.setattr(train, "train_llava", note)
     return found
 
 

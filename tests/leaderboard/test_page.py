@@ -8,9 +8,8 @@ import pytest
 from test_summary import NAMES, record, references
 
 from erasekit.errors import RunError
-from erasekit.leaderboard import run
 from erasekit.leaderboard.page import gaps_text, leaderboard_text, write_leaderboard
-from erasekit.leaderboard.plan import CONTROL, search_space
+from erasekit.leaderboard.plan import CLIP, trials_of
 from erasekit.leaderboard.records import SHIPPED, Records
 from erasekit.leaderboard.run import Unit
 from erasekit.leaderboard.summary import findings, ranking, results, tasks_on_edge
@@ -100,20 +99,24 @@ def test_the_committed_page_is_what_the_committed_records_give():
 
 
 def test_the_committed_records_are_whole():
-    """Of every task in them: each trial of each method, and each test of each seed."""
+    """Of every task and method in them: each trial, and each test of each seed."""
     shipped = Records(SHIPPED).read()
     assert not any(r["failed"] for r in shipped if r["method"] in ("never_seen", "cliperase"))
-    found = {r["method"] for r in shipped}
-    names = [name for name in search_space() if name in found]
-    tested = {*names, CONTROL, "original", "oracle-0", "oracle-1", "oracle-2"}
+    names = {r["method"] for r in shipped if r["split"] == "validation"}
     for task in {r["task"] for r in shipped}:
         of_task = [r for r in shipped if r["task"] == task]
         for name in names:
             trials = [r for r in of_task if r["split"] == "validation" and r["method"] == name]
-            assert len(trials) == len(search_space()[name]), (task, name)
+            assert len(trials) == len(trials_of(CLIP, name)), (task, name)
         for seed in (0, 1, 2):
             done = [r["method"] for r in of_task if r["split"] == "test" and r["seed"] == seed]
-            assert sorted(done) == sorted(tested), (task, seed)
+            assert sorted(done) == sorted([*names, *CLIP.references]), (task, seed)
+
+
+def test_a_method_that_was_not_tuned_is_named(records):
+    another = [{**r, "method": "another"} if r["method"] == "npo" else r for r in records]
+    assert "Not tuned, but tested with its defaults: another." in leaderboard_text(another)
+    assert "Not tuned" not in leaderboard_text(records)
 
 
 def test_never_seen_leaves_no_name_on_any_task_and_seed():
@@ -133,7 +136,7 @@ def test_a_committed_record_comes_out_again():
         and r["trial"]["options"] == {"strength": 0.8}
     )
     unit = Unit("benchmark", "one_concept", 0, ("null_space",), tuning=True)
-    again = run._Bench(unit).result(record)
+    again = unit.bench().result("null_space", record["trial"], "validation")
     # The original is trained anew, and on another processor it is not the same to the bit.
     assert again["metrics"] == pytest.approx(record["metrics"], abs=0.15)
     assert again["expected_gap"] == pytest.approx(record["expected_gap"], abs=8)

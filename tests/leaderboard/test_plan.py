@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 
 from erasekit.data.drawn.concepts import select_concepts, split_concepts
 from erasekit.errors import UsageError
-from erasekit.evaluate.scorecard import AVERAGE_GAP
 from erasekit.leaderboard.plan import (
+    CLIP,
     CONTROL,
-    expected_gap,
+    LANGUAGE,
+    Kind,
     pick_methods,
     pick_tasks,
     read_search_space,
     search_space,
     settings_of,
     tasks_of,
+    trials_of,
 )
 from erasekit.unlearn.registry import methods_of
-
-SPACE = {
-    "trials": 1,
-    "methods": {name: [{"learning_rate": 1e-4}] for name in methods_of("clip") if name != CONTROL},
-}
 
 
 def test_eight_tasks_of_the_asked_sizes():
@@ -46,53 +41,45 @@ def test_eight_tasks_of_the_asked_sizes():
     assert tasks["inside_scenes"].scenes_only
 
 
-def test_every_method_but_the_control_has_the_same_number_of_trials():
-    space = search_space()
-    assert set(space) == set(methods_of("clip")) - {CONTROL}
+@pytest.mark.parametrize("kind", [CLIP, LANGUAGE])
+def test_every_method_in_the_search_space_has_the_same_number_of_trials(kind: Kind):
+    space = search_space(kind)
+    assert set(space) <= set(kind.methods) - {CONTROL}
     assert len({len(trials) for trials in space.values()}) == 1
     for name, trials in space.items():
-        different = {str(trial.as_dict()) for trial in trials}
-        assert len(different) == len(trials), f"{name} has a trial twice"
+        assert len({str(trial) for trial in trials}) == len(trials), f"{name} has a trial twice"
 
 
+@pytest.mark.parametrize("kind", [CLIP, LANGUAGE])
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("methods", "words"),
     [
-        (lambda v: v["methods"]["npo"].append({}), "npo has 2 trials"),
-        (lambda v: v["methods"].pop("npo"), "npo is missing"),
-        (lambda v: v["methods"].update(npoo=[{}]), "did you mean 'npo'"),
-        (lambda v: v["methods"].update(npo=[{"stpes": 3}]), "did you mean 'steps'"),
-        (lambda v: v["methods"].update(npo=[{"steps": 0}]), "must be at least 1"),
-        (lambda v: v["methods"].update(npo=[{"options": {"bta": 1}}]), "did you mean 'beta'"),
+        ({"npoo": [{}]}, "did you mean 'npo'"),
+        ({"npo": [{}, {}]}, "npo has 2 trials, and the budget of each method is 1"),
+        ({"npo": [{"stpes": 3}]}, "did you mean 'steps'"),
+        ({"npo": [{"steps": 0}]}, "must be at least 1"),
+        ({"npo": [{"options": {"bta": 1}}]}, "did you mean 'beta'"),
     ],
 )
-def test_a_search_space_that_is_wrong_is_refused(change, words):
-    read_search_space(SPACE)
-    wrong = copy.deepcopy(SPACE)
-    change(wrong)
+def test_a_search_space_that_is_wrong_is_refused(kind: Kind, methods: dict, words: str):
     with pytest.raises(UsageError, match=words):
-        read_search_space(wrong)
+        read_search_space({"trials": 1, "methods": methods}, kind)
+
+
+def test_a_method_without_trials_is_tried_once_with_its_defaults():
+    assert trials_of(CLIP, "a new one") == ({"options": {}},)
+    assert trials_of(LANGUAGE, "a new one") == ({},)
+    assert trials_of(CLIP, "npo") == search_space(CLIP)["npo"]
 
 
 def test_names_are_picked_or_refused():
     assert pick_methods(["all"]) == [name for name in methods_of("clip") if name != CONTROL]
     assert pick_methods(["npo", CONTROL, "npo"]) == ["npo"]
+    assert "mmunlearner" in pick_methods(["all"], LANGUAGE)
+    with pytest.raises(UsageError, match="did you mean 'npo'"):
+        pick_methods(["npoo"], LANGUAGE)
     assert [task.name for task in pick_tasks("smoke", ["all"])] == list(tasks_of("smoke"))
     with pytest.raises(UsageError, match="did you mean 'one_group'"):
         pick_tasks("benchmark", ["one_grup"])
     with pytest.raises(UsageError, match="has no benchmark"):
         pick_tasks("default", ["all"])
-
-
-def test_the_expected_gap_knows_the_original_and_no_oracle():
-    original = {f"{m}_{s}": 0.8 for m, s in AVERAGE_GAP}
-    perfect = {**original, "top1_forget": 0.0, "membership_auc_forget": 0.5}
-    assert expected_gap(perfect, original, AVERAGE_GAP) == 0
-    # Forgetting nothing costs 80 points of top-1 and 30 of the AUC, over five measures.
-    assert expected_gap(original, original, AVERAGE_GAP) == pytest.approx((80 + 30) / 5)
-    # To gain on the retained is a distance, too.
-    gained = {**perfect, "top1_retain": 0.9}
-    assert expected_gap(gained, original, AVERAGE_GAP) == pytest.approx(10 / 5)
-    assert expected_gap({**perfect, "top1_retain": float("nan")}, original, AVERAGE_GAP) == float(
-        "inf"
-    )

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from erasekit.errors import RunError
-from erasekit.fingerprint import closure
 from erasekit.leaderboard import records as module
 from erasekit.leaderboard.records import Records, key_of
 
@@ -66,19 +65,9 @@ def test_many_at_once_lose_nothing(tmp_path: Path):
 
 
 def test_a_key_is_of_all_that_was_asked_and_of_the_code(monkeypatch: pytest.MonkeyPatch):
-    assert key_of(WHAT) == key_of(dict(reversed(WHAT.items())))
-    others = [{**WHAT, "seed": 1}, {**WHAT, "trial": {"steps": 3}}, {**WHAT, "method": "npo"}]
-    assert len({key_of(WHAT), *map(key_of, others)}) == 4
-    before = key_of(WHAT)
+    code = "erasekit.leaderboard.trial"
+    own = key_of(WHAT, code)
+    assert own == key_of(dict(reversed(WHAT.items())), code)
+    assert len({own, key_of({**WHAT, "seed": 1}, code), key_of(WHAT, code, "erasekit.loop")}) == 3
     monkeypatch.setattr(module, "code_identity", lambda *entries: {"code": f"changed: {entries}"})
-    assert key_of(WHAT) != before
-
-
-def test_a_key_knows_the_methods_own_module_and_no_others(monkeypatch: pytest.MonkeyPatch):
-    entries: list[str] = []
-    monkeypatch.setattr(module, "code_identity", lambda *names: entries.extend(names) or {})
-    key_of({**WHAT, "method": "salun"})
-    run = closure(*entries)
-    assert {"erasekit.unlearn.engine", "erasekit.evaluate.scorecard"} <= set(run)
-    methods = {name.rpartition(".")[2] for name in run if ".methods." in name}
-    assert methods == {"salun", "random_label"}  # its parent class too
+    assert key_of(WHAT, code) != own

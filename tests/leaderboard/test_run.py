@@ -11,19 +11,17 @@ import pytest
 
 from erasekit.cli import app as cli
 from erasekit.errors import RunError
-from erasekit.evaluate import scorecard
-from erasekit.experiment import clip_experiment as experiment
-from erasekit.leaderboard import plan, run
-from erasekit.leaderboard.plan import Task, Trial
+from erasekit.leaderboard import plan, records
+from erasekit.leaderboard.clip_bench import ClipBench
+from erasekit.leaderboard.plan import CLIP, LANGUAGE, Task
 from erasekit.leaderboard.records import Records
 from erasekit.leaderboard.run import Unit, best_trial, run_benchmark
-from erasekit.loop import LoopResult
 from erasekit.settings import PROFILES
 
 METHODS = ("null_space", "gradient_difference")
 SPACE = {
-    "null_space": (Trial({"strength": 0.5}), Trial({"strength": 1.0})),
-    "gradient_difference": (Trial({}, {"steps": 2}), Trial({}, {"steps": 3})),
+    "null_space": ({"options": {"strength": 0.5}}, {"options": {"strength": 1.0}}),
+    "gradient_difference": ({"options": {}, "steps": 2}, {"options": {}, "steps": 3}),
 }
 TASKS = {
     "one": Task("one", "one concept", ("penguin",)),
@@ -38,9 +36,8 @@ def tiny_bench(tiny: dict):
     patch = pytest.MonkeyPatch()
     small = {k: v for k, v in tiny.items() if k != "forget"}
     patch.setitem(PROFILES, "smoke", {**PROFILES["smoke"], **small, "draws": 10})
-    for module in (plan, run):
-        patch.setattr(module, "search_space", lambda: SPACE)
-        patch.setattr(module, "tasks_of", lambda profile: TASKS)
+    patch.setattr(plan, "search_space", lambda kind=CLIP: SPACE)
+    patch.setattr(plan, "tasks_of", lambda profile: TASKS)
     yield
     patch.undo()
 
@@ -60,7 +57,7 @@ def test_every_trial_is_tried_on_validation_and_one_is_tested_a_seed(done: Recor
     for task in TASKS:
         for method in METHODS:
             trials = chosen(done, task=task, method=method, split="validation")
-            assert [r["trial"] for r in trials] == [t.as_dict() for t in SPACE[method]]
+            assert [r["trial"] for r in trials] == list(SPACE[method])
             assert all(r["seed"] == 0 for r in trials)
             tested = chosen(done, task=task, method=method, split="test")
             assert sorted(r["seed"] for r in tested) == ([0, 1] if task == "one" else [0])
@@ -104,11 +101,11 @@ def test_what_is_there_is_not_run_again_and_what_is_lost_is(done: Records, tmp_p
     lost = next(i for i, line in enumerate(lines) if '"test"' in line and "null_space" in line)
     path.write_text("".join(lines[:lost] + lines[lost + 1 :]), encoding="utf-8")
     made: list[str] = []
-    erase = run._Bench.erase
+    erase = ClipBench.erase
     monkeypatch.setattr(
-        run._Bench,
+        ClipBench,
         "erase",
-        lambda self, model, name, trial: made.append(name) or erase(self, model, name, trial),
+        lambda self, model, name, *rest: made.append(name) or erase(self, model, name, *rest),
     )
     run_benchmark("smoke", METHODS, list(TASKS), [0], path, jobs=1, progress=False)
     again = run_benchmark("smoke", METHODS, ["one"], [0, 1], path, jobs=1, progress=False)
@@ -118,11 +115,11 @@ def test_what_is_there_is_not_run_again_and_what_is_lost_is(done: Records, tmp_p
 
 
 def test_a_method_that_fails_is_written_down_and_stops_nothing(done, tmp_path, monkeypatch):
-    def broken(self, original, name, trial):
+    def broken(self, *given):
         raise RunError("the loss is nan")
 
     path = tmp_path / "r.jsonl"
-    monkeypatch.setattr(run._Bench, "erase", broken)
+    monkeypatch.setattr(ClipBench, "erase", broken)
     records = run_benchmark("smoke", ("null_space",), ["one"], [0], path, jobs=1, progress=False)
     failed = chosen(records, method="null_space")
     assert len(failed) == len(SPACE["null_space"]) + 1
@@ -135,7 +132,7 @@ def test_what_fails_besides_a_method_is_no_result(done, tmp_path, monkeypatch):
         raise RunError("cannot write the cache")
 
     path = tmp_path / "r.jsonl"
-    monkeypatch.setattr(run._Bench, "oracles", property(full))
+    monkeypatch.setattr(ClipBench, "oracles", property(full))
     with pytest.raises(RunError, match="cannot write the cache"):
         run_benchmark("smoke", ("null_space",), ["one"], [0], path, jobs=1, progress=False)
     assert not any(r["method"].startswith("oracle") for r in Records(path).read())
@@ -145,14 +142,48 @@ def test_the_best_trial_has_the_least_expected_gap_and_none_is_needed():
     unit = Unit("smoke", "one", 1, ("null_space",), tuning=False)
     tuning = dataclasses.replace(unit, seed=0, tuning=True)
     keys = list(tuning.wanted(()))
-    records = [
+    found = [
         {"key": keys[0], "expected_gap": 9.0},
         {"key": keys[1], "expected_gap": 3.0},
     ]
-    assert best_trial(unit, "null_space", records) == SPACE["null_space"][1]
-    records[1]["expected_gap"] = None  # it failed
-    assert best_trial(unit, "null_space", records) == SPACE["null_space"][0]
+    assert best_trial(unit, "null_space", found) == SPACE["null_space"][1]
+    found[1]["expected_gap"] = None  # it failed
+    assert best_trial(unit, "null_space", found) == SPACE["null_space"][0]
     assert best_trial(unit, "null_space", []) == SPACE["null_space"][0]
+
+
+def test_a_method_without_trials_is_tried_once_with_its_defaults(monkeypatch):
+    unit = Unit("smoke", "one", 0, ("salun", "null_space"), tuning=True)
+    tried = [(what["method"], what["trial"]) for what in unit.wanted(()).values()]
+    assert tried == [("salun", {"options": {}}), *(("null_space", t) for t in SPACE["null_space"])]
+
+
+def test_a_key_is_of_all_that_was_asked_and_of_the_code_that_makes_it(monkeypatch):
+    """Of the task itself, and of the bench and the method; of no other part of the leaderboard."""
+    unit = Unit("smoke", "one", 0, METHODS, tuning=True)
+    (key, what), *_ = unit.wanted(()).items()
+    assert unit.key({**what, "metrics": {}, "key": "another"}) == key
+    others = [{"seed": 1}, {"trial": {"options": {}}}, {"split": "test"}, {"method": "npo"}]
+    assert key not in {unit.key({**what, **other}) for other in others}
+    for change in ({"requests": ("red apple",)}, {"scenes_only": True}):
+        changed = dataclasses.replace(TASKS["one"], **change)
+        monkeypatch.setattr(plan, "tasks_of", lambda profile, task=changed: {"one": task})
+        assert unit.key(what) != key
+    monkeypatch.setattr(plan, "tasks_of", lambda profile: TASKS)
+    monkeypatch.setitem(PROFILES, "smoke", {**PROFILES["smoke"], "draws": 11})
+    assert unit.key(what) == key, "draws move intervals only"
+    seen: list[tuple] = []
+    monkeypatch.setattr(records, "code_identity", lambda *names: seen.append(names) or {})
+    assert unit.key({**what, "method": "salun"}) != key
+    unit.key({**what, "method": "oracle-0"})
+    language = Unit("smoke", "fruit", 0, (), tuning=True, kind=LANGUAGE)
+    language.key({**what, "forget": "fruit", "method": "npo"})
+    bench = "erasekit.leaderboard.clip_bench"
+    assert seen == [
+        (bench, "erasekit.unlearn.methods.salun"),
+        (bench,),
+        ("erasekit.leaderboard.answer_bench", "erasekit.unlearn.methods.npo"),
+    ]
 
 
 def test_the_command_runs_it_and_prints_the_gaps(done: Records, tmp_path: Path, capsys):
@@ -199,73 +230,3 @@ def test_several_processes_make_the_same_results(tmp_path):
     assert {r["task"] for r in records} == {"one_group", "two_requests"}
     assert len(records) == 2 * (4 + 6)
     assert not any(r["failed"] for r in records)
-
-
-# What the oracles saw, and on which split anything is chosen
-
-
-@pytest.mark.parametrize(
-    ("task", "gone"), [("inside", {"penguin"}), ("two", {"penguin", "red apple"})]
-)
-def test_no_oracle_saw_what_its_task_forgets(task: str, gone: set, empty_cache, monkeypatch):
-    trained: list[tuple] = []
-
-    def note(world, pairs, spec, folder, **rest) -> LoopResult:
-        trained.append((world, pairs, spec.seed))
-        return LoopResult(steps=spec.steps)
-
-    monkeypatch.setattr(experiment, "train_clip", note)
-    monkeypatch.setattr(experiment.Experiment, "_load", lambda self, source, *_: source)
-    oracles = run._Bench(Unit("smoke", task, 4, METHODS, tuning=False)).oracles
-    assert list(oracles) == ["oracle-0", "oracle-1", "oracle-2"]
-    assert [seed for *_, seed in trained] == [0, 1, 2]
-    for world, pairs, _ in trained:
-        samples = world.samples("train")
-        forgotten = {c.index for c in world.concepts if c.name in gone}
-        kept = [i for i, sample in enumerate(samples) if forgotten.isdisjoint(sample.concepts)]
-        assert pairs.positions.tolist() == kept
-        assert pairs.captions == tuple(world.caption(samples[i]) for i in kept)
-
-
-def test_tuning_sees_nothing_of_the_test_split(tmp_path, monkeypatch):
-    """Each measurement of the tuning, that of the original too, is on validation."""
-    measured: list[tuple] = []
-    held: list[tuple] = []
-    evaluate, gap = scorecard.evaluate, run.expected_gap
-
-    def spy(task, models, *, split="test", **rest):
-        card = evaluate(task, models, split=split, **rest)
-        measured.append((split, models["erased"] is models["original"], card))
-        return card
-
-    def spy_gap(metrics, original, average):
-        held.append((dict(metrics), dict(original)))
-        return gap(metrics, original, average)
-
-    monkeypatch.setattr(scorecard, "evaluate", spy)
-    monkeypatch.setattr(run, "expected_gap", spy_gap)
-    path = tmp_path / "r.jsonl"
-    run.run_unit(Unit("smoke", "one", 0, ("null_space",), tuning=True), path)
-    assert {split for split, *_ in measured} == {"validation"}
-    (own,) = [card for _, original, card in measured if original]
-    assert len(held) == len(SPACE["null_space"])
-    for metrics, original in held:
-        assert original["top1_retain"] == own.value("original", "top1", "retain")
-        assert original["membership_auc_forget"] == own.value(
-            "original", "membership_auc", "forget"
-        )
-        assert metrics != original
-    assert [r["split"] for r in Records(path).read()] == ["validation"] * 2
-    measured.clear()
-    run.run_unit(Unit("smoke", "one", 0, ("null_space",), tuning=False), path)
-    assert {split for split, *_ in measured} == {"test"}
-    assert not any(r.get("expected_gap") for r in Records(path).read() if r["split"] == "test")
-
-
-def test_each_request_neither_forgets_nor_retains_what_went_before():
-    requests = run._Bench(Unit("smoke", "two", 0, METHODS, tuning=False)).requests
-    for place, (task, own) in enumerate(zip(requests, TASKS["two"].requests, strict=True)):
-        world = task.world
-        retained = {world.concept(i).name for shown in task.retain.concepts for i in shown}
-        assert retained.isdisjoint(TASKS["two"].requests[: place + 1])
-        assert all(own in {world.concept(i).name for i in shown} for shown in task.forget.concepts)

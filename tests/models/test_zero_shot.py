@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support import unit
 
 from erasekit.data.drawn.captions import prompts
-from erasekit.models.zero_shot import concept_features, hits
+from erasekit.models.zero_shot import concept_features, hits, text_features
 
 
 @settings(max_examples=40, deadline=None)
@@ -40,3 +40,12 @@ def test_a_concept_is_the_mean_of_its_prompts(tiny_experiment, language: str) ->
     mean = torch.stack([clip.encode_texts(prompts(c, language)).mean(0) for c in concepts])
     torch.testing.assert_close(found, F.normalize(mean, dim=1), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(found.norm(dim=1), torch.ones(len(concepts)))
+
+
+def test_a_feature_is_the_normalised_mean_of_its_texts(tiny_experiment):
+    clip = tiny_experiment.original
+    groups = [["a red apple", "a banana", "grapes"], ["a parrot"]]
+    found = text_features(clip, groups).numpy()
+    for row, texts in zip(found, groups, strict=True):
+        mean = clip.encode_texts(texts).numpy().mean(0)
+        np.testing.assert_allclose(row, mean / np.linalg.norm(mean), atol=1e-6)

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.container import ErrorbarContainer
 from support_plots import AUDITED_MODELS, made_audit, points
 
-from erasekit.audit.suite import Audit
+from erasekit.audit.audit_result import Audit
 from erasekit.audit.verdict import AS_THE_ORACLE, LESS
 from erasekit.errors import RunError
 from erasekit.plots.audit import (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support_plots import AUDITED_MODELS, drawn, made_audit, points
 
-from erasekit.audit.suite import Audit, AuditRow
+from erasekit.audit.audit_result import Audit, AuditRow
 from erasekit.plots.audit import audit_verdicts
 from erasekit.plots.audit_details import (
     audit_figures,

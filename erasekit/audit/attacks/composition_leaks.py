@@ -18,17 +18,12 @@ import numpy as np
 from torch import Tensor
 
 from erasekit.audit.base import AuditTest, Measure, Metric, Models, Result, estimate_mean
-from erasekit.audit.fresh_pictures import LineWorld, samples_of
-from erasekit.audit.named import (
-    by_concept,
-    forgotten_singles,
-    named_right,
-    trained_concepts,
-)
+from erasekit.data.drawn.redraw import LineWorld, samples_of
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
 from erasekit.data.worlds import DrawingWorld, drawing
 from erasekit.evaluate.bootstrap import DRAWS
+from erasekit.evaluate.naming import by_concept, forgotten_singles, named_right, trained_concepts
 from erasekit.evaluate.subsets import distinct_scenes
 from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import concept_features

@@ -18,13 +18,11 @@ import torch
 from torch import nn
 from torch.nn.utils import prune
 
-from erasekit.audit.attacks.probes import first_of_each
 from erasekit.audit.base import AuditTest, Measure, Metric, Models, Result, estimate_mean
-from erasekit.audit.named import by_concept, named_right, trained_concepts
 from erasekit.audit.names import ORIGINAL
 from erasekit.data.task import ErasureTask
 from erasekit.evaluate.bootstrap import DRAWS
-from erasekit.evaluate.naming import trained_singles
+from erasekit.evaluate.naming import by_concept, named_right, trained_concepts, trained_singles
 from erasekit.models.zero_shot import concept_features
 
 #: open_clip's projections are multiplied from the right: their outputs are the columns.
@@ -124,7 +122,7 @@ def compression(
     world = task.world
     singles = trained_singles(world, split)
     forget = singles.where(task.touches)
-    retain = first_of_each(singles.where(lambda shown: not task.touches(shown)), retain_pictures)
+    retain = singles.where(lambda shown: not task.touches(shown)).first_of_each(retain_pictures)
     labels = forget.labels()
     chance = 1 / len(world.trained)
     measures: list[Measure] = []

@@ -17,15 +17,13 @@ import torch
 from torch import Tensor
 from torchvision.transforms import functional as vision
 
-from erasekit.audit.attacks.probes import first_of_each
 from erasekit.audit.base import AuditTest, Measure, Metric, Models, Result, estimate_mean
-from erasekit.audit.fresh_pictures import LineWorld, cut_out, on_plain, samples_of
-from erasekit.audit.named import named_right, trained_concepts
+from erasekit.data.drawn.redraw import LineWorld, cut_out, on_plain, samples_of
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
 from erasekit.data.worlds import DrawingWorld, drawing
 from erasekit.evaluate.bootstrap import DRAWS
-from erasekit.evaluate.naming import trained_singles
+from erasekit.evaluate.naming import named_right, trained_concepts, trained_singles
 from erasekit.models.zero_shot import concept_features
 
 # Chosen on validation so that the original still names half of the pictures right.
@@ -61,7 +59,7 @@ def domain_shift(
     """
     world = drawing(task.world, "domain_shift")
     singles = trained_singles(world, split)
-    retained = first_of_each(singles.where(lambda shown: not task.touches(shown)), retain_pictures)
+    retained = singles.where(lambda shown: not task.touches(shown)).first_of_each(retain_pictures)
     subsets = {"forget": singles.where(task.touches), "retain": retained}
     names = {m: concept_features(clip, trained_concepts(world)) for m, clip in models.items()}
     result = Result([])

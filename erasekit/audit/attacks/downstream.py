@@ -10,7 +10,6 @@ CLIP's image tower is commonly used (Radford et al. 2021, section 3.2).
 
 from __future__ import annotations
 
-from erasekit.audit.attacks.probes import fit_linear
 from erasekit.audit.base import (
     AuditTest,
     Measure,
@@ -20,6 +19,7 @@ from erasekit.audit.base import (
     estimate_mean,
     is_oracle,
 )
+from erasekit.audit.classifiers import fit_linear
 from erasekit.audit.names import ORIGINAL
 from erasekit.data.task import ErasureTask
 from erasekit.evaluate.bootstrap import DRAWS

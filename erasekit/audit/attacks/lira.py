@@ -8,32 +8,29 @@ fits the model under audit better.
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch.distributions import Normal
 
-from erasekit.audit.attacks.membership import (
+from erasekit.audit.base import AuditTest, Measure, Models, Result
+from erasekit.audit.member_pool import (
     AUC,
-    LEAST_COUPLES,
     TPR,
     make_pool,
     ranking,
     roc_points,
     too_few,
 )
-from erasekit.audit.base import AuditTest, Measure, Models, Result
 from erasekit.audit.names import ORIGINAL
-from erasekit.cache import cached
-from erasekit.data.pairs import Pairs
+from erasekit.data.pairs import joined
 from erasekit.data.task import ErasureTask
 from erasekit.data.worlds import drawing
 from erasekit.errors import UsageError
 from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.models.clip import load_clip
-from erasekit.models.train_clip import train_clip
+from erasekit.models.train_clip import trained_clip
 from erasekit.models.train_spec import TrainSpec
 from erasekit.settings import PROFILES
 
@@ -52,6 +49,7 @@ def lira(
     seed: int = 0,
     shadows: int = 8,
     train: TrainSpec | None = None,
+    precision: str = "auto",
 ) -> Result:
     """Tell training pairs of the forget set from unseen ones by their likelihood ratio.
 
@@ -66,7 +64,7 @@ def lira(
         draws: of the bootstrap over forgotten concepts.
         seed: of the bootstrap, and of which shadow sees which pairs of the pool.
         shadows: how many; every pair of the pool is in half of them.
-        train: the recipe of a shadow, which should be that of the original.
+        train, precision: the recipe of a shadow, which should be that of the original.
 
     Returns:
         ``auc`` and ``tpr_at_1_fpr``, as in `audit.membership` but by the log likelihood
@@ -85,8 +83,8 @@ def lira(
     if shadows < LEAST_SHADOWS:
         raise UsageError(f"shadows = {shadows}: must be at least {LEAST_SHADOWS}")
     pool = make_pool(task, split)
-    if len(pool) < LEAST_COUPLES:
-        return too_few(pool)
+    if nothing := too_few(pool):
+        return nothing
     train = train or TrainSpec()
     device = models[ORIGINAL].device
     seen = assign(shadows, 2 * len(pool), seed)
@@ -95,8 +93,19 @@ def lira(
         spec = dataclasses.replace(train, seed=train.seed + FIRST_SEED + i)
         members = pool.members.take(np.flatnonzero(chosen[: len(pool)]))
         others = pool.others.take(np.flatnonzero(chosen[len(pool) :]))
-        label = f"shadow {i + 1} of {shadows}"
-        folder = _shadow(task, members, others, split, spec, device, label)
+        folder = trained_clip(
+            "shadow",
+            drawing(task.world, "lira"),
+            joined([task.retain, members, others]),
+            spec,
+            device=device,
+            precision=precision,
+            without=[concept.name for concept in task.forgotten_concepts],
+            label=f"shadow {i + 1} of {shadows}",
+            # Positions count within a split: the list ends with this many pairs of this one.
+            split=split,
+            others=len(others),
+        )
         expected[i] = unbounded(pool.similarities(load_clip(folder, device)))
     measures: list[Measure] = []
     details: list[dict[str, Any]] = []
@@ -149,46 +158,6 @@ def log_likelihood_ratio(own: np.ndarray, expected: np.ndarray, seen: np.ndarray
     ratio = Normal(torch.from_numpy(mean_in), deviation).log_prob(score)
     ratio -= Normal(torch.from_numpy(mean_out), deviation).log_prob(score)
     return ratio.numpy()
-
-
-def _shadow(
-    task: ErasureTask,
-    members: Pairs,
-    others: Pairs,
-    split: str,
-    spec: TrainSpec,
-    device: torch.device,
-    label: str,
-) -> Path:
-    """The folder of one shadow: the retain set and these pairs, `others` from `split`."""
-    recipe = {
-        "world": task.world.spec.as_dict(),
-        "train": dataclasses.asdict(spec),
-        "without": [c.name for c in task.forgotten_concepts],
-        "retain": task.retain.fingerprint(),
-        "members": members.positions.tolist(),
-        "split": split,
-        "others": others.positions.tolist(),
-        "threads": torch.get_num_threads(),
-        "device": device.type,
-    }
-
-    def make(folder: Path) -> None:
-        pairs = _joined([task.retain, members, others])
-        train_clip(drawing(task.world, "lira"), pairs, spec, folder, device=device, label=label)
-
-    return cached("shadow", recipe, make, code=train_clip.__module__)
-
-
-def _joined(parts: list[Pairs]) -> Pairs:
-    """One list of all the pairs, in order."""
-    return Pairs(
-        images=torch.cat([part.images for part in parts]),
-        captions=tuple(c for part in parts for c in part.captions),
-        concepts=tuple(c for part in parts for c in part.concepts),
-        languages=tuple(c for part in parts for c in part.languages),
-        positions=np.concatenate([part.positions for part in parts]),
-    )
 
 
 _SMOKE = PROFILES["smoke"]

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 from erasekit.audit.base import AuditTest, Measure, Metric, Models, Result, estimate_mean, is_oracle
-from erasekit.audit.named import by_concept
 from erasekit.audit.names import AUDITED, ORIGINAL
 from erasekit.data.task import ErasureTask
 from erasekit.evaluate.bootstrap import DRAWS
+from erasekit.evaluate.naming import by_concept
 from erasekit.evaluate.subsets import make_subsets
 from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import concept_features

@@ -19,18 +19,13 @@ from dataclasses import replace
 import numpy as np
 
 from erasekit.audit.base import AuditTest, Measure, Metric, Models, Result, estimate_mean
-from erasekit.audit.named import (
-    by_concept,
-    forgotten_singles,
-    named_right,
-    text_features,
-    trained_concepts,
-)
 from erasekit.audit.names import ORIGINAL
 from erasekit.data.drawn.captions import prompts
 from erasekit.data.task import ErasureTask
 from erasekit.data.worlds import Concept
 from erasekit.evaluate.bootstrap import DRAWS
+from erasekit.evaluate.naming import by_concept, forgotten_singles, named_right, trained_concepts
+from erasekit.models.zero_shot import text_features
 
 #: Sentences that are in no caption of the world; a feature is the mean over them.
 NEW_TEMPLATES = (

@@ -25,13 +25,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from erasekit.audit.attacks.probes import first_of_each
 from erasekit.audit.base import AuditTest, Measure, Metric, Models, Result, estimate_mean
+from erasekit.audit.relearn import relearn
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
 from erasekit.evaluate.bootstrap import DRAWS
-from erasekit.evaluate.naming import trained_singles
-from erasekit.loop import run_loop
+from erasekit.evaluate.naming import forgotten_singles, trained_concepts
 from erasekit.models.batches import plan_batches
 from erasekit.models.clip import Clip
 from erasekit.models.contrastive import info_nce
@@ -128,12 +127,11 @@ class _Pictures:
 
     def __init__(self, task: ErasureTask, split: str) -> None:
         world = task.world
-        forgotten = set(task.forgotten)
-        self._pairs = trained_singles(world, split).where(lambda shown: shown[0] in forgotten)
+        self._pairs = forgotten_singles(task, split)
         self.labels = self._pairs.labels()
         self._rows = [world.trained.index(label) for label in self.labels]
         self.chance = 1 / len(world.trained)
-        self._candidates = [world.concept(i) for i in world.trained]
+        self._candidates = trained_concepts(world)
 
     def named_right(self, clip: Clip) -> np.ndarray:
         """0 or 1 for each picture, shape (n,)."""
@@ -160,7 +158,7 @@ class _Lesson:
 def _lesson(task: ErasureTask, k: int, steps: int, retain_batch: int, seed: int) -> _Lesson:
     forget = task.forget.singles
     order = np.random.default_rng(seed).permutation(len(forget))
-    chosen = first_of_each(forget.take(order), k)
+    chosen = forget.take(order).first_of_each(k)
     different = len(set(map(frozenset, task.retain.concepts)))
     return _Lesson(
         chosen,
@@ -182,7 +180,6 @@ def _relearn(
     """Whether each picture is named right at each checkpoint."""
     learner = clip.copy()
     model = learner.model.eval().requires_grad_(True)
-    found: list[np.ndarray] = []
 
     def loss(step: int) -> dict[str, Tensor]:
         images, captions = lesson.batch(step)
@@ -190,22 +187,8 @@ def _relearn(
         text = model.encode_text(learner.tokenizer(captions).to(learner.device), normalize=True)
         return {"contrastive": info_nce(image, text, model.logit_scale.exp())}
 
-    def look(history: list[dict[str, float]]) -> bool:
-        if len(history) in checkpoints:
-            found.append(pictures.named_right(learner))
-        return False
-
-    run_loop(
-        model,
-        torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True),
-        loss,
-        steps=max(checkpoints),
-        label="relearning",
-        stop=look,
-        stop_every=1,
-        progress=False,
-    )
-    return found
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+    return relearn(model, optimizer, loss, lambda: pictures.named_right(learner), checkpoints)
 
 
 TEST = AuditTest(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from erasekit.audit.suite import Audit, AuditRow
+from erasekit.audit.audit_result import Audit, AuditRow
 from erasekit.audit.verdict import AS_THE_ORACLE, LESS, MORE
 from erasekit.evaluate.scorecard import Scorecard
 from erasekit.files import read_json, write_text

@@ -14,9 +14,8 @@ from erasekit.audit.attacks.composition_leaks import (
     first_of_choices,
     near_duplicates,
 )
-from erasekit.audit.named import forgotten_singles
 from erasekit.data.drawn.captions import name_in
-from erasekit.evaluate.naming import best_names
+from erasekit.evaluate.naming import best_names, forgotten_singles
 
 
 def test_only_the_forgotten_name_differs_between_captions(tiny_experiment) -> None:

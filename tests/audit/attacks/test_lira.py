@@ -6,22 +6,18 @@ import numpy as np
 import pytest
 from support import fingerprint
 
+from erasekit.audit import member_pool
 from erasekit.audit.attacks import lira as module
 from erasekit.audit.attacks.lira import assign, lira, log_likelihood_ratio, unbounded
-from erasekit.audit.attacks.membership import make_pool
+from erasekit.audit.member_pool import make_pool
 from erasekit.data.task import ErasureTask
 from erasekit.errors import UsageError
 from erasekit.evaluate.membership_auc import membership_auc
+from erasekit.models import train_clip as training
 from erasekit.models.train_spec import TrainSpec
 
 TRAIN = TrainSpec(steps=4, batch=8)
 SHADOWS = 4
-
-
-@pytest.fixture(scope="module")
-def models(tiny_experiment, tiny_erasure):
-    e = tiny_experiment
-    return {"original": e.original, "erased": tiny_erasure.model, "oracle": e.oracle}
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +84,8 @@ def test_too_few_shadows_are_refused(models, tiny_experiment) -> None:
 
 
 def test_too_few_pairs_train_no_shadow(models, tiny_experiment, monkeypatch) -> None:
-    monkeypatch.setattr(module, "LEAST_COUPLES", 10_000)
-    monkeypatch.setattr(module, "train_clip", None)
+    monkeypatch.setattr(member_pool, "LEAST_COUPLES", 10_000)
+    monkeypatch.setattr(training, "train_clip", None)
     found = lira(models, tiny_experiment.task, shadows=SHADOWS, train=TRAIN)
     assert found.measures == []
     assert "Nothing was measured" in found.notes[0]
@@ -118,7 +114,7 @@ def test_a_second_run_trains_nothing(models, tiny_experiment, result, monkeypatc
     def train(*args, **options):
         raise AssertionError("a shadow was trained again")
 
-    monkeypatch.setattr(module, "train_clip", train)
+    monkeypatch.setattr(training, "train_clip", train)
     alone = {"original": models["original"]}
     found = lira(alone, tiny_experiment.task, draws=10, shadows=SHADOWS, train=TRAIN)
     assert found.measures[0].estimate.value == result.measures[0].estimate.value
@@ -140,7 +136,7 @@ def test_a_shadow_sees_the_retain_set_and_its_half_of_the_pool(
     models, tiny_experiment, empty_cache, monkeypatch
 ) -> None:
     lists, seeds, labels = [], [], []
-    real = module.train_clip
+    real = training.train_clip
 
     def spy(world, pairs, spec, folder, **options):
         lists.append(pairs)
@@ -148,7 +144,7 @@ def test_a_shadow_sees_the_retain_set_and_its_half_of_the_pool(
         labels.append(options["label"])
         return real(world, pairs, spec, folder, **options)
 
-    monkeypatch.setattr(module, "train_clip", spy)
+    monkeypatch.setattr(training, "train_clip", spy)
     task = tiny_experiment.task
     lira({"original": models["original"]}, task, draws=2, shadows=SHADOWS, train=TRAIN)
     pool = make_pool(task, "test")

@@ -8,7 +8,7 @@ import re
 import pytest
 from support_pages import BAD, LOADS, PIXEL, is_harmless, make_card, make_run, text_of
 
-from erasekit.audit.suite import Audit, AuditRow, TestReport
+from erasekit.audit.audit_result import Audit, AuditRow, TestReport
 from erasekit.errors import RunError
 from erasekit.runs.pages.run_page import write_report
 

@@ -1,0 +1,176 @@
+"""What an audit found: every value with its verdict, every test in words, and its file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from erasekit.audit.names import AUDITED, ORACLE, ORIGINAL
+from erasekit.audit.verdict import VERDICTS
+from erasekit.errors import RunError
+from erasekit.files import read_json, write_json
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One value of one model, and what it means.
+
+    Attributes:
+        value, low, high: with the 95 % interval over concepts; shares from 0 to 1.
+        gap, gap_low, gap_high: minus the mean of the (other) oracles, 90 % interval; minus
+            the original where the audit has no oracle; None for what it is held against.
+        margin: how far oracles differ among themselves.
+        verdict, reason: see `audit.verdict`; None for the oracles themselves.
+    """
+
+    test: str
+    model: str
+    metric: str
+    condition: str
+    value: float
+    low: float
+    high: float
+    n: int
+    gap: float | None
+    gap_low: float | None
+    gap_high: float | None
+    margin: float | None
+    verdict: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class TestReport:
+    """What one test found about the audited model, in words."""
+
+    name: str
+    title: str
+    question: str
+    source: str
+    verdict: str
+    reason: str
+    notes: list[str]
+    seconds: float
+    __test__ = False  # pytest: this is no test class
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Every row, the verdict of each test, and what pictures are drawn from.
+
+    Attributes:
+        models: by name the hash of each model's weights, see `Clip.fingerprint`.
+        oracles: name and seed of each.
+    """
+
+    task: dict
+    models: dict[str, str]
+    oracles: list[dict]
+    settings: dict
+    tests: list[TestReport]
+    rows: list[AuditRow]
+    details: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def frame(self) -> pd.DataFrame:
+        """Every row as a table."""
+        return pd.DataFrame([vars(row) for row in self.rows])
+
+    def report(self, test: str) -> TestReport:
+        """What one test found.
+
+        Raises:
+            RunError: when it did not run.
+        """
+        for found in self.tests:
+            if found.name == test:
+                return found
+        raise RunError(f"the audit has no test '{test}': it did not run")
+
+    def value(self, test: str, metric: str, condition: str, model: str = AUDITED) -> float:
+        """One value.
+
+        Raises:
+            RunError: when the audit has no such row.
+        """
+        for row in self.rows:
+            if (row.test, row.metric, row.condition, row.model) == (test, metric, condition, model):
+                return row.value
+        raise RunError(f"the audit has no {metric} of {test} under '{condition}' for {model}")
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """The verdict of each test, by its name."""
+        return {found.name: found.verdict for found in self.tests}
+
+    @property
+    def verdict(self) -> str:
+        """All tests in one line."""
+        count = {word: list(self.verdicts.values()).count(word) for word in VERDICTS}
+        return "; ".join(f"{word} in {n} of {len(self.tests)}" for word, n in count.items() if n)
+
+    @property
+    def reference(self) -> str:
+        """What gaps are taken to: the oracles, or without any the original."""
+        return ORACLE if self.oracles else ORIGINAL
+
+    def table(self) -> pd.DataFrame:
+        """A line a test: its verdict and its question."""
+        return pd.DataFrame(
+            {
+                "verdict": [t.verdict for t in self.tests],
+                "question": [t.question for t in self.tests],
+            },
+            index=pd.Index([t.title for t in self.tests], name="test"),
+        )
+
+    def as_dict(self) -> dict:
+        return {
+            "version": VERSION,
+            "verdict": self.verdict,
+            "task": self.task,
+            "models": self.models,
+            "oracles": self.oracles,
+            "settings": self.settings,
+            "tests": [asdict(found) for found in self.tests],
+            "rows": [_rounded(asdict(row)) for row in self.rows],
+            "details": {
+                name: [_rounded(record) for record in records]
+                for name, records in self.details.items()
+            },
+        }
+
+    def save(self, path: Path) -> Path:
+        return write_json(path, self.as_dict())
+
+    @classmethod
+    def load(cls, path: Path) -> Audit:
+        """Read an audit.
+
+        Raises:
+            RunError: when the file is absent, damaged or of another version.
+        """
+        value = read_json(path)
+        try:
+            if value["version"] != VERSION:
+                raise RunError(f"{path} has version {value['version']}: this reads {VERSION}")
+            return cls(
+                value["task"],
+                value["models"],
+                value["oracles"],
+                value["settings"],
+                [TestReport(**found) for found in value["tests"]],
+                [AuditRow(**row) for row in value["rows"]],
+                value["details"],
+            )
+        except (KeyError, TypeError) as error:
+            raise RunError(f"{path} is not an audit: {error}") from error
+
+
+def _rounded(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: round(v, 6) if isinstance(v, float) else v for k, v in record.items()}

@@ -1,0 +1,155 @@
+"""From the measures of a test to rows with verdicts, and to the test's own verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from erasekit.audit.audit_result import AuditRow, TestReport
+from erasekit.audit.base import AuditTest, Estimate, Measure, Metric, Result, is_oracle
+from erasekit.audit.names import ORIGINAL
+from erasekit.audit.verdict import LESS, MORE, ORIGINAL_DOES_NOT_KNOW, judge, knows, summarise
+
+#: The condition of a metric's mean over all its conditions.
+MEAN = "mean"
+
+
+def judge_measures(test: AuditTest, result: Result) -> list[AuditRow]:
+    """A row for each measure, with its gap to the oracles and its verdict.
+
+    A metric with several conditions gets a row for their mean as well. An oracle's own gap
+    is taken to the other oracles, and it gets no verdict.
+    """
+    by_kind: dict[tuple[str, str], dict[str, Measure]] = {}
+    for measure in result.measures:
+        by_kind.setdefault((measure.metric, measure.condition), {})[measure.model] = measure
+    rows = []
+    for name in dict.fromkeys(metric for metric, _ in by_kind):
+        metric = test.metric(name)
+        of_metric = [of for (metric_name, _), of in by_kind.items() if metric_name == name]
+        for of in [*of_metric, *_mean(of_metric, metric.if_original_knows)]:
+            rows += [_row(test, metric, measure, of) for measure in of.values()]
+    return rows
+
+
+def _row(test: AuditTest, metric: Metric, measure: Measure, of: dict[str, Measure]) -> AuditRow:
+    """One row; `of` is the same measure of every model."""
+    oracles = [m.estimate for k, m in of.items() if is_oracle(k) and k != measure.model]
+    judged = judge(
+        measure.estimate,
+        oracles,
+        metric.sense,
+        original=of[ORIGINAL].estimate if ORIGINAL in of else None,
+        chance=measure.chance,
+        if_original_knows=metric.if_original_knows,
+    )
+    # What is only reported may have no oracle where the audit has them: its gap to the original
+    # would be taken for one to the oracles.
+    has_gap = bool(oracles) or (metric.sense != "reported" and measure.model != ORIGINAL)
+    is_judged = not is_oracle(measure.model)
+    return AuditRow(
+        test.name,
+        measure.model,
+        metric.name,
+        measure.condition,
+        measure.estimate.value,
+        *measure.estimate.interval,
+        measure.estimate.n,
+        judged.gap if has_gap else None,
+        judged.low if has_gap else None,
+        judged.high if has_gap else None,
+        judged.margin,
+        judged.word if is_judged else None,
+        judged.reason if is_judged else None,
+    )
+
+
+def _mean(of_metric: list[dict[str, Measure]], if_original_knows: bool) -> list[dict[str, Measure]]:
+    """The mean over a metric's conditions for each model; empty with fewer than two.
+
+    Conditions under which the original does no better than guessing are left out.
+    """
+    known = [
+        of
+        for of in of_metric
+        if not if_original_knows or knows(of[ORIGINAL].estimate, of[ORIGINAL].chance)
+    ]
+    if len(known) < 2:
+        return []
+    means = {}
+    for model, first in known[0].items():
+        measures = [of[model] for of in known]
+        chances = [measure.chance for measure in measures if measure.chance is not None]
+        estimates = [measure.estimate for measure in measures]
+        means[model] = Measure(
+            model,
+            first.metric,
+            MEAN,
+            Estimate(
+                float(np.mean([e.value for e in estimates])),
+                np.mean([e.replicates for e in estimates], axis=0),
+                min(e.n for e in estimates),
+            ),
+            float(np.mean(chances)) if chances else None,
+        )
+    return [means]
+
+
+def report_on(
+    model: str, test: AuditTest, result: Result, rows: Sequence[AuditRow], seconds: float = 0.0
+) -> TestReport:
+    """What a test found about one model, see `audit.verdict`.
+
+    Args:
+        model: its name in the audit.
+        rows: of the test, from `judge_measures`.
+    """
+    own = [row for row in rows if row.model == model and row.verdict]
+    # What the original does not know either is no evidence for or against forgetting, and
+    # on what is only reported no verdict rests.
+    telling = [
+        row
+        for row in own
+        if row.reason != ORIGINAL_DOES_NOT_KNOW and test.metric(row.metric).sense != "reported"
+    ]
+    means = {row.metric for row in telling if row.condition == MEAN}
+    acquitting = [
+        row
+        for row in telling
+        if test.metric(row.metric).acquits and (row.condition == MEAN or row.metric not in means)
+    ]
+    word = summarise(
+        [row.verdict for row in telling if row.verdict],
+        [row.verdict for row in acquitting if row.verdict],
+    )
+    if word in (LESS, MORE):
+        gravest = [row for row in telling if row.verdict == word]
+        places = {
+            row.metric: [r.condition for r in gravest if r.metric == row.metric] for row in gravest
+        }
+        reason = f"{len(gravest)} of {len(telling)} values: " + "; ".join(
+            _place(test, metric, conditions) for metric, conditions in places.items()
+        )
+    else:
+        of = acquitting or own
+        gravest = [row for row in of if row.verdict == word]
+        reason = "; ".join(
+            f"{_place(test, row.metric, [row.condition])}: {row.reason}" for row in gravest
+        )
+    return TestReport(
+        test.name,
+        test.title,
+        test.question,
+        test.source,
+        word,
+        reason or "nothing could be measured",
+        result.notes,
+        seconds,
+    )
+
+
+def _place(test: AuditTest, metric: str, conditions: Sequence[str]) -> str:
+    """A metric and the conditions it was measured under, in words."""
+    under = ", ".join(filter(None, conditions))
+    return test.metric(metric).label + (f" ({under})" if under else "")

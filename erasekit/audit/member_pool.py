@@ -1,0 +1,169 @@
+"""Training pairs and unseen pairs of the same kind, and how well a score tells them apart."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from erasekit.audit.base import Estimate, Measure, Metric, Result, estimate_statistic
+from erasekit.data.pairs import Pairs
+from erasekit.data.task import ErasureTask
+from erasekit.evaluate.membership_auc import membership_auc, pair_similarity
+from erasekit.models.clip import Clip
+
+#: The false-positive rate at which hits are counted.
+FALSE_POSITIVES = 0.01
+#: With fewer couples no rate of 1 % and no attacker has a meaning.
+LEAST_COUPLES = 10
+#: Each draw ranks all pairs anew, so that there are fewer than of a mean.
+MOST_DRAWS = 200
+MOST_ROC_POINTS = 50
+
+AUC = Metric("auc", "members told from unseen pairs (AUC)", "remembered", unit="auc")
+TPR = Metric("tpr_at_1_fpr", "members found at 1 % false alarms", "remembered", acquits=False)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Training pairs of the forget set and unseen pairs of its kind, like with like.
+
+    Attributes:
+        members: from the training list, shape (n).
+        others: as many from another split, the i-th with the same forgotten concept and
+            as many concepts in its picture as the i-th member.
+        concepts: the forgotten concept of each couple, shape (n,).
+    """
+
+    members: Pairs
+    others: Pairs
+    concepts: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.concepts)
+
+    @property
+    def is_member(self) -> np.ndarray:
+        """True for each member, then False for each other, shape (2n,)."""
+        return np.repeat([True, False], len(self))
+
+    @property
+    def groups(self) -> np.ndarray:
+        """The forgotten concept of each member, then of each other, shape (2n,)."""
+        return np.tile(self.concepts, 2)
+
+    def similarities(self, clip: Clip) -> np.ndarray:
+        """Similarity of picture and caption, members first, shape (2n,)."""
+        scores = [pair_similarity(clip, pairs) for pairs in (self.members, self.others)]
+        return np.concatenate(scores).astype(float)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know of a rate that rests on these pairs."""
+        alarms = int(FALSE_POSITIVES * len(self))
+        return [
+            f"{len(self)} training pairs are held against {len(self)} unseen ones of the same "
+            "concepts, with as many concepts in the picture.",
+            f"A false-alarm rate of 1 % means at most {alarms} of the {len(self)} unseen pairs.",
+        ]
+
+
+def make_pool(task: ErasureTask, split: str) -> Pool:
+    """Couples of a member and an unseen pair, as many as there are.
+
+    Single pictures and scenes score differently, and the splits hold them in different
+    proportions: left unmatched, a model would tell members by that alone. Matching by
+    concept also leaves both kinds in every bootstrap draw of concepts.
+    """
+    unseen = task.forget_part(task.world.pairs(split))
+    have, free = _by_kind(task, task.forget), _by_kind(task, unseen)
+    couples = [
+        (member, other, concept)
+        for (concept, size), members in have.items()
+        for member, other in zip(members, free[concept, size], strict=False)
+    ]
+    rows = np.array(couples, dtype=np.int64).reshape(-1, 3)
+    return Pool(task.forget.take(rows[:, 0]), unseen.take(rows[:, 1]), rows[:, 2])
+
+
+def forgotten_in(task: ErasureTask, concepts: tuple[int, ...]) -> int:
+    """The first forgotten concept of a pair of the forget set's kind."""
+    return next(concept for concept in concepts if concept in task.forgotten)
+
+
+def _by_kind(task: ErasureTask, pairs: Pairs) -> defaultdict[tuple[int, int], list[int]]:
+    """Rows of the pairs, by their first forgotten concept and how many concepts they show."""
+    rows: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    for row, concepts in enumerate(pairs.concepts):
+        rows[forgotten_in(task, concepts), len(concepts)].append(row)
+    return rows
+
+
+def too_few(pool: Pool) -> Result | None:
+    """The result of a test that has too few pairs to be made; None where there are enough."""
+    if len(pool) >= LEAST_COUPLES:
+        return None
+    return Result(
+        [],
+        notes=[
+            f"Nothing was measured: only {len(pool)} training pairs have an unseen pair like "
+            f"them, and at least {LEAST_COUPLES} are needed."
+        ],
+    )
+
+
+def hits_at(members: np.ndarray, others: np.ndarray, rate: float = FALSE_POSITIVES) -> float:
+    """Share of members above a threshold that at most `rate` of the others pass."""
+    allowed = int(rate * len(others))
+    return float((members > np.sort(others)[-1 - allowed]).mean())
+
+
+def ranking(
+    model: str, condition: str, scores: np.ndarray, pool: Pool, draws: int, seed: int
+) -> list[Measure]:
+    """Signed AUC, and members found at 1 % false alarms, by one score of the pool's pairs."""
+    return [
+        Measure(
+            model, name, condition, estimate_ranking(statistic, scores, pool, draws, seed), chance
+        )
+        for name, statistic, chance in (
+            (AUC.name, membership_auc, 0.5),
+            (TPR.name, hits_at, FALSE_POSITIVES),
+        )
+    ]
+
+
+def estimate_ranking(
+    statistic: Callable[[np.ndarray, np.ndarray], float],
+    scores: np.ndarray,
+    pool: Pool,
+    draws: int,
+    seed: int,
+) -> Estimate:
+    """A statistic of the members' and the others' scores, by bootstrap over concepts."""
+    member = pool.is_member
+    return estimate_statistic(
+        lambda rows: statistic(scores[rows][member[rows]], scores[rows][~member[rows]]),
+        pool.groups,
+        min(draws, MOST_DRAWS),
+        seed,
+    )
+
+
+def roc_points(model: str, condition: str, scores: np.ndarray, pool: Pool) -> list[dict[str, Any]]:
+    """Points of the ROC curve, ends included, at most `MOST_ROC_POINTS`.
+
+    Returns:
+        records with ``model``, ``condition``, ``fpr`` and ``tpr``.
+    """
+    from sklearn.metrics import roc_curve
+
+    alarms, found, _ = roc_curve(pool.is_member, scores)
+    chosen = np.unique(np.linspace(0, len(alarms) - 1, MOST_ROC_POINTS).round().astype(int))
+    return [
+        {"model": model, "condition": condition, "fpr": float(alarms[i]), "tpr": float(found[i])}
+        for i in chosen
+    ]

@@ -1,0 +1,62 @@
+"""A model is trained once: its key in the cache holds everything that decides the training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from erasekit.cache import cached
+from erasekit.files import read_json, write_json
+from erasekit.loop import LoopResult
+from erasekit.processes import on_main
+
+COST_FILE = "cost.json"
+
+
+def trained(
+    kind: str,
+    recipe: Mapping[str, Any],
+    train: Callable[[Path], LoopResult],
+    *,
+    code: str,
+    device: torch.device,
+    precision: str,
+) -> Path:
+    """The folder of the model that `recipe` describes; trained only if the cache lacks it.
+
+    `COST_FILE` beside the model says what the training took: ``seconds``, ``cpu_seconds`` and
+    ``steps``. Of several processes one trains, and the others wait.
+
+    Args:
+        kind: one word for the model, such as ``oracle``.
+        recipe: the world, the spec, and the fingerprint of the training list: a cached model
+            must not hide that it was trained on the wrong list.
+        train: writes the model into the folder that it is given.
+        code: the module that trains.
+    """
+    recipe = {
+        **recipe,
+        "threads": torch.get_num_threads(),
+        "device": device.type,
+        "precision": precision,
+    }
+
+    def make(folder: Path) -> None:
+        began = time.process_time()
+        result = train(folder)
+        cost = {"seconds": result.seconds, "cpu_seconds": time.process_time() - began}
+        write_json(
+            folder / COST_FILE,
+            {**{k: round(v, 2) for k, v in cost.items()}, "steps": result.steps},
+        )
+
+    return on_main(lambda: cached(kind, recipe, make, code=code))
+
+
+def cost_of(folder: Path) -> dict[str, float]:
+    """What the training of a model from `trained` took."""
+    return read_json(folder / COST_FILE)

@@ -1,0 +1,103 @@
+"""From values to verdicts of rows and tests, by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from erasekit.audit.base import AuditTest, Estimate, Measure, Metric, Result
+from erasekit.audit.judging import judge_measures, report_on
+from erasekit.audit.verdict import AS_THE_ORACLE, CANNOT_TELL, LESS
+
+MODELS = ("original", "erased", "oracle", "oracle-1", "oracle-2")
+
+
+def measure(model: str, metric: str, value: float, condition: str = "", **more) -> Measure:
+    return Measure(model, metric, condition, Estimate(value, np.full(50, value), 20), **more)
+
+
+def a_test(*metrics: Metric) -> AuditTest:
+    return AuditTest("made_up", "made up", "Is it?", "nobody", lambda: None, metrics)
+
+
+def test_each_value_is_held_against_the_mean_of_the_oracles():
+    test = a_test(Metric("top1", "top-1", "remembered"))
+    values = dict(zip(MODELS, (0.9, 0.5, 0.10, 0.12, 0.14), strict=True))
+    rows = judge_measures(test, Result([measure(m, "top1", v) for m, v in values.items()]))
+    by_model = {row.model: row for row in rows}
+    assert by_model["erased"].gap == pytest.approx(0.5 - 0.12)
+    assert by_model["erased"].verdict == by_model["original"].verdict == LESS
+    # An oracle is held against the others, and not judged.
+    assert by_model["oracle"].gap == pytest.approx(0.10 - 0.13)
+    assert by_model["oracle"].verdict is None
+
+
+def test_a_leak_anywhere_is_the_tests_verdict_and_is_named():
+    test = a_test(Metric("top1", "top-1", "remembered"), Metric("kept", "kept", "kept"))
+    measures = [
+        measure(model, "top1", 0.8 if (model, condition) == ("erased", "b") else 0.1, condition)
+        for model in MODELS
+        for condition in "abcdef"
+    ]
+    measures += [measure(model, "kept", 0.9) for model in MODELS]
+    result = Result(measures)
+    rows = judge_measures(test, result)
+    mean = next(row for row in rows if (row.model, row.condition) == ("erased", "mean"))
+    assert mean.value == pytest.approx((5 * 0.1 + 0.8) / 6)
+    report = report_on("erased", test, result, rows)
+    assert report.verdict == LESS
+    assert report.reason == "1 of 8 values: top-1 (b)"
+
+
+def test_as_the_oracle_is_said_by_the_mean_of_what_must_acquit():
+    test = a_test(
+        Metric("top1", "top-1", "remembered"), Metric("more", "more", "remembered", acquits=False)
+    )
+    values = dict(zip(MODELS, (0.9, 0.1, 0.1, 0.1, 0.1), strict=True))
+    vague = Estimate(0.1, 0.1 + np.random.default_rng(0).normal(0, 0.2, 50), 20)
+    measures = [measure(m, "top1", v, c) for m, v in values.items() for c in ("a", "b")]
+    measures += [measure(m, "more", v) for m, v in values.items() if m != "erased"]
+    measures.append(Measure("erased", "more", "", vague))
+    result = Result(measures)
+    report = report_on("erased", test, result, judge_measures(test, result))
+    assert report.verdict == AS_THE_ORACLE
+    assert report.reason.startswith("top-1 (mean): the whole interval")
+
+
+def test_what_the_original_does_not_know_is_left_out_of_the_verdict():
+    test = a_test(Metric("top1", "top-1", "remembered", if_original_knows=True))
+    measures = [
+        measure(m, "top1", v, "known", chance=0.1)
+        for m, v in zip(MODELS, (0.9, 0, 0, 0, 0), strict=True)
+    ]
+    measures += [measure(m, "top1", 0.0, "unknown", chance=0.1) for m in MODELS]
+    result = Result(measures)
+    rows = judge_measures(test, result)
+    assert "mean" not in {row.condition for row in rows}, "one condition has no mean"
+    report = report_on("erased", test, result, rows)
+    assert report.verdict == AS_THE_ORACLE
+    nothing = Result(measures[len(MODELS) :])
+    silent = report_on("erased", test, nothing, judge_measures(test, nothing))
+    assert silent.verdict == CANNOT_TELL
+    assert "original does no better than guessing" in silent.reason
+
+
+def test_without_oracles_gaps_are_to_the_original_and_every_verdict_is_cannot_tell():
+    test = a_test(Metric("top1", "top-1", "remembered"))
+    result = Result([measure("original", "top1", 0.9), measure("erased", "top1", 0.2)])
+    rows = judge_measures(test, result)
+    report = report_on("erased", test, result, rows)
+    assert report.verdict == CANNOT_TELL
+    assert "no oracle" in report.reason
+    gaps = {row.model: row.gap for row in rows}
+    assert gaps == {"original": None, "erased": pytest.approx(-0.7)}
+
+
+def test_what_is_only_reported_never_has_a_gap_to_the_original_beside_gaps_to_oracles():
+    test = a_test(Metric("top1", "top-1", "remembered"), Metric("index", "index", "reported"))
+    values = dict(zip(MODELS, (0.9, 0.5, 0.1, 0.1, 0.1), strict=True))
+    measures = [measure(m, "top1", v) for m, v in values.items()]
+    measures += [measure(m, "index", 0.5) for m in ("original", "erased")]
+    rows = judge_measures(test, Result(measures))
+    assert {row.gap for row in rows if row.metric == "index"} == {None}
+    assert None not in {row.gap for row in rows if row.metric == "top1"}
