@@ -84,7 +84,7 @@ def test_a_method_that_fails_is_a_result(case: Case, monkeypatch) -> None:
     def broken(*given, **options):
         raise RunError("the loss is nan")
 
-    monkeypatch.setattr(answer_bench, "erase_mllm", broken)
+    monkeypatch.setattr(answer_bench, "erase", broken)
     found = AnswerBench(case).result("npo", {}, "validation")
     assert found == {"failed": "the loss is nan", "metrics": None, "expected_gap": None}
 
