@@ -324,8 +324,10 @@ class Experiment:
                 {**{k: round(v, 2) for k, v in cost.items()}, "steps": result.steps},
             )
 
+        # Training draws from any world: which one, its own code says.
+        code = (train_clip.__module__, type(self.world).__module__)
         with self.running():
-            return on_main(lambda: cached(kind, recipe, make, code=train_clip.__module__))
+            return on_main(lambda: cached(kind, recipe, make, code=code))
 
 
 def image_size(clip: Clip) -> int:

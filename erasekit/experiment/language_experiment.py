@@ -196,8 +196,9 @@ class MllmExperiment:
                 {**{k: round(v, 2) for k, v in cost.items()}, "steps": result.steps},
             )
 
+        code = (train_llava.__module__, type(self.task.world).__module__)
         with self.clip.running():
-            return on_main(lambda: cached(kind, recipe, make, code=train_llava.__module__))
+            return on_main(lambda: cached(kind, recipe, make, code=code))
 
 
 @overload
