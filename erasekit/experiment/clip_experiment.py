@@ -238,7 +238,7 @@ class Experiment:
 
         Args:
             erased: any CLIP; `Erasure.model` of an erasure.
-            tests: names of `audit.registry`; all but the costly ones by default.
+            tests: names of `audit.attack_registry`; all but the costly ones by default.
             oracles: how many seeds; three show how far oracles differ. 0 for none.
             shadows: how many models LiRA trains; it is left out with 0.
             original: what `erased` was before, if it did not come from here. Nothing was

@@ -78,9 +78,10 @@ class AnswerBench(Bench):
         spec, text = self.case.llava, self.questions.text
         if spec is None:
             raise ValueError("a case of language models names their recipe")
-        return trained_llava(
-            kind, tower, self.world, visual, text, spec, without=without, progress=False
-        )
+        with self.running():
+            return trained_llava(
+                kind, tower, self.world, visual, text, spec, without=without, progress=False
+            )
 
     def erase(
         self, original: Mllm, name: str, options: dict[str, Any], spec: dict[str, Any]

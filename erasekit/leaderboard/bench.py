@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -90,16 +91,17 @@ class Bench(ABC):
         if kind == ORACLE:
             pairs = self.task.retain
             without = [concept.name for concept in self.task.forgotten_concepts]
-        folder = trained_clip(
-            kind,
-            self.world,
-            pairs,
-            spec,
-            without=without,
-            device=self.device,
-            precision=self.case.precision,
-            progress=False,
-        )
+        with self.running():
+            folder = trained_clip(
+                kind,
+                self.world,
+                pairs,
+                spec,
+                without=without,
+                device=self.device,
+                precision=self.case.precision,
+                progress=False,
+            )
         clip = load_clip(folder, self.device)
         clip.model.requires_grad_(False)
         return clip
@@ -110,8 +112,12 @@ class Bench(ABC):
         A method that fails is a result. What fails besides (a cache that cannot be written, a
         damaged oracle) is none, and stops the run.
         """
-        with repeatable(self.case.erase.seed, self.case.threads):
+        with self.running():
             return self._result(name, trial, split)
+
+    def running(self) -> AbstractContextManager[None]:
+        """Threads, seeds and determinism as the case says, while a block runs."""
+        return repeatable(self.case.erase.seed, self.case.threads)
 
     def _result(self, name: str, trial: Trial, split: str) -> dict[str, Any]:
         cost: dict[str, Any] = dict.fromkeys(self.costs)

@@ -123,7 +123,7 @@ def write_leaderboard(records: Sequence[Mapping[str, Any]], folder: Path) -> Pat
     Raises:
         RunError: when nothing has been tested yet, or the folder cannot be written.
     """
-    from erasekit.plots.methods import critical_difference, methods_cost, methods_tradeoff
+    from erasekit.plots.method_scores import critical_difference, methods_cost, methods_tradeoff
     from erasekit.runs.figures import save_figure
 
     found = results(records)

@@ -64,7 +64,7 @@ class Kind:
 
     def written(self, trial: Trial) -> Trial:
         """A trial as the records of this kind write it."""
-        return {"options": {}, **trial} if self is CLIP else trial
+        return {"options": {}, **trial} if self.name == "clip" else trial
 
     def method(self, name: str) -> type[Method]:
         """A method by its name.
@@ -119,7 +119,7 @@ def tasks_of(profile: str) -> dict[str, Task]:
 
 def task_of(kind: Kind, profile: str, name: str) -> Task:
     """A task by its name; of a language model it is what must be forgotten."""
-    return tasks_of(profile)[name] if kind is CLIP else Task(name, name, (name,))
+    return tasks_of(profile)[name] if kind == CLIP else Task(name, name, (name,))
 
 
 @cache

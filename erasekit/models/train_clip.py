@@ -170,7 +170,9 @@ def trained_clip(
             progress=progress,
         )
 
-    return trained(kind, recipe, train, code=__name__, device=device, precision=precision)
+    # Any world may draw: which one, its own code says.
+    code = (__name__, type(world).__module__)
+    return trained(kind, recipe, train, code=code, device=device, precision=precision)
 
 
 def _optimizer(model: nn.Module, spec: TrainSpec) -> torch.optim.Optimizer:

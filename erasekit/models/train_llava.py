@@ -116,7 +116,8 @@ def trained_llava(
         label = f"training the {kind}"
         return train_llava(clip, world, visual, text, spec, folder, label=label, progress=progress)
 
-    return trained(kind, recipe, train, code=__name__, device=clip.device, precision="fp32")
+    code = (__name__, type(world).__module__)
+    return trained(kind, recipe, train, code=code, device=clip.device, precision="fp32")
 
 
 def _rounds(rng: np.random.Generator, n: int, count: int) -> np.ndarray:

@@ -22,7 +22,7 @@ def trained(
     recipe: Mapping[str, Any],
     train: Callable[[Path], LoopResult],
     *,
-    code: str,
+    code: tuple[str, ...],
     device: torch.device,
     precision: str,
 ) -> Path:
@@ -36,7 +36,7 @@ def trained(
         recipe: the world, the spec, and the fingerprint of the training list: a cached model
             must not hide that it was trained on the wrong list.
         train: writes the model into the folder that it is given.
-        code: the module that trains.
+        code: the modules that train, and that draw what is trained on.
     """
     recipe = {
         **recipe,

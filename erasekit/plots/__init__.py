@@ -14,7 +14,7 @@ from erasekit.plots.audit_details import (
 from erasekit.plots.curves import loss_terms
 from erasekit.plots.embedding import embedding_shift
 from erasekit.plots.gallery import retrieval_gallery
-from erasekit.plots.methods import critical_difference, methods_cost, methods_tradeoff
+from erasekit.plots.method_scores import critical_difference, methods_cost, methods_tradeoff
 from erasekit.plots.scores import compare, scorecard_bars
 from erasekit.plots.sheets import concept_sheet, contact_sheet
 from erasekit.plots.similarity import similarity_distributions, similarity_matrix

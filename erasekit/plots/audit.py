@@ -164,7 +164,7 @@ def audit_values(audit: Audit, test: str) -> Figure:
     """What one test measured: original, erased, and the oracles as a band with their mean.
 
     Args:
-        test: a name of `audit.registry` that the audit ran.
+        test: a name of `audit.attack_registry` that the audit ran.
     """
     audit.report(test)
     data = audit_values_data(audit, test)

@@ -62,7 +62,8 @@ def stand_in(embedded: Experiment, form: str) -> dict[str, Any]:
     world, settings = drawing(embedded.world, "a stand-in"), embedded.settings
     fruit = [world.concept(i).name for i in world.trained if world.concept(i).group == GROUP]
     recipe = {"world": world.spec.as_dict(), "form": form}
-    folder = cached("stand-in", recipe, lambda folder: write(world, folder), code=__name__)
+    code = (__name__, type(world).__module__)
+    folder = cached("stand-in", recipe, lambda folder: write(world, folder), code=code)
     names = ("learning_rate", "steps", "forget_batch", "retain_batch")
     return {
         "data": f"folder:{folder}",

@@ -9,18 +9,22 @@ import pytest
 from erasekit.cli import app as cli
 from erasekit.cli.catalogue import LISTINGS
 from erasekit.settings import DECLARED, PROFILES, make_settings
-from erasekit.unlearn.registry import METHODS
+from erasekit.unlearn.registry import methods_of
 
 
+@pytest.mark.parametrize(
+    ("what", "kind", "beta"), [("methods", "clip", 0.5), ("mllm-methods", "language", 0.1)]
+)
 def test_list_methods_as_json_has_every_option_and_default(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], what: str, kind: str, beta: float
 ) -> None:
-    assert cli.run(["list", "methods", "--json"]) == 0
+    assert cli.run(["list", what, "--json"]) == 0
     listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
-    assert set(listed) == set(METHODS)
-    assert listed["cliperase"]["options"]["forgetting"] == 3.0
+    methods = methods_of(kind)
+    assert set(listed) == set(methods)
+    assert listed["npo"]["options"]["beta"] == beta
     for name, entry in listed.items():
-        assert METHODS[name].build(entry["options"]) == METHODS[name]()
+        assert methods[name].build(entry["options"], kind) == methods[name].build({}, kind)
         assert entry["summary"]
         assert entry["source"]
 

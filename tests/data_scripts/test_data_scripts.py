@@ -13,7 +13,7 @@ from PIL import Image
 
 from erasekit.data.drawn.concepts import curated
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "data_scripts" / "check_drawings.py"
 CARD = ROOT / "erasekit" / "data" / "DATASET_CARD.md"
 

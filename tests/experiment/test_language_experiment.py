@@ -13,7 +13,7 @@ from erasekit.experiment.language_experiment import MllmExperiment
 from erasekit.files import read_json
 from erasekit.loop import LoopResult
 from erasekit.models import train_llava as train
-from erasekit.models.llava import load_mllm
+from erasekit.models.mllm import load_mllm
 from erasekit.models.train_llava import train_llava
 
 

@@ -10,9 +10,6 @@ import json
 import os
 import resource
 import shutil
-import subprocess
-import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +18,9 @@ import pytest
 import torch
 
 import erasekit
-from erasekit.cache import MANIFEST, cached
+from erasekit.cache import MANIFEST
 from erasekit.cli import app as cli
-from erasekit.errors import RunError, UsageError
+from erasekit.errors import UsageError
 from erasekit.runs.erasing import run_erase
 from erasekit.runs.run_folder import RunFolder
 from erasekit.settings import make_settings
@@ -218,70 +215,6 @@ def test_a_disk_that_fills_up_while_training_leaves_no_cache_entry(
     assert "File too large" in said(capsys)
     assert [p for p in empty_cache.glob("original-*") if (p / MANIFEST).exists()] == []
     assert cli.run(command) == 0
-
-
-# The cache.
-
-
-def count_makes(log: Path):
-    def make(folder: Path) -> None:
-        with log.open("a", encoding="utf-8") as file:
-            file.write("made\n")
-        (folder / "weights").write_bytes(bytes(range(256)))
-
-    return make
-
-
-def test_a_flipped_byte_in_the_cache_is_warned_of_and_rebuilt(
-    empty_cache: Path, tmp_path: Path
-) -> None:
-    log = tmp_path / "log"
-    entry = cached("thing", {"a": 1}, count_makes(log))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert cached("thing", {"a": 1}, count_makes(log)) == entry
-    assert log.read_text(encoding="utf-8").count("made") == 1
-    content = bytearray((entry / "weights").read_bytes())
-    content[7] ^= 1
-    (entry / "weights").write_bytes(content)
-    with pytest.warns(UserWarning, match="damaged: rebuilding"):
-        cached("thing", {"a": 1}, count_makes(log))
-    assert (entry / "weights").read_bytes() == bytes(range(256))
-    assert log.read_text(encoding="utf-8").count("made") == 2
-
-
-def test_two_runs_at_once_on_one_cache_make_an_entry_once(
-    empty_cache: Path, tmp_path: Path
-) -> None:
-    code = """
-import sys, time
-from pathlib import Path
-from erasekit.cache import cached
-log = Path(sys.argv[1])
-def make(folder):
-    with log.open("a") as file: file.write("made\\n")
-    time.sleep(1)
-    (folder / "weights").write_text("whole")
-print((cached("thing", {"a": 1}, make) / "weights").read_text())
-"""
-    runs = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path / "log")], stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(3)
-    ]
-    assert [run.communicate(timeout=60)[0] for run in runs] == ["whole\n"] * 3
-    assert (tmp_path / "log").read_text(encoding="utf-8") == "made\n"
-
-
-def test_a_cache_that_cannot_be_written_names_the_way_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "file"
-    file.touch()
-    monkeypatch.setenv("ERASEKIT_CACHE", str(file / "cache"))
-    with pytest.raises(RunError, match="set ERASEKIT_CACHE to another folder"):
-        cached("thing", {}, lambda folder: None)
 
 
 # Damaged and foreign folders.

@@ -1,35 +1,24 @@
-"""The engine: the original untouched, runs repeatable and resumable, nothing computed twice."""
+"""The engine: the original untouched, runs repeatable and resumable, stopped in time."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 import signal
-import time
-from collections import Counter
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from support import build, fingerprint
+from support_engine import SPEC, run
 
-from erasekit.data.drawn import captions
 from erasekit.data.task import ErasureTask
 from erasekit.errors import RunError, UsageError
-from erasekit.models.clip import Clip
-from erasekit.models.zero_shot import concept_features
-from erasekit.unlearn.encode import FrozenFeatures
-from erasekit.unlearn.engine import EraseSpec, erase
+from erasekit.unlearn.engine import erase
 from erasekit.unlearn.look import Look
-from erasekit.unlearn.method import Method
 from erasekit.unlearn.methods.cliperase import CLIPErase
-from erasekit.unlearn.methods.fine_tune import FineTune
-from erasekit.unlearn.pair_batches import PairBatches
 from erasekit.unlearn.registry import get_method, methods_of
-
-SPEC = EraseSpec(steps=6, forget_batch=4, retain_batch=4, learning_rate=1e-3, stop_at=-1)
 
 #: Tensors moved, at least and at most, by the methods that move few of them on purpose.
 MOVED = {
@@ -39,11 +28,6 @@ MOVED = {
     "ssd": (1, 99),
     "task_negation": (66, 66),  # the image tower alone
 }
-
-
-def run(experiment, method: Method | None = None, spec: EraseSpec = SPEC, **rest):
-    method = method or CLIPErase()
-    return erase(experiment.original, experiment.task, method, spec, progress=False, **rest)
 
 
 @pytest.fixture(scope="module")
@@ -204,45 +188,6 @@ def test_a_checkpoint_of_another_seed_task_or_option_is_not_used(
     assert again.history == whole.history
 
 
-@dataclasses.dataclass(frozen=True)
-class Remembers(CLIPErase):
-    """CLIPErase that keeps what it is given of the original and of the model itself."""
-
-    needs_original_forget: ClassVar[bool] = True
-
-    def loss(self, forget, retain, prompts):
-        SEEN.append((forget, retain))
-        return super().loss(forget, retain, prompts)
-
-
-SEEN: list = []
-
-
-def test_a_loss_gets_the_originals_features_of_the_same_pairs(tiny_experiment) -> None:
-    """At the first step the model is the original; later it is not, and they stay the same."""
-    SEEN.clear()
-    task, original = tiny_experiment.task, tiny_experiment.original
-    run(tiny_experiment, Remembers(), dataclasses.replace(SPEC, learning_rate=1e-2))
-    assert len(SEEN) == SPEC.steps
-    for part in SEEN[0]:
-        assert torch.allclose(part.original_image, part.image_unit, atol=1e-5)
-        assert torch.allclose(part.original_text, part.text_unit, atol=1e-5)
-    for step, both in enumerate(SEEN):
-        for part, pairs in zip(both, (task.forget, task.retain), strict=True):
-            images, texts = (
-                original.encode_images(pairs.images),
-                original.encode_texts(pairs.captions),
-            )
-            rows = torch.cdist(part.original_image, images).argmin(1)
-            assert torch.allclose(part.original_image, images[rows], atol=1e-5)
-            assert torch.allclose(part.original_text, texts[rows], atol=1e-5)
-            if step:
-                assert not torch.allclose(part.original_image, part.image_unit, atol=1e-5)
-            assert float(part.original_scale) == pytest.approx(
-                float(original.model.logit_scale.exp())
-            )
-
-
 def test_a_damaged_checkpoint_starts_over(tiny_experiment, whole, tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint.pt"
     checkpoint.write_bytes(b"not a checkpoint")
@@ -322,68 +267,6 @@ def test_stopping_and_resuming_agree(tiny_experiment, tmp_path: Path) -> None:
     assert resumed.history == expected.history
 
 
-@pytest.fixture
-def encoded(monkeypatch: pytest.MonkeyPatch) -> Counter:
-    """How many pictures each model encoded, by the identity of its weights."""
-    counted: Counter = Counter()
-    real = Clip.encode_images
-
-    def counting(self: Clip, images, *rest, **named):
-        counted[id(self.model)] += len(images)
-        return real(self, images, *rest, **named)
-
-    monkeypatch.setattr(Clip, "encode_images", counting)
-    return counted
-
-
-def test_frozen_features_are_computed_once(tiny_experiment, encoded: Counter) -> None:
-    clip, pairs = tiny_experiment.original, tiny_experiment.task.retain
-    frozen = FrozenFeatures(clip, pairs)
-    frozen.require(np.array([[0, 3], [3, 5]]))
-    assert encoded[id(clip.model)] == 3
-    image, text = frozen.at(np.array([5, 0, 7]))
-    assert encoded[id(clip.model)] == 4
-    frozen.at(np.array([0, 3, 5, 7]))
-    assert encoded[id(clip.model)] == 4
-    part = pairs.take([5, 0, 7])
-    torch.testing.assert_close(image, clip.encode_images(part.images), atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(text, clip.encode_texts(part.captions), atol=1e-5, rtol=1e-4)
-
-
-def test_erasures_share_what_the_original_says(tiny_experiment, encoded: Counter) -> None:
-    original = tiny_experiment.original
-    frozen = FrozenFeatures(original, tiny_experiment.task.retain)
-    run(tiny_experiment, frozen=frozen)
-    once = encoded[id(original.model)]
-    assert 0 < once <= len(tiny_experiment.task.retain)
-    run(tiny_experiment, CLIPErase(forgetting=1), frozen=frozen)
-    assert encoded[id(original.model)] == once
-
-
-def test_a_method_without_the_original_does_not_run_it(tiny_experiment, encoded: Counter) -> None:
-    run(tiny_experiment, get_method("fine_tune").build({}))
-    assert encoded[id(tiny_experiment.original.model)] == 0
-
-
-def test_contrasted_forget_pairs_are_no_false_negatives(tiny_experiment) -> None:
-    original, task = tiny_experiment.original, tiny_experiment.task
-
-    def plan_forget(name: str) -> np.ndarray | None:
-        return PairBatches(original, task, get_method(name).build({}), SPEC).plan_forget()
-
-    plan = plan_forget("cliperase_infonce")
-    assert plan is not None
-    for rows in plan:
-        kinds = [frozenset(task.forget.concepts[i]) for i in rows]
-        assert len(set(kinds)) == len(kinds)
-    assert plan_forget("fine_tune") is None
-
-
-def test_batches_shrink_to_what_there_is(tiny_experiment) -> None:
-    huge = dataclasses.replace(SPEC, steps=1, forget_batch=10_000, retain_batch=10_000)
-    assert run(tiny_experiment, spec=huge).steps == 1
-
-
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_mixed_precision_runs_and_stays_close(tiny_experiment, precision: str) -> None:
     original = build("vit", tiny_experiment.original)
@@ -401,88 +284,6 @@ def test_mixed_precision_runs_and_stays_close(tiny_experiment, precision: str) -
     assert mixed.history[0]["retention"] != whole.history[0]["retention"]
     assert mixed.history[-1]["loss"] < mixed.history[0]["loss"]
     assert all(p.dtype == torch.float32 for p in mixed.model.model.parameters())
-
-
-@pytest.mark.parametrize(
-    "field", ["steps", "forget_batch", "retain_batch", "learning_rate", "check_every"]
-)
-def test_a_specification_that_cannot_be_is_refused(field: str) -> None:
-    for value in (0, -1, float("nan")):
-        with pytest.raises(UsageError, match=f"{field} = "):
-            EraseSpec(**{field: value})  # type: ignore[arg-type]
-
-
-def test_a_method_that_asks_gets_names_shares_and_how_the_unseen_look(tiny_experiment):
-    e = tiny_experiment
-    seen: list[tuple] = []
-
-    @dataclasses.dataclass(frozen=True)
-    class Asking(FineTune):
-        name: ClassVar[str] = "asking"
-        needs_forget: ClassVar[bool] = True
-        needs_names: ClassVar[bool] = True
-        needs_unseen: ClassVar[bool] = True
-
-        def loss(self, forget, retain, prompts):
-            seen.append((forget, prompts))
-            return super().loss(None, retain, prompts)
-
-    run(e, Asking(), dataclasses.replace(SPEC, steps=2))
-    forget, prompts = seen[0]
-    assert forget.name.shape == forget.text.shape == (4, forget.image.shape[1])
-    # Before the first step the model is the original, which knows each name by itself.
-    known = e.original.encode_texts(
-        [
-            text
-            for concept in e.task.forgotten_concepts
-            for language in e.task.forget_languages
-            for text in captions.prompts(concept, language)
-        ]
-    )
-    nearest = (forget.name_unit.detach() @ known.T).max(1).values
-    assert torch.allclose(nearest, torch.ones(4), atol=1e-5)
-    assert torch.allclose(forget.name_unit.detach(), forget.original_name, atol=1e-5)
-    shares = {round(float(share), 3) for forget, _ in seen for share in forget.forgotten_share}
-    assert shares <= {0.333, 0.5, 0.667, 1.0}
-    assert len(shares) > 1, "scenes are among them"
-    holdout = e.world.holdout
-    singles = e.world.pairs("validation").singles.where(lambda shown: shown[0] in holdout)
-    names = {i: concept_features(e.original, [e.world.concept(i)])[0] for i in holdout}
-    pictures = e.original.encode_images(singles.images)
-    cosines = [float(p @ names[i]) for p, (i,) in zip(pictures, singles.concepts, strict=True)]
-    assert prompts.unseen.concepts == pytest.approx(sum(cosines) / len(cosines), abs=1e-5)
-    cosines = [
-        float(e.original.encode_images(one.images)[0] @ e.original.encode_texts(one.captions)[0])
-        for i, shown in enumerate(e.world.pairs("validation").concepts)
-        if len(shown) > 1 and not set(shown) & set(e.task.forgotten)
-        for one in [e.world.pairs("validation").take([i])]
-    ]
-    assert prompts.unseen.scenes == pytest.approx(sum(cosines) / len(cosines), abs=1e-5)
-
-
-def test_the_cost_counts_what_is_computed_before_the_first_step(tiny_experiment, monkeypatch):
-    e = tiny_experiment
-
-    class Slow(FrozenFeatures):
-        def require(self, indices):
-            time.sleep(0.3)
-            super().require(indices)
-
-    method = get_method("kl_minimization").build({})
-    spec = dataclasses.replace(SPEC, steps=1)
-    slow = Slow(e.original, e.task.retain)
-    erasure = erase(e.original, e.task, method, spec, frozen=slow, progress=False)
-    assert erasure.seconds >= 0.6  # once before the first step, once in it
-
-
-@pytest.mark.parametrize(
-    ("epochs", "pairs", "steps", "check_every"),
-    [(20, 42_750, 53_438, 534), (0.5, 16, 1, 10), (2, 17, 3, 10), (1e-9, 3, 1, 10)],
-)
-def test_epochs_become_steps_of_the_retain_set(epochs, pairs, steps, check_every) -> None:
-    before = EraseSpec(retain_batch=16, forget_batch=3, learning_rate=0.5, seed=4)
-    after = before.for_epochs(epochs, pairs)
-    assert after == dataclasses.replace(before, steps=steps, check_every=check_every)
 
 
 def test_compiled_towers_erase_alike(tiny_experiment) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support_plots import drawn
 
-from erasekit.plots import methods as plots
+from erasekit.plots import method_scores as plots
 
 
 def result(method: str, gap: float, forget: float, retain: float, **more) -> dict:
