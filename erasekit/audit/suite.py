@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from erasekit.audit.attack_registry import TESTS
+from erasekit.audit.attack_registry import TESTS, usual_tests
 from erasekit.audit.base import AuditTest, Estimate, Measure, Metric, Models, Result, is_oracle
 from erasekit.audit.names import AUDITED, ORACLE, ORIGINAL
 from erasekit.audit.verdict import (
@@ -214,7 +214,7 @@ def audit(
         smoke: take each test's short form.
         oracle_seeds: of the oracles in their order, to be written down.
     """
-    names = list(tests or [name for name, test in TESTS.items() if not test.opt_in])
+    names = list(tests or usual_tests())
     found: list[TestReport] = []
     rows: list[AuditRow] = []
     details: dict[str, list[dict[str, Any]]] = {}

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from erasekit.audit.attack_registry import TESTS
+from erasekit.audit.attack_registry import usual_tests
 from erasekit.audit.names import AUDITED, ORIGINAL, oracle_name
 from erasekit.audit.suite import Audit, audit
 from erasekit.cache import cached
@@ -38,7 +38,7 @@ from erasekit.settings import Settings, make_settings
 from erasekit.unlearn.engine import Erasure, FrozenFeatures, erase
 from erasekit.unlearn.erase_spec import EraseSpec
 from erasekit.unlearn.method import Method
-from erasekit.unlearn.registry import get_method
+from erasekit.unlearn.registry import choose_method
 
 COST_FILE = "cost.json"
 
@@ -143,7 +143,7 @@ class Experiment:
 
     def erase(
         self,
-        method: str | None = None,
+        method: str | type[Method] | Method | None = None,
         *,
         checkpoint: Path | None = None,
         log: Callable[[dict[str, float]], None] | None = None,
@@ -152,8 +152,10 @@ class Experiment:
     ) -> Erasure:
         """Erase with a method; what is not given is as in the settings.
 
+        Options of the settings hold for the settings' method. Another method has its defaults.
+
         Args:
-            method: a name of `unlearn.registry`.
+            method: a name of `unlearn.registry`, or a method of your own: a class, an instance.
             checkpoint: file to resume from after an interruption.
             log: called with each step's row of the history.
             options: the method's own options, such as ``{"consistency": 0}``.
@@ -166,13 +168,10 @@ class Experiment:
         for name in spec:
             if name not in EraseSpec.__dataclass_fields__:
                 raise unknown("parameter", name, EraseSpec.__dataclass_fields__)
-        chosen: Method = self.method
-        if method is not None or options is not None:
-            chosen = get_method(method or self.settings.method).build(dict(options or {}))
         return erase(
             self.original,
             self.task,
-            chosen,
+            choose_method(method, options, self.method),
             dataclasses.replace(self.erase_spec, **spec),
             frozen=self.frozen,
             checkpoint=checkpoint,
@@ -183,7 +182,7 @@ class Experiment:
     def control(self, steps: int | None = None) -> Erasure:
         """The original fine-tuned on the retain set alone, for as many steps as a method ran."""
         steps = steps or self.erase_spec.steps
-        return self.erase("fine_tune", options={}, steps=steps, stop_at=-1.0)
+        return self.erase("fine_tune", steps=steps, stop_at=-1.0)
 
     def evaluate(
         self,
@@ -233,7 +232,7 @@ class Experiment:
                 "the audit draws its own pictures of the embedded world, and cannot yet of "
                 f"{self.settings.data}: the scorecard is what there is"
             )
-        names = list(tests or [name for name, test in TESTS.items() if not test.opt_in])
+        names = list(tests or usual_tests())
         options = {}
         if shadows:
             if self.train_spec is None:

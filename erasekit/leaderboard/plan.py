@@ -82,7 +82,7 @@ def tasks_of(profile: str) -> dict[str, Task]:
 
 @lru_cache(maxsize=1)
 def search_space() -> dict[str, tuple[Trial, ...]]:
-    """The trials of every method but the control, equally many for each; checked whole.
+    """The trials of each method that is tuned, equally many for each; checked whole.
 
     Raises:
         UsageError: when the file names what does not exist, or budgets differ.
@@ -113,9 +113,6 @@ def read_search_space(value: Mapping[str, Any]) -> dict[str, tuple[Trial, ...]]:
             method.build(options)
             trials.append(Trial(options, spec))
         space[name] = tuple(trials)
-    for name in METHODS:
-        if name != CONTROL and name not in space:
-            raise UsageError(f"search space: {name} is missing, and would not be tuned")
     return space
 
 
@@ -135,15 +132,19 @@ def pick_tasks(profile: str, wanted: Sequence[str]) -> list[Task]:
 
 
 def pick_methods(wanted: Sequence[str]) -> list[str]:
-    """Methods by name without the control, which always runs; ``all`` for every one.
+    """Methods by name without the control, which always runs; ``all`` for all that have trials.
 
     Raises:
-        UsageError: for a method that does not exist.
+        UsageError: for a method that does not exist, or has no trials to tune it by.
     """
-    names = list(METHODS) if list(wanted) == ["all"] else list(dict.fromkeys(wanted))
+    if list(wanted) == ["all"]:
+        return [name for name in METHODS if name in search_space()]
+    names = [name for name in dict.fromkeys(wanted) if name != CONTROL]
     for name in names:
-        get_method(name)
-    return [name for name in names if name != CONTROL]
+        METHODS.check(name)
+        if name not in search_space():
+            raise UsageError(f"{name} has no trials: add some to leaderboard/search_space.yaml")
+    return names
 
 
 def settings_of(profile: str, task: Task, seed: int) -> Settings:

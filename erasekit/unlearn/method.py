@@ -172,6 +172,14 @@ class Method:
                 raise unknown(f"option of {cls.name}", key, hints)
         return cls(**{k: _checked(cls.name, k, v, hints[k]) for k, v in options.items()})
 
+    def options(self) -> dict[str, Any]:
+        """The options that it has, by name."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload]
+
+    def but(self, **options: Any) -> Method:
+        """The same method with some options replaced; see `build`."""
+        return type(self).build({**self.options(), **options})
+
 
 def _checked(method: str, key: str, value: Any, hint: Any) -> Any:
     if typing.get_origin(hint) is typing.Literal:

@@ -35,7 +35,7 @@ RANK = {
 #: What every room may use; it uses nothing but itself.
 GROUND = {
     *("errors", "files", "fingerprint", "cache", "device", "progress", "processes", "loop"),
-    *("settings", "frames"),
+    *("settings", "frames", "registry"),
 }
 HEAVY = {"torch", "open_clip", "pandas", "matplotlib", "sklearn", "transformers", "papermill"}
 #: All that the command line loads before it lets heavy things in.
@@ -48,7 +48,7 @@ LIGHT = (
     "cli.app",
     "cache",
     "runs.run_folder",
-    "audit.names",
+    "audit.attack_registry",
     "leaderboard.plan",
     "models.pretrained",
     "sharing.export",

@@ -9,6 +9,7 @@ import pytest
 from erasekit.data.drawn.concepts import select_concepts, split_concepts
 from erasekit.errors import UsageError
 from erasekit.evaluate.scorecard import AVERAGE_GAP
+from erasekit.leaderboard import plan
 from erasekit.leaderboard.plan import (
     CONTROL,
     expected_gap,
@@ -46,9 +47,10 @@ def test_eight_tasks_of_the_asked_sizes():
     assert tasks["inside_scenes"].scenes_only
 
 
-def test_every_method_but_the_control_has_the_same_number_of_trials():
+def test_every_method_that_is_tuned_has_the_same_number_of_trials():
+    """A new method may go without, until somebody has the hours for them."""
     space = search_space()
-    assert set(space) == set(METHODS) - {CONTROL}
+    assert len(space) >= 18 and set(space) <= set(METHODS) - {CONTROL}
     assert len({len(trials) for trials in space.values()}) == 1
     for name, trials in space.items():
         different = {str(trial.as_dict()) for trial in trials}
@@ -59,7 +61,6 @@ def test_every_method_but_the_control_has_the_same_number_of_trials():
     ("change", "words"),
     [
         (lambda v: v["methods"]["npo"].append({}), "npo has 2 trials"),
-        (lambda v: v["methods"].pop("npo"), "npo is missing"),
         (lambda v: v["methods"].update(npoo=[{}]), "did you mean 'npo'"),
         (lambda v: v["methods"].update(npo=[{"stpes": 3}]), "did you mean 'steps'"),
         (lambda v: v["methods"].update(npo=[{"steps": 0}]), "must be above 0"),
@@ -77,11 +78,21 @@ def test_a_search_space_that_is_wrong_is_refused(change, words):
 def test_names_are_picked_or_refused():
     assert pick_methods(["all"]) == [name for name in METHODS if name != CONTROL]
     assert pick_methods(["npo", CONTROL, "npo"]) == ["npo"]
+    with pytest.raises(UsageError, match="did you mean 'npo'"):
+        pick_methods(["nqo"])
     assert [task.name for task in pick_tasks("smoke", ["all"])] == list(tasks_of("smoke"))
     with pytest.raises(UsageError, match="did you mean 'one_group'"):
         pick_tasks("benchmark", ["one_grup"])
     with pytest.raises(UsageError, match="has no benchmark"):
         pick_tasks("default", ["all"])
+
+
+def test_a_method_without_trials_is_left_out_and_refused_by_name(monkeypatch):
+    without = {name: trials for name, trials in search_space().items() if name != "npo"}
+    monkeypatch.setattr(plan, "search_space", lambda: without)
+    assert "npo" not in pick_methods(["all"])
+    with pytest.raises(UsageError, match="npo has no trials: add some"):
+        pick_methods(["npo"])
 
 
 def test_the_expected_gap_knows_the_original_and_no_oracle():
