@@ -24,6 +24,7 @@ RANK = {
     "audit": 4,
     "experiment": 5,
     "plots": 6,
+    "testing": 6,
     "runs": 7,
     "leaderboard": 8,
     "certificate": 8,

@@ -1,0 +1,503 @@
+"""Contracts that a method or an audit test of your own must keep, checked in seconds.
+
+    from erasekit.testing import check_method
+
+    def test_my_method():
+        check_method(MyMethod, forgetting=2.0)
+
+Each check runs on a tiny experiment. An `AssertionError` says what
+is wrong and what to mend. A method that passes can be interrupted, resumed, masked and spread over
+processes like the kit's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import multiprocessing
+import os
+import socket
+import tempfile
+import traceback
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from erasekit.errors import ErasekitError, UsageError
+from erasekit.unlearn.erase_spec import EraseSpec
+from erasekit.unlearn.method import Features, Method, Prompts, Unseen
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from erasekit.audit.base import AuditTest, Result
+    from erasekit.data.task import ErasureTask
+    from erasekit.experiment.clip_experiment import Experiment
+    from erasekit.models.clip import Clip
+    from erasekit.unlearn.engine import Erasure
+
+#: Settings of the tiny experiment: the least from which an original learns something.
+TINY: dict[str, Any] = {
+    "concepts": 8,
+    "pictures": 4,
+    "scenes": 4,
+    "held_out_pictures": 3,
+    "train_steps": 40,
+    "train_batch": 16,
+    "draws": 20,
+}
+_SPEC = EraseSpec(steps=8, forget_batch=4, retain_batch=4, learning_rate=3e-4)
+_SHORT = dataclasses.replace(_SPEC, steps=3)
+
+
+@cache
+def tiny_experiment() -> Experiment:
+    """An experiment of a second or two; its models are kept in the cache."""
+    from erasekit.experiment.clip_experiment import load
+
+    return load("smoke", progress=False, **TINY)
+
+
+def check_method(method: type[Method], *, processes: bool = True, **options: Any) -> None:
+    """Check that a method does what erasekit expects of every method.
+
+    It says what it is, refuses options that do not fit, forgets, leaves the original and what it
+    masks alone to the bit, leaves out a term of weight 0, reads no test split, gives the same
+    twice and after an interruption, and the same in two processes.
+
+    Args:
+        method: the class.
+        processes: whether two processes are tried, which takes half of the time; they import the
+            class from its module, so that one from a notebook cannot be tried.
+        options: of the method, where it cannot forget by its defaults in so small a world.
+
+    Raises:
+        AssertionError: saying what to mend.
+    """
+    check_options(method)
+    chosen = method.build(options)
+    _check_terms(chosen)
+    experiment = tiny_experiment()
+    before = _weights(experiment.original)
+    with _no_test_split(experiment.task, method.name), _few_batches():
+        whole = _erase(chosen)
+        _check_original(chosen, before)
+        _check_forgetting(chosen, whole)
+        _check_history(chosen, whole)
+        _check_repeats(chosen, whole)
+        _check_mask(chosen, whole, before)
+        _check_moves(chosen, before)
+    _check_original(chosen, before)
+    if processes:
+        check_processes(chosen)
+
+
+def check_options(method: type[Method]) -> None:
+    """Check what a method says of itself, and that options which do not fit are refused."""
+    who = method.__name__
+    for field in ("name", "summary", "source"):
+        text = getattr(method, field, "")
+        assert isinstance(text, str) and text, f"{who}: give it a `{field}`: ClassVar[str] = …"
+    frozen = getattr(method, "__dataclass_params__", None)
+    assert frozen is not None and frozen.frozen, f"{who}: put @dataclass(frozen=True) above it"
+    defaults = method.defaults()
+    for name, value in defaults.items():
+        assert value is not dataclasses.MISSING, f"{who}: give the option {name} a default"
+    assert method.build(defaults) == method(), f"{who}: its own defaults are not what it has"
+    assert _refused(method, "no_such_option", 1), f"{who}: accepts an option that it does not have"
+    for name, hint in method.option_types().items():
+        choices = typing.get_origin(hint) is typing.Literal
+        assert choices or hint in (bool, int, float), (
+            f"{who}: the option {name} is {hint}: make it bool, int, float or a Literal of texts"
+        )
+        wrong = ["no such thing", None] if choices or hint is bool else ["much", None, -1, math.nan]
+        for value in wrong:
+            assert _refused(method, name, value), (
+                f"{who}: accepts {name} = {value!r}: let Method.build check its options"
+            )
+
+
+def check_processes(*methods: Method) -> None:
+    """Check that two processes together do what one does alone, for several methods at once.
+
+    Raises:
+        AssertionError: for the first that does not.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        for count in (1, 2):
+            codes = start(_erase_in_process, Path(folder), methods, count=count)
+            said = [file.read_text() for file in sorted(Path(folder).glob("error-*.txt"))]
+            assert not any(codes), f"erasing in {count} process(es) failed:\n" + "\n".join(said)
+        for number, method in enumerate(methods):
+            _check_same(method, *(_read(Path(folder) / f"{number}-{end}.pt") for end in _ENDS))
+
+
+def check_attack(test: AuditTest, **options: Any) -> None:
+    """Check that an audit test measures every model alike, and repeats.
+
+    It says what it asks, gives finite numbers of the same metrics and conditions for every model,
+    the same numbers for a model that is there twice, the same again for the same seed, and changes
+    no model.
+
+    Args:
+        test: the test.
+        options: its own, in place of those of its smoke profile.
+
+    Raises:
+        AssertionError: saying what to mend.
+    """
+    from erasekit.audit.names import AUDITED, ORACLE, ORIGINAL
+    from erasekit.audit.suite import judge_measures
+
+    name = test.name
+    for field in ("name", "title", "source", "metrics"):
+        assert getattr(test, field), f"{name}: give it a {field}"
+    assert test.question.endswith("?"), f"{name}: its question must be one, with a question mark"
+    experiment = tiny_experiment()
+    oracle = experiment.oracle
+    models = {ORIGINAL: experiment.original, AUDITED: oracle, ORACLE: oracle}
+    before = {who: clip.fingerprint() for who, clip in models.items()}
+    given = {"split": "test", "draws": 20, "seed": 0, **test.smoke, **options}
+    result, again = (test.run(models, experiment.task, **given) for _ in range(2))
+    assert result.measures, f"{name}: measures nothing"
+    changed = [who for who, clip in models.items() if clip.fingerprint() != before[who]]
+    assert not changed, f"{name}: changes the model {changed[:1]}: attack `clip.copy()`"
+    declared = {metric.name for metric in test.metrics}
+    for measure in result.measures:
+        assert measure.metric in declared, (
+            f"{name}: declare the metric {measure.metric} in its TEST"
+        )
+        place = f"{name}: {measure.metric} {measure.condition} of {measure.model}".replace(
+            "  ", " "
+        )
+        assert math.isfinite(measure.estimate.value), f"{place} is {measure.estimate.value}"
+        assert all(map(math.isfinite, measure.estimate.replicates)), (
+            f"{place}: not all draws finite"
+        )
+    values = _values(result)
+    assert values == _values(again), f"{name}: twice the same seed, and other numbers: use `seed`"
+    kinds = {model: [kind for who, *kind in values if who == model] for model in models}
+    assert kinds[ORIGINAL] and kinds[AUDITED] == kinds[ORACLE], (
+        f"{name}: does not measure every model under the same conditions"
+    )
+    for row in judge_measures(test, result):
+        if (
+            row.model == AUDITED
+            and row.gap is not None
+            and test.metric(row.metric).sense != "reported"
+        ):
+            assert row.gap == 0, (
+                f"{name}: {row.metric} {row.condition} of one model twice differs by {row.gap}: "
+                "draw from `seed` for each model anew"
+            )
+
+
+# Details of check_method.
+
+
+def _refused(method: type[Method], name: str, value: Any) -> bool:
+    try:
+        method.build({name: value})
+    except UsageError as error:
+        return name in str(error)
+    return False
+
+
+def _erase(method: Method, spec: EraseSpec = _SPEC, **more: Any) -> Erasure:
+    from erasekit.unlearn.engine import erase
+
+    experiment = tiny_experiment()
+    return erase(
+        experiment.original,
+        experiment.task,
+        method,
+        spec,
+        frozen=experiment.frozen,
+        progress=False,
+        **more,
+    )
+
+
+def _weights(clip: Clip) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in clip.model.state_dict().items()}
+
+
+def _check_original(method: Method, before: Mapping[str, Tensor]) -> None:
+    moved = _differing(before, _weights(tiny_experiment().original))
+    assert not moved, f"{method.name}: changes the original's {moved[0]}: write to `look.weights`"
+
+
+def _differing(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:
+    import torch
+
+    return [name for name, value in one.items() if not torch.equal(value, other[name])]
+
+
+def _check_forgetting(method: Method, erasure: Erasure) -> None:
+    """Forget pairs become less alike, or harder to match, than they were."""
+    changed = _differing(_weights(tiny_experiment().original), _weights(erasure.model))
+    assert changed, f"{method.name}: changes no weight"
+    if not method.needs_forget:
+        return
+    similar, loss = _forget_pairs(tiny_experiment().original)
+    similar_now, loss_now = _forget_pairs(erasure.model)
+    assert similar_now < similar - 0.01 or loss_now > loss + 0.05, (
+        f"{method.name}: forgets nothing in {erasure.steps} steps: the similarity of forget "
+        f"pairs goes from {similar:.3f} to {similar_now:.3f}, their loss from {loss:.3f} to "
+        f"{loss_now:.3f}. Look at the sign of its loss, or give options that forget more"
+    )
+
+
+def _forget_pairs(clip: Clip) -> tuple[float, float]:
+    """Mean similarity and contrastive loss of the forget pairs."""
+    from erasekit.models.contrastive import info_nce
+
+    pairs = tiny_experiment().task.forget
+    image, text = clip.encode_images(pairs.images), clip.encode_texts(pairs.captions)
+    loss = info_nce(image, text, clip.model.logit_scale.detach().exp())
+    return float((image * text).sum(1).mean()), float(loss)
+
+
+def _check_history(method: Method, erasure: Erasure) -> None:
+    assert erasure.options == method.options(), f"{method.name}: the run has other options"
+    terms = {frozenset(row) for row in erasure.history}
+    assert len(terms) == 1, f"{method.name}: return the same terms at every step"
+
+
+def _check_repeats(method: Method, whole: Erasure) -> None:
+    """A second run, which is interrupted and resumed if there are steps, ends with the same bits."""
+    half = _SPEC.steps // 2
+
+    def interrupt(row: dict[str, float]) -> None:
+        if row["step"] == half:
+            raise KeyboardInterrupt
+
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder) / "checkpoint.pt"
+        if method.trains:
+            with contextlib.suppress(KeyboardInterrupt):
+                _erase(method, checkpoint=checkpoint, log=interrupt)
+            assert checkpoint.is_file(), f"{method.name}: an interruption leaves no checkpoint"
+        again = _erase(method, checkpoint=checkpoint)
+    what = "an interrupted and resumed run" if method.trains else "a second run"
+    differing = _differing(_weights(whole.model), _weights(again.model))
+    assert not differing and whole.history == again.history, (
+        f"{method.name}: {what} ends with other weights ({differing[:1]}): let a step depend on "
+        "its features alone, keep no state in the method, and draw from no global generator"
+    )
+
+
+def _check_mask(method: Method, erasure: Erasure, before: Mapping[str, Tensor]) -> None:
+    from erasekit.unlearn.look import Look
+
+    experiment = tiny_experiment()
+    copy = experiment.original.copy()
+    copy.model.requires_grad_(True)
+    look = Look(copy, experiment.original, experiment.task, _SPEC, method.picture_noise())
+    mask = method.mask(look)
+    if mask is None:
+        return
+    after = _weights(erasure.model)
+    for name in look.weights:
+        moved = after[name] != before[name]
+        held = ~mask[name] if name in mask else moved
+        assert not (moved & held).any(), (
+            f"{method.name}: moves '{name}' where its mask holds it: keep `finish` to the mask"
+        )
+
+
+def _check_moves(method: Method, before: Mapping[str, Tensor]) -> None:
+    """Where the text tower alone may move, the other stays, or the method says that it cannot."""
+    spec = dataclasses.replace(_SHORT, steps=1, moves="text")
+    try:
+        after = _weights(_erase(method, spec).model)
+    except ErasekitError as error:
+        assert "moves = text" in str(error) or "lets no weight move" in str(error), error
+        return
+    moved = [name for name in _differing(before, after) if name.startswith("visual.")]
+    assert not moved, f"{method.name}: moves '{moved[0]}' under moves = text: use `look.weights`"
+
+
+def _check_terms(method: Method) -> None:
+    """A term whose weight is 0 is left out. An option that a term grows with is its weight."""
+    if not method.trains:
+        return
+    for name, hint in method.option_types().items():
+        if hint is not float:
+            continue
+        try:
+            one, two, none = (_terms(method.but(**{name: value})) for value in (1.0, 2.0, 0.0))
+        except (UsageError, ZeroDivisionError):
+            continue  # it cannot be 0 or 1, and is no weight
+        grown = [k for k in one if one[k] and math.isclose(two.get(k, 0), 2 * one[k], rel_tol=1e-6)]
+        if len(grown) == 1 and all(one[k] == two.get(k) for k in one if k != grown[0]):
+            assert grown[0] not in none, (
+                f"{method.name}: with {name} = 0 the term {grown[0]} is still computed: return its "
+                "terms through erasekit.unlearn.losses.weighted"
+            )
+
+
+def _terms(method: Method) -> dict[str, float]:
+    """The terms of a loss of random features."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(rows: int) -> Tensor:
+        return torch.randn(rows, 8, generator=generator, dtype=torch.float64)
+
+    def unit(rows: int) -> Tensor:
+        return torch.nn.functional.normalize(draw(rows))
+
+    def features() -> Features:
+        scale, five = torch.tensor(3.0, dtype=torch.float64), torch.arange(1.0, 6.0)
+        return Features(
+            *(draw(5), draw(5), scale, unit(5), unit(5), scale, draw(5), five, draw(5), unit(5)),
+            forgotten_share=1 / five,
+        )
+
+    forget = features() if method.needs_forget else None
+    prompts = Prompts(unit(4), Unseen(0.1, 0.2))
+    return {name: float(term) for name, term in method.loss(forget, features(), prompts).items()}
+
+
+@contextlib.contextmanager
+def _no_test_split(task: ErasureTask, who: str) -> Iterator[None]:
+    """Refuse the test split of the task's world."""
+    read = task.world.pairs
+
+    def pairs(split: str) -> Any:
+        assert split != "test", f"{who}: reads the test split, on which nothing may be chosen"
+        return read(split)
+
+    with mock.patch.object(task.world, "pairs", pairs):
+        yield
+
+
+@contextlib.contextmanager
+def _few_batches() -> Iterator[None]:
+    """Mean gradients over two batches: what is checked is what becomes of them."""
+    from erasekit.unlearn.look import Look
+
+    mean = Look._mean
+    with mock.patch.object(Look, "_mean", lambda self, w, loss, _, of: mean(self, w, loss, 2, of)):
+        yield
+
+
+# Several processes.
+
+#: One process alone, then the two of a pair.
+_ENDS = ("1-0", "2-0", "2-1")
+
+
+def start(work: Callable[..., Any], folder: Path, *arguments: Any, count: int = 2) -> list[Any]:
+    """Run ``work(folder, *arguments)`` in so many processes that know of each other.
+
+    They are forked from a server that has imported everything once. A process that fails leaves
+    its error in ``error-<rank>.txt``.
+
+    Returns:
+        the exit code of each, by its rank.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["erasekit.experiment.clip_experiment", "accelerate", "numpy.testing"]
+    )
+    port, found = free_port(), []
+    for rank in range(count):
+        variables = {
+            **{name: os.environ[name] for name in _SHARED if name in os.environ},
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": str(count),
+            "LOCAL_WORLD_SIZE": str(count),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "OMP_NUM_THREADS": "1",
+        }
+        process = context.Process(target=_run, args=(variables, work, folder, *arguments))
+        process.start()
+        found.append(process)
+    for process in found:
+        process.join(120)
+        if process.is_alive():
+            process.kill()
+            process.join()
+    return [process.exitcode for process in found]
+
+
+_SHARED = ("ERASEKIT_CACHE", "ERASEKIT_PROGRESS")
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def _run(variables: dict[str, str], work: Callable[..., Any], folder: Path, *arguments: Any):
+    os.environ.update(variables)
+    try:
+        work(folder, *arguments)
+    except Exception:
+        (folder / f"error-{variables['RANK']}.txt").write_text(traceback.format_exc())
+        raise
+
+
+def _erase_in_process(folder: Path, methods: tuple[Method, ...]) -> None:
+    import torch
+
+    from erasekit import processes
+    from erasekit.unlearn.engine import erase
+
+    experiment = tiny_experiment()
+    end = f"{processes.launched()}-{processes.rank()}"
+    for number, method in enumerate(methods):
+        erasure = erase(experiment.original, experiment.task, method, _SHORT, progress=False)
+        pairs = experiment.task.forget
+        torch.save(
+            {
+                "history": erasure.history,
+                "weights": _weights(erasure.model),
+                "image": erasure.model.encode_images(pairs.images),
+                "text": erasure.model.encode_texts(pairs.captions),
+            },
+            folder / f"{number}-{end}.pt",
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import torch
+
+    return torch.load(path, weights_only=True)
+
+
+def _check_same(method: Method, alone: dict, main: dict, other: dict) -> None:
+    """The losses and features of two processes are one's, and both end with the same bits.
+
+    Weights are not compared with one process's: where a gradient is 0 but for rounding, Adam makes
+    a whole step of the rounding.
+    """
+    differing = _differing(main["weights"], other["weights"])
+    assert not differing and main["history"] == other["history"], (
+        f"{method.name}: two processes end with different weights ({differing[:1]}): let a step "
+        "depend on its features alone"
+    )
+    losses = max(
+        abs(one[k] - two[k])
+        for one, two in zip(alone["history"], main["history"], strict=True)
+        for k in one
+    )
+    features = max(float((alone[k] - main[k]).abs().max()) for k in ("image", "text"))
+    assert losses < 1e-3 and features < 1e-2, (
+        f"{method.name}: two processes differ from one by {losses:.1e} in a loss and "
+        f"{features:.1e} in a feature: compute the loss from the features that it is given"
+    )
+
+
+def _values(result: Result) -> dict[tuple[str, str, str], float]:
+    return {(m.model, m.metric, m.condition): m.estimate.value for m in result.measures}
