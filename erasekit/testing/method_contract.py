@@ -1,65 +1,33 @@
-"""Contracts that a method or an audit test of your own must keep, checked in seconds.
-
-    from erasekit.testing import check_method
-
-    def test_my_method():
-        check_method(MyMethod, forgetting=2.0)
-
-Each check runs on a tiny experiment. An `AssertionError` says what
-is wrong and what to mend. A method that passes can be interrupted, resumed, masked and spread over
-processes like the kit's own.
-"""
+"""What every method must do."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import math
-import multiprocessing
-import os
-import socket
 import tempfile
-import traceback
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from erasekit.errors import ErasekitError, UsageError
+from erasekit.testing.launch import start
+from erasekit.testing.tiny import tiny_experiment
 from erasekit.unlearn.erase_spec import EraseSpec
 from erasekit.unlearn.method import Features, Method, Prompts, Unseen
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from erasekit.audit.base import AuditTest, Result
     from erasekit.data.task import ErasureTask
-    from erasekit.experiment.clip_experiment import Experiment
     from erasekit.models.clip import Clip
     from erasekit.unlearn.engine import Erasure
 
-#: Settings of the tiny experiment: the least from which an original learns something.
-TINY: dict[str, Any] = {
-    "concepts": 8,
-    "pictures": 4,
-    "scenes": 4,
-    "held_out_pictures": 3,
-    "train_steps": 60,
-    "train_batch": 8,
-    "draws": 20,
-}
 _SPEC = EraseSpec(steps=8, forget_batch=4, retain_batch=4, learning_rate=3e-4)
 _SHORT = dataclasses.replace(_SPEC, steps=3)
-
-
-@cache
-def tiny_experiment() -> Experiment:
-    """An experiment of a second or two; its models are kept in the cache."""
-    from erasekit.experiment.clip_experiment import load
-
-    return load("smoke", progress=False, **TINY)
 
 
 def check_method(method: type[Method], *, processes: bool = True, **options: Any) -> None:
@@ -134,69 +102,6 @@ def check_processes(*methods: Method) -> None:
             assert not any(codes), f"erasing in {count} process(es) failed:\n" + "\n".join(said)
         for number, method in enumerate(methods):
             _check_same(method, *(_read(Path(folder) / f"{number}-{end}.pt") for end in _ENDS))
-
-
-def check_attack(test: AuditTest, **options: Any) -> None:
-    """Check that an audit test measures every model alike, and repeats.
-
-    It says what it asks, gives finite numbers of the same metrics and conditions for every model,
-    the same numbers for a model that is there twice, the same again for the same seed, and changes
-    no model.
-
-    Args:
-        test: the test.
-        options: its own, in place of those of its smoke profile.
-
-    Raises:
-        AssertionError: saying what to mend.
-    """
-    from erasekit.audit.names import AUDITED, ORACLE, ORIGINAL
-    from erasekit.audit.suite import judge_measures
-
-    name = test.name
-    for field in ("name", "title", "source", "metrics"):
-        assert getattr(test, field), f"{name}: give it a {field}"
-    assert test.question.endswith("?"), f"{name}: its question must be one, with a question mark"
-    experiment = tiny_experiment()
-    oracle = experiment.oracle
-    models = {ORIGINAL: experiment.original, AUDITED: oracle, ORACLE: oracle}
-    before = {who: clip.fingerprint() for who, clip in models.items()}
-    given = {"split": "test", "draws": 20, "seed": 0, **test.smoke, **options}
-    result, again = (test.run(models, experiment.task, **given) for _ in range(2))
-    assert result.measures, f"{name}: measures nothing"
-    changed = [who for who, clip in models.items() if clip.fingerprint() != before[who]]
-    assert not changed, f"{name}: changes the model {changed[:1]}: attack `clip.copy()`"
-    declared = {metric.name for metric in test.metrics}
-    for measure in result.measures:
-        assert measure.metric in declared, (
-            f"{name}: declare the metric {measure.metric} in its TEST"
-        )
-        place = f"{name}: {measure.metric} {measure.condition} of {measure.model}".replace(
-            "  ", " "
-        )
-        assert math.isfinite(measure.estimate.value), f"{place} is {measure.estimate.value}"
-        assert all(map(math.isfinite, measure.estimate.replicates)), (
-            f"{place}: not all draws finite"
-        )
-    values = _values(result)
-    assert values == _values(again), f"{name}: the same seed gives other numbers: use it"
-    kinds = {model: [kind for who, *kind in values if who == model] for model in models}
-    assert kinds[ORIGINAL] and kinds[AUDITED] == kinds[ORACLE], (
-        f"{name}: does not measure every model under the same conditions"
-    )
-    for row in judge_measures(test, result):
-        if (
-            row.model == AUDITED
-            and row.gap is not None
-            and test.metric(row.metric).sense != "reported"
-        ):
-            assert row.gap == 0, (
-                f"{name}: {row.metric} {row.condition} of one model twice differs by {row.gap}: "
-                "draw from `seed` for each model anew"
-            )
-
-
-# Details of check_method.
 
 
 def _refused(method: type[Method], name: str, value: Any) -> bool:
@@ -396,64 +301,8 @@ def _few_batches() -> Iterator[None]:
         yield
 
 
-# Several processes.
-
 #: One process alone, then the two of a pair.
 _ENDS = ("1-0", "2-0", "2-1")
-
-
-def start(work: Callable[..., Any], folder: Path, *arguments: Any, count: int = 2) -> list[Any]:
-    """Run ``work(folder, *arguments)`` in so many processes that know of each other.
-
-    They are forked from a server that has imported everything once. A process that fails leaves
-    its error in ``error-<rank>.txt``.
-
-    Returns:
-        the exit code of each, by its rank.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["erasekit.experiment.clip_experiment", "accelerate", "numpy.testing"]
-    )
-    port, found = free_port(), []
-    for rank in range(count):
-        variables = {
-            **{name: os.environ[name] for name in _SHARED if name in os.environ},
-            "RANK": str(rank),
-            "LOCAL_RANK": str(rank),
-            "WORLD_SIZE": str(count),
-            "LOCAL_WORLD_SIZE": str(count),
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-            "OMP_NUM_THREADS": "1",
-        }
-        process = context.Process(target=_run, args=(variables, work, folder, *arguments))
-        process.start()
-        found.append(process)
-    for process in found:
-        process.join(120)
-        if process.is_alive():
-            process.kill()
-            process.join()
-    return [process.exitcode for process in found]
-
-
-_SHARED = ("ERASEKIT_CACHE", "ERASEKIT_PROGRESS")
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-def _run(variables: dict[str, str], work: Callable[..., Any], folder: Path, *arguments: Any):
-    os.environ.update(variables)
-    try:
-        work(folder, *arguments)
-    except Exception:
-        (folder / f"error-{variables['RANK']}.txt").write_text(traceback.format_exc())
-        raise
 
 
 def _erase_in_process(folder: Path, methods: tuple[Method, ...]) -> None:
@@ -505,7 +354,3 @@ def _check_same(method: Method, alone: dict, main: dict, other: dict) -> None:
         f"{method.name}: two processes differ from one by {losses:.1e} in a loss and "
         f"{features:.1e} in a feature: compute the loss from the features that it is given"
     )
-
-
-def _values(result: Result) -> dict[tuple[str, str, str], float]:
-    return {(m.model, m.metric, m.condition): m.estimate.value for m in result.measures}
