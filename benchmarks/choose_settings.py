@@ -41,7 +41,7 @@ def trials(group: str, profile: str) -> list[dict]:
             retain_batch=retain,
             learning_rate=rate,
         )
-        card = experiment.evaluate(erased, oracle=False, split="validation")
+        card = experiment.evaluate({"erased": erased}, oracle=False, split="validation")
         rows.append(
             {
                 "group": group,

@@ -42,7 +42,7 @@ def main() -> None:
     for seed in given.seeds:
         experiment = erasekit.load(given.profile, seed=seed, threads=given.threads)
         erased = experiment.erase()
-        card = experiment.evaluate(erased, control=experiment.control(erased.steps))
+        card = experiment.evaluate({"erased": erased, "control": experiment.control(erased.steps)})
         for row in reference["scorecard"]["rows"]:
             found = card.value(row["model"], row["metric"], row["subset"], row["direction"])
             key = tolerance_key(Row(**row))

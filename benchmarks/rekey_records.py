@@ -1,4 +1,4 @@
-"""Give the committed records the keys of today's code, once a change is known to leave results alone.
+"""Give the committed records the keys of today's code, after a change that leaves results alone.
 
 A key holds the fingerprint of the code behind a result, so any change of that code makes every
 record look stale. Recompute some results first (`--check N`): each must agree with its record.

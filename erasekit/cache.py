@@ -18,7 +18,7 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
-from erasekit.errors import ErasekitError, RunError
+from erasekit.errors import ErasekitError, RunError, reason
 from erasekit.files import read_json, sha256_folder, sha256_json, write_json
 from erasekit.fingerprint import fingerprint
 
@@ -42,7 +42,9 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in _PACKAGES}
 
 
-def cached(kind: str, recipe: dict, make: Callable[[Path], None], *, code: str) -> Path:
+def cached(
+    kind: str, recipe: dict, make: Callable[[Path], None], *, code: str | tuple[str, ...]
+) -> Path:
     """The folder of the entry that `recipe` describes; made by `make` if it is not there.
 
     Args:
@@ -50,14 +52,14 @@ def cached(kind: str, recipe: dict, make: Callable[[Path], None], *, code: str) 
         recipe: JSON-able description of everything that decides the content.
         make: fills the folder it is given. It may find there what an interrupted
             run of itself left, and go on from it.
-        code: the module whose code fills it; a change there, or in what it imports, makes a
-            new entry.
+        code: the module, or modules, whose code fills it; a change there, or in what they
+            import, makes a new entry.
 
     Raises:
         ValueError: when the recipe has a name of `code_identity`, which would hide it.
         RunError: when the cache cannot be written.
     """
-    identity = code_identity(code)
+    identity = code_identity(*((code,) if isinstance(code, str) else code))
     if hidden := recipe.keys() & identity.keys():
         raise ValueError(f"a recipe cannot have {', '.join(sorted(hidden))}: the cache adds it")
     key = f"{kind}-{sha256_json({**recipe, **identity})[:20]}"
@@ -80,7 +82,7 @@ def cached(kind: str, recipe: dict, make: Callable[[Path], None], *, code: str) 
         raise
     except OSError as error:
         raise RunError(
-            f"cannot write the cache {root}: {error.strerror or error}. "
+            f"cannot write the cache {root}: {reason(error)}. "
             "Free some space, or set ERASEKIT_CACHE to another folder"
         ) from error
     return entry

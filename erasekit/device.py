@@ -14,7 +14,7 @@ import torch
 
 from erasekit import processes
 from erasekit.errors import RunError, UsageError
-from erasekit.settings import DEVICES, PRECISIONS, one_of
+from erasekit.settings import check
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -26,7 +26,7 @@ def resolve_device(name: str = "auto") -> torch.device:
         UsageError: for an unknown name.
         RunError: for a device that this machine does not have.
     """
-    one_of("device", name, DEVICES)
+    check("device", name)
     have = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
@@ -39,20 +39,33 @@ def resolve_device(name: str = "auto") -> torch.device:
     return processes.join(name) or torch.device(name)
 
 
-def make_repeatable(seed: int, threads: int = 2) -> None:
+@contextlib.contextmanager
+def repeatable(seed: int, threads: int = 2) -> Iterator[None]:
     """Seed every generator, fix the thread count, and allow only deterministic kernels.
 
-    Sums depend on how many threads share them (in the sixth digit), so that the
-    thread count is part of what must be equal for two runs to be equal.
+    Sums depend on how many threads share them (in the sixth digit), so two runs are equal only
+    with equal thread counts. Everything is as it was when the block ends.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
-    # Only code that reads memory it never wrote could tell, and it costs a tenth of a step.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore
+    state = random.getstate(), np.random.get_state()
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory  # pyright: ignore
+    try:
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
+            random.seed(seed)
+            np.random.seed(seed % 2**32)
+            torch.manual_seed(seed)
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(True)
+            # Filling would reveal reads of memory never written, and costs a tenth of a step.
+            torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore
+            yield
+    finally:
+        random.setstate(state[0])
+        np.random.set_state(state[1])
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+        torch.utils.deterministic.fill_uninitialized_memory = fill  # pyright: ignore
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
@@ -63,7 +76,7 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     Raises:
         UsageError: for fp16 on mps, where gradients cannot be scaled.
     """
-    one_of("precision", precision, PRECISIONS)
+    check("precision", precision)
     if precision == "fp16":
         if device.type == "mps":
             raise UsageError("precision 'fp16' needs device 'cuda' (or 'cpu'): take 'fp32' on mps")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from erasekit.text import shown
+
 
 class ErasekitError(Exception):
     """Base of every error that erasekit raises on purpose."""
@@ -45,3 +47,10 @@ def unknown(kind: str, value: str, known: Iterable[str], hint: str = "") -> Usag
         mend = f"{len(names)} are known"
     end = "" if near or not hint else "."
     return UsageError(f"unknown {kind} '{value}': {mend}{end} {hint}".rstrip())
+
+
+def reason(error: BaseException) -> str:
+    """What an error of a library says, as one line that is safe to print."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return shown((str(error).strip() or type(error).__name__).splitlines()[0])

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from erasekit.errors import RunError
+from erasekit.errors import RunError, reason
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> Path:
@@ -33,7 +33,7 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> Path:
         aside.chmod(0o644)
         aside.replace(path)
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+        raise RunError(f"cannot write {path}: {reason(error)}") from error
     finally:
         if aside is not None:
             aside.unlink(missing_ok=True)

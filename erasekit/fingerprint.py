@@ -18,8 +18,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-#: Modules that report and compute nothing; the root package holds the version and lazy imports.
-_REPORTS = frozenset({"erasekit", "erasekit.errors", "erasekit.progress"})
+#: Modules that compute no result: the root package holds the version and lazy imports; settings
+#: give values, and every value is part of the key itself, so that a new setting leaves results
+#: that do not use it as they are.
+_REPORTS = frozenset(
+    f"erasekit{module}" for module in ("", ".errors", ".progress", ".checks", ".settings")
+)
 _FILE_NAME = re.compile(r"\w[\w.-]{0,60}")
 _DATA = (".csv", ".json", ".yaml")
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

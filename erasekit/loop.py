@@ -151,6 +151,17 @@ def run_loop(
     return result
 
 
+def cosine(rate: float, steps: int, warmup: int = 0) -> Callable[[int], float]:
+    """The learning rate of each step: a linear warm-up to `rate`, then a cosine down to 0."""
+
+    def at(step: int) -> float:
+        ramp = min(1.0, (step + 1) / max(1, warmup))
+        rest = max(0, step - warmup) / max(1, steps - warmup)
+        return rate * ramp * 0.5 * (1 + math.cos(math.pi * rest))
+
+    return at
+
+
 def write_history(path: Path, history: list[dict[str, float]]) -> Path:
     """Write one row a step as CSV; columns are all terms that ever occurred."""
     columns = list(dict.fromkeys(key for row in history for key in row))

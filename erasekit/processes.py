@@ -15,9 +15,10 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from erasekit.errors import ErasekitError, RunError, UsageError
+from erasekit.errors import ErasekitError, RunError, UsageError, reason
 
 if TYPE_CHECKING:
     import torch
@@ -119,8 +120,14 @@ def share(rows: Tensor) -> Tensor:
     return rows[edges[rank()] : edges[rank() + 1]]
 
 
-def gather(mine: Tensor, n: int) -> Tensor:
-    """The features of all n rows, from what each process made of its share; differentiable.
+def shares(n: int) -> list[int]:
+    """How many of n rows each process encodes."""
+    edges = _edges(n)
+    return [end - start for start, end in pairwise(edges)]
+
+
+def gather(mine: Tensor, rows: int | Sequence[int]) -> Tensor:
+    """The features of all rows, from what each process made of its share; differentiable.
 
     Every process computes the same loss of all rows, and gradients are averaged afterwards.
     A weight that features come from gets its gradient in parts, one from each process, and
@@ -129,7 +136,7 @@ def gather(mine: Tensor, n: int) -> Tensor:
 
     Args:
         mine: shape (rows of this process, d).
-        n: rows of all.
+        rows: how many there are, or how many each process has.
     """
     if not several():
         return mine
@@ -137,8 +144,8 @@ def gather(mine: Tensor, n: int) -> Tensor:
     from torch import distributed
     from torch.nn.functional import pad
 
-    edges, count = _edges(n), launched()
-    sizes = [edges[i + 1] - edges[i] for i in range(count)]
+    count = launched()
+    sizes = shares(rows) if isinstance(rows, int) else rows
     sent = pad(mine.detach(), (0, 0, 0, max(sizes) - len(mine))).contiguous()
     parts = [sent.new_empty(sent.shape) for _ in sizes]
     with _in_touch():
@@ -224,7 +231,6 @@ def _in_touch() -> Iterator[None]:
         if isinstance(error, ErasekitError):
             raise
         raise RunError(
-            "lost the other processes of this run "
-            f"({str(error).splitlines()[0].split('. ')[0]}): "
+            f"lost the other processes of this run ({reason(error).split('. ')[0]}): "
             "start all of them again, and they go on from the last checkpoint"
         ) from error

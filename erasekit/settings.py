@@ -1,23 +1,24 @@
-"""Every parameter of a run, its default in each profile, and its checks.
+"""The one declaration of every parameter: its name, type, default, range, unit and meaning.
 
-Nothing here needs torch: the command line checks what it was given before anything
-heavy is imported. A profile is a set of defaults and nothing else; each single value
-can still be given.
+The signature of `erasekit.load`, the options of the command line, the check of a notebook's
+parameters and the defaults of every spec are made from it. Nothing here needs torch. A profile
+is a set of defaults and nothing else; each single value can still be given.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
+import inspect
+import textwrap
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
 
+from pydantic import Field
+
+from erasekit.checks import base_type, bound_words, checked, choices
 from erasekit.errors import UsageError, unknown
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 #: What each profile sets apart from the defaults of `Settings`.
 PROFILES: dict[str, dict[str, Any]] = {
@@ -84,89 +85,258 @@ _FOLDER: dict[str, Any] = {
 }
 
 
+def _setting(
+    default: Any,
+    group: str,
+    meaning: str,
+    unit: str = "",
+    ge: float | None = None,
+    gt: float | None = None,
+) -> Any:
+    """A field of `Settings` with its meaning; it is at least `ge`, or above `gt`."""
+    told = {"group": group, "help": meaning, "unit": unit, "bounds": {"ge": ge, "gt": gt}}
+    if default is dict:
+        return dataclasses.field(default_factory=dict, metadata=told)
+    return dataclasses.field(default=default, metadata=told)
+
+
+_TASK, _WORLD, _FOLDER_DATA = "Task", "Drawn world", "Your own folder"
+_MODEL, _ERASING, _JUDGING, _COMPUTING = "Original", "Erasing", "Evaluation", "Computing"
+
+
 @dataclass(frozen=True)
 class Settings:
     """All parameters of an experiment as they take effect."""
 
-    profile: str = "default"  #: set of defaults: default, smoke, benchmark or paper
-    data: str = "openmoji"  #: the world, or folder:PATH
-    forget: str = "fruit"  #: concepts, groups or attributes to forget, joined by commas
-    forget_languages: str = ""  #: caption languages in the forget set, joined by commas; empty: all
-    method: str = "cliperase"  #: unlearning method
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: of the method
-    # the world
-    concepts: int = 65
-    pictures: int = 30
-    scenes: int = 30
-    held_out_pictures: int = 12
-    languages: str = "en,ja,ru,ar"
-    image_size: int = 48
-    world_seed: int = 0
-    # your own folder
-    skip_bad: bool = False  #: leave rows with a problem out
-    most_pairs: int = 20_000  #: of each set, that an erasure may read
-    judged_pairs: int = 1_000  #: of each set, in validation and in test
-    templates: str = "a photo of a {}"  #: for names, joined by |
-    # the original: a configuration that is trained here, or any CLIP that open_clip loads
-    model: str = "erasekit-small"
-    pretrained: str = ""  #: tag of its weights; empty for what is trained here, and for folders
-    oracle_model: str = ""  #: of a CLIP that is not trained here: one that never saw the forget set
-    train_steps: int = 700
-    train_batch: int = 128
-    train_learning_rate: float = 2e-3
-    # erasing
-    steps: int = 70
-    epochs: float = 0.0  #: of the retain set; above 0 they count, and `steps` does not
-    forget_batch: int = 12
-    retain_batch: int = 84
-    learning_rate: float = 1e-3
-    stop_at: float = -1.0
-    micro_batch: int = 0  #: pairs in the towers at once; 0: all; the same gradient either way
-    moves: str = "all"  #: all, image, text, projection, last:N, lora:R; joined by +
-    salient: float = 0.0  #: least ratio of squared gradients, forget to retain, that moves; 0: off
-    compile: str = ""  #: backend of torch.compile, such as inductor; empty: off
-    # evaluation
-    draws: int = 1000
-    gallery: int = 200  #: pairs among which one is retrieved, at most
-    # how to compute
-    seed: int = 0
-    threads: int = 2
-    device: str = "auto"
-    precision: str = "auto"
-    trackers: str = ""  #: of `accelerate`, joined by commas, such as tensorboard; each step's terms
+    profile: str = _setting(
+        "default", _TASK, "Set of defaults: default, smoke, benchmark or paper."
+    )
+    data: str = _setting(
+        "openmoji", _TASK, "The data: openmoji, or folder:PATH for your own (`preview --help`)."
+    )
+    forget: str = _setting(
+        "fruit",
+        _TASK,
+        "Concepts, groups or attributes to forget, joined by commas: fruit | 'red apple,cat' "
+        "| colour=red (`list concepts`); for a folder, a rule as in `preview --help`.",
+    )
+    forget_languages: str = _setting(
+        "", _TASK, "Caption languages in the forget set, joined by commas, e.g. en,ja; empty: all."
+    )
+
+    method: str = _setting("cliperase", _ERASING, "Unlearning method (`list methods`).")
+    options: dict[str, Any] = _setting(  # noqa: RUF009 (it makes a field)
+        dict, _ERASING, "Options of the method, by name (`list methods`)."
+    )
+
+    concepts: int = _setting(65, _WORLD, "How many concepts the world has.", "concepts", ge=8)
+    pictures: int = _setting(
+        30, _WORLD, "Training pictures that show one concept.", "pictures per concept", ge=1
+    )
+    scenes: int = _setting(
+        30, _WORLD, "Training scenes, which show two or three concepts.", "scenes per concept", ge=0
+    )
+    held_out_pictures: int = _setting(
+        12, _WORLD, "Test pictures; validation gets a third as many.", "pictures per concept", ge=3
+    )
+    languages: str = _setting(
+        "en,ja,ru,ar",
+        _WORLD,
+        "Caption languages, joined by commas; half of the captions are English, and the other"
+        " languages share the rest.",
+    )
+    image_size: int = _setting(48, _WORLD, "Side of a picture.", "pixels", ge=32)
+    world_seed: int = _setting(
+        0, _WORLD, "Seed of the world; another seed draws other pictures.", ge=0
+    )
+
+    skip_bad: bool = _setting(
+        False, _FOLDER_DATA, "Leave out rows with a problem; otherwise they are an error."
+    )
+    most_pairs: int = _setting(
+        20_000,
+        _FOLDER_DATA,
+        "Most pairs of the forget set, and of the retain set, that an erasure may read.",
+        "pairs",
+        ge=1,
+    )
+    judged_pairs: int = _setting(
+        1_000, _FOLDER_DATA, "Most pairs of each set in validation, and in test.", "pairs", ge=1
+    )
+    templates: str = _setting(
+        "a photo of a {}",
+        _FOLDER_DATA,
+        "Prompts that name a picture, joined by |, with {} in place of the name.",
+    )
+
+    model: str = _setting(
+        "erasekit-small",
+        _MODEL,
+        "A configuration that is trained here (`list models`), or any CLIP: a name of "
+        "open_clip with `pretrained`, hf-hub:ORG/NAME or local-dir:PATH.",
+    )
+    pretrained: str = _setting(
+        "", _MODEL, "Tag of the model's published weights; empty for what is trained here."
+    )
+    oracle_model: str = _setting(
+        "",
+        _MODEL,
+        "For a CLIP that is not trained here: a model that never saw the forget set, if there"
+        " is one.",
+    )
+    train_steps: int = _setting(700, _MODEL, "Steps of training the original.", "steps", ge=1)
+    train_batch: int = _setting(128, _MODEL, "Pairs in a training step.", "pairs", ge=1)
+    train_learning_rate: float = _setting(2e-3, _MODEL, "Highest learning rate of training.", gt=0)
+
+    steps: int = _setting(70, _ERASING, "Steps of erasing, at most.", "steps", ge=1)
+    epochs: float = _setting(
+        0.0, _ERASING, "Passes through the retain set; above 0 it replaces `steps`.", "epochs", ge=0
+    )
+    forget_batch: int = _setting(12, _ERASING, "Pairs of the forget set in a step.", "pairs", ge=1)
+    retain_batch: int = _setting(84, _ERASING, "Pairs of the retain set in a step.", "pairs", ge=1)
+    learning_rate: float = _setting(1e-3, _ERASING, "Highest learning rate of erasing.", gt=0)
+    stop_at: float = _setting(
+        -1.0,
+        _ERASING,
+        "Stop when the validation top-1 on the forgotten concepts is this or less, twice in a"
+        " row; below 0: never.",
+        "share from 0 to 1",
+    )
+    micro_batch: int = _setting(
+        0,
+        _ERASING,
+        "Pairs in the towers at once, for less memory and the same gradient; 0: all.",
+        "pairs",
+        ge=0,
+    )
+    moves: str = _setting(
+        "all",
+        _ERASING,
+        "Which weights may move, joined by +: all, image, text, projection, last:N (blocks of"
+        " each tower), lora:R (adapters, merged at the end).",
+    )
+    salient: float = _setting(
+        0.0,
+        _ERASING,
+        "Only weights move whose squared gradient on the forget set is at least this many "
+        "times that on the retain set; 0: off.",
+        ge=0,
+    )
+    compile: str = _setting("", _ERASING, "Backend of torch.compile, such as inductor; empty: off.")
+
+    draws: int = _setting(1000, _JUDGING, "Bootstrap draws for each interval.", "draws", ge=1)
+    gallery: int = _setting(
+        200, _JUDGING, "Most pairs among which one is retrieved.", "pairs", ge=1
+    )
+
+    seed: int = _setting(0, _COMPUTING, "Seed of training and erasing.", ge=0)
+    threads: int = _setting(
+        2,
+        _COMPUTING,
+        "Processor threads; results repeat exactly at equal threads.",
+        "threads",
+        ge=1,
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = _setting(
+        "auto", _COMPUTING, "Where to compute; auto takes cuda, then mps, then cpu."
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = _setting(
+        "auto", _COMPUTING, "Number format in the towers; auto takes bf16 on cuda, else fp32."
+    )
+    trackers: str = _setting(
+        "",
+        _COMPUTING,
+        "Trackers of accelerate that follow each step's terms, joined by commas, such as "
+        "tensorboard.",
+    )
 
     def __post_init__(self) -> None:
-        one_of("device", self.device, DEVICES)
-        one_of("precision", self.precision, PRECISIONS)
-        least_of = {"draws": 1, "seed": 0, "threads": 1, "epochs": 0, "gallery": 1}
-        for name, least in least_of.items():
-            if getattr(self, name) < least:
-                raise UsageError(f"{name} = {getattr(self, name)}: must be at least {least}")
+        for name in DECLARED:
+            object.__setattr__(self, name, check(name, getattr(self, name)))
 
 
-def one_of(kind: str, value: str, choices: Collection[str]) -> None:
-    """Raise a `UsageError` that lists the few choices, unless `value` is one of them."""
-    if value not in choices:
-        raise UsageError(f"unknown {kind} '{value}': one of {', '.join(choices)}")
+@dataclass(frozen=True)
+class Declared:
+    """One setting as it is declared.
+
+    Attributes:
+        type: bool, int, float, str, dict, or ``Literal`` for a few words.
+        hint: the type with its bounds, as pydantic reads it.
+        choices: those words; empty for any other type.
+        range: in words, such as ``at least 1``; empty if any value goes.
+        help: what it means.
+        group: the part of an experiment that it belongs to.
+    """
+
+    name: str
+    type: Any
+    hint: Any
+    choices: tuple[str, ...]
+    default: Any
+    range: str
+    unit: str
+    help: str
+    group: str
+
+    @property
+    def type_name(self) -> str:
+        """For a person: the type, or the words that it may be."""
+        return "|".join(self.choices) or self.type.__name__
 
 
-_TYPES = {f.name: f.type for f in dataclasses.fields(Settings)}
+def _declared(field: dataclasses.Field) -> Declared:
+    hint, told = _TYPES[field.name], field.metadata
+    return Declared(
+        name=field.name,
+        type=base_type(hint),
+        hint=Annotated[hint, Field(**told["bounds"])],
+        choices=choices(hint),
+        default={} if field.default is dataclasses.MISSING else field.default,
+        range=bound_words(told["bounds"]),
+        unit=told["unit"],
+        help=told["help"],
+        group=told["group"],
+    )
+
+
+_TYPES = typing.get_type_hints(Settings)
+#: Every setting by name, in the order of `Settings`.
+DECLARED = {field.name: _declared(field) for field in dataclasses.fields(Settings)}
+
+
+def default(name: str) -> Any:
+    """The default of a setting."""
+    return DECLARED[name].default
+
+
+def check(name: str, value: Any, shown: str = "") -> Any:
+    """`value` as the setting `name` has it; numbers may come as text, text as a list of words.
+
+    Args:
+        shown: in the message, in place of the name.
+
+    Raises:
+        UsageError: naming the setting, its value and what it must be.
+    """
+    if DECLARED[name].type is str and isinstance(value, (list, tuple)):
+        value = ",".join(map(str, value))
+    return checked(shown or name, value, DECLARED[name].hint)
 
 
 def make_settings(profile: str = "default", **given: Any) -> Settings:
     """Settings of a profile with single values replaced.
 
-    Values of ``None`` are taken as not given. Numbers may come as strings.
+    Values of ``None`` are taken as not given. Numbers may come as text.
 
     Raises:
         UsageError: for an unknown profile or parameter, naming the nearest, and for a
-            value of the wrong type.
+            value of the wrong type or out of range.
     """
     if profile not in PROFILES:
         raise unknown("profile", profile, PROFILES)
     for name in given:
-        if name not in _TYPES:
-            raise unknown("parameter", name, _TYPES)
+        if name not in DECLARED:
+            raise unknown("parameter", name, DECLARED)
     given = {k: v for k, v in given.items() if v is not None}
     folder = str(given.get("data", "")).startswith("folder:")
     if profile == "paper" and not folder:
@@ -181,34 +351,42 @@ def make_settings(profile: str = "default", **given: Any) -> Settings:
         defaults.pop("pretrained", None)
     if "steps" in given:
         defaults.pop("epochs", None)
-    return Settings(profile=profile, **{k: _typed(k, v) for k, v in {**defaults, **given}.items()})
+    return Settings(profile=profile, **{**defaults, **given})
 
 
-def _typed(name: str, value: Any) -> Any:
-    hint = typing.get_type_hints(Settings)[name]
-    if name == "options":
-        if not isinstance(value, Mapping):
-            raise UsageError(f"options = {value!r} must be a mapping of option to value")
-        return dict(value)
-    if hint is str and isinstance(value, (list, tuple)):
-        value = ",".join(map(str, value))
-    if hint is bool:
-        words = {"true": True, "false": False}
-        value = words.get(value.lower(), value) if isinstance(value, str) else value
-        if not isinstance(value, bool):
-            raise UsageError(f"{name} = {value!r} must be true or false")
-        return value
-    try:
-        if isinstance(value, bool) or (hint is not str and isinstance(value, str) and not value):
-            raise ValueError
-        typed = hint(value)
-        if hint is str and not isinstance(value, str):
-            raise ValueError
-        if hint is int and typed != float(value):
-            raise ValueError
-        if isinstance(typed, float) and not math.isfinite(typed):
-            raise ValueError
-    except (TypeError, ValueError, OverflowError):
-        kind = {int: "a whole number", float: "a number", str: "text"}[hint]
-        raise UsageError(f"{name} = {value!r} must be {kind}") from None
-    return typed
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def takes_settings(function: _Function) -> _Function:
+    """Give a function with ``**parameters`` the signature and documentation of every setting.
+
+    It shows the defaults of profile ``default``.
+    """
+    signature = inspect.signature(function)
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    settings = [d for d in DECLARED.values() if d.name not in signature.parameters]
+    parameters = [
+        inspect.Parameter(
+            d.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=d.default,
+            annotation=Literal[d.choices] if d.choices else d.type,
+        )
+        for d in settings
+    ]
+    function.__signature__ = signature.replace(parameters=[*own, *parameters])  # type: ignore[attr-defined]
+    function.__doc__ = inspect.cleandoc(function.__doc__ or "") + "\n\n" + _documented(settings)
+    return function
+
+
+def _documented(settings: list[Declared]) -> str:
+    lines = ["Parameters, with the defaults of profile default:"]
+    for one in settings:
+        notes = ", ".join(filter(None, [one.type_name, one.unit, one.range]))
+        lines += textwrap.wrap(
+            f"{one.name} ({notes}; default {one.default!r}): {one.help}",
+            width=96,
+            initial_indent="    ",
+            subsequent_indent="        ",
+        )
+    return "\n".join(lines)

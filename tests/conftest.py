@@ -56,7 +56,7 @@ def tiny_erasure(tiny_experiment):
 @pytest.fixture(scope="session")
 def tiny_scorecard(tiny_experiment, tiny_erasure):
     control = tiny_experiment.control(tiny_erasure.steps)
-    return tiny_experiment.evaluate(tiny_erasure, control=control)
+    return tiny_experiment.evaluate({"erased": tiny_erasure, "control": control})
 
 
 @pytest.fixture(scope="session")
@@ -83,12 +83,12 @@ def tiny_mllm(tiny_experiment):
     """A LLaVA that learns nothing, on a CLIP that learns nothing: quick to make, and whole."""
     from erasekit.experiment.language_experiment import MllmExperiment
     from erasekit.models.llava_spec import LlavaSpec
-    from erasekit.unlearn.answer_engine import MllmSpec
+    from erasekit.unlearn.erase_spec import EraseSpec
 
     return MllmExperiment(
         tiny_experiment,
         LlavaSpec(width=32, layers=1, heads=4, steps=3, visual_batch=8, text_batch=4),
-        MllmSpec(steps=4, forget_batch=4, retain_batch=6, text_batch=4, learning_rate=1e-3),
+        EraseSpec(steps=4, forget_batch=4, retain_batch=6, text_batch=4, learning_rate=1e-3),
     )
 
 
@@ -110,7 +110,7 @@ def smoke_control(smoke_experiment, smoke_erasure):
 
 @pytest.fixture(scope="session")
 def smoke_scorecard(smoke_experiment, smoke_erasure, smoke_control):
-    return smoke_experiment.evaluate(smoke_erasure, control=smoke_control)
+    return smoke_experiment.evaluate({"erased": smoke_erasure, "control": smoke_control})
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -136,7 +136,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete run folder of the tiny world. Read it, or copy it to change it."""
-    from erasekit.runs.run_folder import run_erase
+    from erasekit.runs.erasing import run_erase
     from erasekit.settings import make_settings
 
     out = tmp_path_factory.mktemp("runs") / "whole"
@@ -146,7 +146,7 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def some_questions(tiny_mllm):
     """Six visual and four text questions."""
-    from erasekit.data.drawn.questions import Questions
+    from erasekit.data.question_list import Questions
 
     task = tiny_mllm.task
     return Questions(task.visual.items[:6] + task.text.items[:4], task.visual.images)

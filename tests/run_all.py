@@ -13,6 +13,7 @@ installed for: python tests/run_all.py
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ import time
 from pathlib import Path
 
 from erasekit.tutorial.kernels import kernel_environment
+from erasekit.tutorial.reference import reference_seconds
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -59,7 +61,7 @@ def main() -> int:
             [
                 *pytest,
                 "--nbval",
-                str(NOTEBOOKS),
+                *longest_first(),
                 "--nbval-sanitize-with",
                 str(ROOT / "tests" / "nbval_sanitize.cfg"),
                 "--nbval-cell-timeout=900",
@@ -87,6 +89,14 @@ def main() -> int:
             return code
     print(f"\n=== all passed in {_clock(started)}", flush=True)
     return 0
+
+
+def longest_first() -> list[str]:
+    """The notebooks as papermill will have written them, so that both processes end together."""
+    seconds = reference_seconds("smoke")
+    names = [path.name for path in (ROOT / "notebooks").glob("*.ipynb")]
+    names.sort(key=lambda name: -seconds.get(name.removesuffix(".ipynb"), math.inf))
+    return [str(NOTEBOOKS / name) for name in names]
 
 
 def _clock(started: float) -> str:

@@ -10,6 +10,8 @@ import pyarrow as pa
 from PIL import Image
 from pyarrow import parquet
 
+from erasekit.data.question_list import Questions
+
 TEXT = pa.string()
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", TEXT)])
 CHOOSING = pa.list_(
@@ -142,3 +144,10 @@ def write_clear(folder: Path) -> None:
     thing = {"question": "Which is it?", "answer": "a lamp", "image": picture(BLUE)}
     words = {"question": "Is ice cold?", "answer": "yes", "image": None, "options": ["no", "yes"]}
     write(folder / "real_world", [thing | {"options": ["a bee", "a tub"]}, words], WORLD)
+
+
+def shown(questions: Questions) -> list[tuple[int, ...] | None]:
+    """The colour of each question's picture."""
+    return [
+        None if q.image is None else questions.images[q.image].getpixel((1, 1)) for q in questions
+    ]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from erasekit.device import autocast, make_repeatable, memory, quiet_libraries, resolve_device
+from erasekit.device import autocast, memory, quiet_libraries, repeatable, resolve_device
 from erasekit.errors import RunError, UsageError
 
 CPU = torch.device("cpu")
@@ -37,9 +37,9 @@ def test_a_device_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, na
 
 
 def test_an_unknown_device_or_precision_is_refused() -> None:
-    with pytest.raises(UsageError, match="unknown device 'gpu': one of auto, cpu, cuda, mps"):
+    with pytest.raises(UsageError, match="device = 'gpu' must be one of auto, cpu, cuda, mps"):
         resolve_device("gpu")
-    with pytest.raises(UsageError, match="unknown precision 'fp8': one of auto, fp32, bf16"):
+    with pytest.raises(UsageError, match="precision = 'fp8' must be one of"):
         autocast(CPU, "fp8")
 
 
@@ -69,16 +69,27 @@ def test_memory_is_told_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     assert memory(torch.device("cuda")) == "1.5 GiB"
 
 
-def test_everything_is_seeded() -> None:
-    drawn = []
+def draw() -> tuple[float, ...]:
+    return random.random(), np.random.random(), float(torch.rand(1))
+
+
+def test_everything_is_seeded_for_a_while() -> None:
     threads = torch.get_num_threads()
-    for seed in (5, 5, 6):
-        make_repeatable(seed, threads)
-        drawn.append((random.random(), np.random.random(), float(torch.rand(1))))
+    with repeatable(7, threads):
+        undisturbed = draw(), draw()
+    drawn = []
+    with repeatable(7, threads):
+        first = draw()
+        for seed in (5, 5, 6):
+            with repeatable(seed, threads + 1):
+                drawn.append(draw())
+                assert torch.are_deterministic_algorithms_enabled()
+                assert torch.get_num_threads() == threads + 1
+        assert torch.get_num_threads() == threads
+        assert (first, draw()) == undisturbed
     assert drawn[0] == drawn[1]
     assert all(a != b for a, b in zip(drawn[0], drawn[2], strict=True))
-    assert torch.are_deterministic_algorithms_enabled()
-    assert torch.get_num_threads() == threads
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_libraries_are_quiet_for_a_while(caplog: pytest.LogCaptureFixture) -> None:

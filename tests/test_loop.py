@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from erasekit import progress
 from erasekit.errors import RunError
-from erasekit.loop import LoopResult, run_loop, write_history
+from erasekit.loop import LoopResult, cosine, run_loop, write_history
 
 
 class Line(nn.Module):
@@ -318,3 +318,10 @@ def test_history_is_written_with_every_column(tmp_path: Path) -> None:
         {"step": "0", "loss": "1.5", "validation_forget": ""},
         {"step": "1", "loss": "1.25", "validation_forget": "0.5"},
     ]
+
+
+def test_the_rate_climbs_in_the_warm_up_and_then_falls_to_zero() -> None:
+    rate = cosine(2.0, 10, warmup=2)
+    assert [rate(0), rate(1), rate(2)] == [1.0, 2.0, 2.0]
+    assert rate(6) == pytest.approx(1.0) and rate(10) == pytest.approx(0.0)
+    assert cosine(2.0, 10)(0) == 2.0

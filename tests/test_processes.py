@@ -80,6 +80,35 @@ def do(folder: Path, jobs: list[str], strike: list[int]) -> None:
         torch.save({"history": erasure.history, "weights": weights}, path)
 
 
+def ask(folder: Path) -> None:
+    """Erase from a small multimodal language model in the same way."""
+    from erasekit.experiment.language_experiment import MllmExperiment
+    from erasekit.models.llava_spec import LlavaSpec
+
+    clip = erasekit.load("smoke", progress=False, **{**TINY, "threads": 1})
+    experiment = MllmExperiment(
+        clip,
+        LlavaSpec(width=32, layers=1, heads=4, steps=3, visual_batch=8, text_batch=4),
+        EraseSpec(steps=3, forget_batch=4, retain_batch=3, text_batch=5, learning_rate=1e-4),
+    )
+    for name, (method, spec) in LANGUAGE_JOBS.items():
+        erasure = experiment.erase(method, **spec)
+        weights = dict(erasure.model.model.named_parameters())
+        path = folder / f"{name}-{processes.launched()}-{processes.rank()}.pt"
+        torch.save({"history": erasure.history, "weights": weights}, path)
+
+
+#: Of the eight retain questions the second process gets four in words alone, which reach neither
+#: image tower nor projector.
+LANGUAGE_JOBS: dict[str, tuple[str, dict[str, Any]]] = {
+    "divergence": ("kl_minimization", {}),
+    "preference": ("npo", {"micro_batch": 1}),
+    "masked": ("mmunlearner", {"steps": 6, "retain_batch": 40}),
+    "projector": ("gradient_difference", {"moves": "projector"}),
+    "stopping": ("npo", {"steps": 6, "stop_at": 1.0, "check_every": 2}),
+}
+
+
 def load(path: Path) -> dict[str, Any]:
     return torch.load(path, weights_only=True)
 
@@ -140,6 +169,20 @@ def test_all_processes_end_with_the_same_bits(results, job: str) -> None:
     assert main["weights"].keys() == other["weights"].keys()
     assert all(torch.equal(v, other["weights"][k]) for k, v in main["weights"].items())
     assert main["history"] == other["history"]
+
+
+def test_two_processes_erase_from_a_language_model_as_one_does(tmp_path, tiny_mllm) -> None:
+    assert start(ask, tmp_path, count=1) == [0]
+    assert start(ask, tmp_path) == [0, 0]
+    for job in LANGUAGE_JOBS:
+        alone, together, other = (
+            load(tmp_path / f"{job}-{end}.pt") for end in ("1-0", "2-0", "2-1")
+        )
+        losses, weights = far(alone, together)
+        assert losses < 1e-4 and weights < 1e-4, job
+        assert together["history"] == other["history"], job
+        assert all(torch.equal(v, other["weights"][k]) for k, v in together["weights"].items())
+    assert len(load(tmp_path / "stopping-1-0.pt")["history"]) == 4
 
 
 @pytest.mark.parametrize("rank", [0, 1])

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 from erasekit.audit.attacks.probes import fit_linear
-from erasekit.data.drawn.questions import VISUAL, Questions
+from erasekit.data.drawn.questions import VISUAL
+from erasekit.data.question_list import Questions
 from erasekit.data.question_task import MllmTask
 from erasekit.errors import unknown
 from erasekit.evaluate.answer_scores import score_answers
 from erasekit.evaluate.bootstrap import bootstrap_mean
 from erasekit.loop import run_loop
-from erasekit.models.llava import Mllm, batches
+from erasekit.models.mllm import Mllm, batches
 from erasekit.progress import progress_bar
 
 #: Learning again: pictures of each forgotten concept, steps after which it is asked, and Adam's

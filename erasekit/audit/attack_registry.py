@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from erasekit.errors import UsageError
-from erasekit.registry import Registry, modules_of
+from erasekit.plugins import Registry, modules_of
 
 if TYPE_CHECKING:
     from erasekit.audit.base import AuditTest

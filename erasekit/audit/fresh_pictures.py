@@ -14,15 +14,16 @@ from PIL import Image
 from torch import Tensor
 
 from erasekit.data.drawn.concepts import drawing_path
-from erasekit.data.drawn.world import Sample, World
+from erasekit.data.drawn.world import World
 from erasekit.data.pairs import Pairs
+from erasekit.data.worlds import DrawingWorld, Sample
 
 # OpenMoji keeps its colours in groups of their own, apart from the black lines.
 _LINES_ALONE = "#color, #hair, #skin, #skin-shadow { display: none }"
 _LINES_SIZE = 64
 
 
-def samples_of(world: World, pairs: Pairs, split: str) -> list[Sample]:
+def samples_of(world: DrawingWorld, pairs: Pairs, split: str) -> list[Sample]:
     """The samples that `pairs`, which come from `split`, were rendered from."""
     samples = world.samples(split)
     return [samples[position] for position in pairs.positions]
@@ -33,7 +34,7 @@ def on_plain(samples: Sequence[Sample], level: float) -> list[Sample]:
     return [replace(s, background=np.full_like(s.background, level)) for s in samples]
 
 
-def cut_out(world: World, samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:
+def cut_out(world: DrawingWorld, samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:
     """The drawings without a background, and how much of one shows through.
 
     A drawing on black is its own light; in black ink on white it leaves what shows through.

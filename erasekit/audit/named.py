@@ -9,15 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from erasekit.data.drawn.concepts import Concept
-from erasekit.data.drawn.world import World
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
+from erasekit.data.worlds import Concept, PairsWorld
 from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import hits
 
 
-def trained_concepts(world: World) -> list[Concept]:
+def trained_concepts(world: PairsWorld) -> list[Concept]:
     """The concepts whose names are the candidates, forgotten ones included."""
     return [world.concept(i) for i in world.trained]
 

@@ -23,7 +23,7 @@ from erasekit.audit.names import AUDITED
 from erasekit.certificate import signature
 from erasekit.certificate.certificate_page import render
 from erasekit.certificate.policy import Criterion, Policy, check_against_audit
-from erasekit.errors import RunError, UsageError
+from erasekit.errors import RunError, UsageError, reason
 from erasekit.files import read_json, sha256_file, write_bytes, write_text
 from erasekit.runs.run_folder import (
     AUDIT,
@@ -103,7 +103,7 @@ def covered_files(folder: Path) -> dict[str, str]:
             try:
                 hashes[name.as_posix()] = sha256_file(file)
             except OSError as error:
-                raise RunError(f"cannot read {file}: {error.strerror or error}") from error
+                raise RunError(f"cannot read {file}: {reason(error)}") from error
     return hashes
 
 
@@ -246,4 +246,4 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+        raise RunError(f"cannot write {path}: {reason(error)}") from error

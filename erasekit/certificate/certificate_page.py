@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, select_autoescape
+from erasekit.runs.pages.rendering import render_page
 
-import erasekit.runs
-
-_STYLE = Path(erasekit.runs.__file__).with_name("templates") / "page.css"
 _RESULTS = {
     "met": ("\N{CHECK MARK}", "good"),
     "not met": ("\N{MULTIPLICATION X}", "bad"),
@@ -25,20 +21,10 @@ def render(certificate: dict[str, Any], digest: str) -> str:
         certificate: what `certificate.json` holds.
         digest: the sha256 of that file, shown so that a printed page names its file.
     """
-    environment = Environment(
-        loader=ChoiceLoader(
-            [
-                PackageLoader("erasekit.certificate", "templates"),
-                PackageLoader("erasekit.runs", "templates"),
-            ]
-        ),
-        autoescape=select_autoescape(["html"]),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     sign, mood = _RESULTS[certificate["result"]]
-    return environment.get_template("certificate.html").render(
-        css=_STYLE.read_text(encoding="utf-8"),
+    return render_page(
+        "certificate.html",
+        "erasekit.certificate",
         version=certificate["erasekit"],
         certificate=certificate,
         digest=digest,

@@ -31,7 +31,7 @@ from typing import Any, ClassVar
 import yaml
 
 from erasekit.audit.attack_registry import TESTS
-from erasekit.errors import UsageError, unknown
+from erasekit.errors import UsageError, reason, unknown
 
 SHIPPED = Path(__file__).with_name("policies")
 
@@ -187,7 +187,7 @@ def load_policy(given: str | Path) -> Policy:
         content = path.read_bytes()
         value = yaml.load(content.decode(), Loader=_Strict)
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+        raise UsageError(f"cannot read {path}: {reason(error)}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     return parse_policy(value, str(path), hashlib.sha256(content).hexdigest())

@@ -10,7 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from erasekit.errors import UsageError
+from erasekit.errors import UsageError, reason
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -86,7 +86,7 @@ def _read(path: Path) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise UsageError(f"cannot read the key {path}: {error.strerror or error}") from error
+        raise UsageError(f"cannot read the key {path}: {reason(error)}") from error
 
 
 def _of_kind(key: Any, kind: type, path: Path) -> Any:

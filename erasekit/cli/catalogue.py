@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 from erasekit.data.data_spec import DATASETS
 from erasekit.data.drawn.concepts import count_available, curated, select_concepts
 from erasekit.errors import UsageError, unknown
 from erasekit.models.train_spec import CONFIGS, known_models
-from erasekit.unlearn.answer_registry import METHODS as MLLM_METHODS
-from erasekit.unlearn.method import Method
-from erasekit.unlearn.registry import METHODS
+from erasekit.settings import DECLARED, PROFILES
+from erasekit.unlearn.registry import methods_of
 
 
 def methods() -> list[dict[str, Any]]:
-    """Every unlearning method with its options' defaults."""
-    return _described(METHODS.values())
+    """Every unlearning method for CLIPs, with its options' defaults."""
+    return _methods("clip")
 
 
 def mllm_methods() -> list[dict[str, Any]]:
     """The same for multimodal language models."""
-    return _described(MLLM_METHODS.values())
+    return _methods("language")
 
 
-def _described(methods: Iterable[type[Method]]) -> list[dict[str, Any]]:
+def _methods(kind: str) -> list[dict[str, Any]]:
     return [
-        {"name": m.name, "summary": m.summary, "source": m.source, "options": m.defaults()}
-        for m in methods
+        {"name": m.name, "summary": m.summary, "source": m.source, "options": m.defaults(kind)}
+        for m in methods_of(kind).values()
     ]
 
 
@@ -61,6 +59,24 @@ def tasks() -> list[dict[str, Any]]:
             "scenes_only": task.scenes_only,
         }
         for task in tasks_of("benchmark").values()
+    ]
+
+
+def settings() -> list[dict[str, Any]]:
+    """Every setting as it is declared, with its default in each profile."""
+    return [
+        {
+            "name": one.name,
+            "type": one.type_name,
+            "unit": one.unit,
+            "range": one.range,
+            "group": one.group,
+            "help": one.help,
+            "defaults": {
+                profile: values.get(one.name, one.default) for profile, values in PROFILES.items()
+            },
+        }
+        for one in DECLARED.values()
     ]
 
 
@@ -118,5 +134,6 @@ LISTINGS = {
     "tasks": tasks,
     "datasets": datasets,
     "models": models,
+    "settings": settings,
     "concepts": concepts,
 }

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from erasekit.files import sha256_json
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -46,6 +48,10 @@ class Pairs:
     def where(self, keep: Callable[[tuple[int, ...]], bool]) -> Pairs:
         """The pairs whose concepts `keep` accepts."""
         return self.take([i for i, concepts in enumerate(self.concepts) if keep(concepts)])
+
+    def fingerprint(self) -> str:
+        """A hash of which pairs of the world's list these are, in their order."""
+        return sha256_json(self.positions.tolist())
 
     @property
     def singles(self) -> Pairs:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from erasekit.data.drawn.questions import Questions, text_questions, visual_questions
+from erasekit.data.drawn.questions import text_questions, visual_questions
+from erasekit.data.question_list import Questions
 from erasekit.data.task import ErasureTask
+from erasekit.data.worlds import drawing
 
 
 class MllmTask:
@@ -24,7 +26,7 @@ class MllmTask:
     def __init__(self, task: ErasureTask, neighbours: Sequence[int] = ()) -> None:
         self.task = task
         self.neighbours = tuple(task.world.concept(i).name for i in neighbours)
-        self.world = task.world
+        self.world = drawing(task.world, "a language model that learns from questions")
         self.forgotten = tuple(c.name for c in task.forgotten_concepts)
 
     @cached_property
@@ -44,6 +46,19 @@ class MllmTask:
     @cached_property
     def retain(self) -> Questions:
         return self.visual.about_none(self.forgotten)
+
+    @cached_property
+    def validation(self) -> dict[str, Questions]:
+        """What things are, asked on the validation split: of the forgotten and of the retained."""
+        asked = self.subsets("validation")
+        return {
+            name: asked["visual", name].where(lambda question: question.kind == "name")
+            for name in ("forget", "retain")
+        }
+
+    def describe(self) -> dict:
+        """What was asked for, in words and numbers that JSON can hold."""
+        return self.task.describe()
 
     def subsets(self, split: str) -> dict[tuple[str, str], Questions]:
         """The questions of a split by (mode, subset), in held-out phrasings.

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from erasekit.data.drawn.concepts import Concept, split_concepts
-from erasekit.data.drawn.world import World
 from erasekit.data.pairs import Pairs
+from erasekit.data.worlds import Concept, PairsWorld
 from erasekit.errors import UsageError
 
 
@@ -21,7 +20,7 @@ class ErasureTask:
     retain them would teach the association again.
 
     Args:
-        world: the closed world.
+        world: gives the pairs, and knows what the names mean.
         forget: concepts, groups or attributes (``fruit``, ``red apple``, ``colour=red``).
         forget_languages: languages of the captions in the forget set; all by default.
         gone: what earlier requests took: neither forgotten again nor retained.
@@ -34,7 +33,7 @@ class ErasureTask:
 
     def __init__(
         self,
-        world: World,
+        world: PairsWorld,
         forget: str | Sequence[str],
         forget_languages: Sequence[str] | None = None,
         *,
@@ -42,10 +41,9 @@ class ErasureTask:
         scenes_only: bool = False,
     ) -> None:
         self.world = world
-        names = [forget] if isinstance(forget, str) else forget
-        absent, self.retained = split_concepts(world.concepts, ",".join([*gone, *names]))
-        self.forgotten, _ = split_concepts(world.concepts, forget)
-        self.gone = tuple(index for index in absent if index not in self.forgotten)
+        self.forgotten, self.retained = world.choose(forget, gone)
+        out = {*self.forgotten, *self.retained}
+        self.gone = tuple(index for index in world.trained if index not in out) if gone else ()
         self.scenes_only = scenes_only
         self.forget_languages = world.spec.pick_languages(forget_languages)
 
@@ -90,8 +88,10 @@ class ErasureTask:
     @cached_property
     def retain(self) -> Pairs:
         """The retain set, which is also the oracle's training list."""
-        absent = {*self.forgotten, *self.gone}
-        return self.world.pairs("train").where(lambda concepts: absent.isdisjoint(concepts))
+        gone = set(self.gone)
+        return self.world.pairs("train").where(
+            lambda concepts: not self.touches(concepts) and gone.isdisjoint(concepts)
+        )
 
     def describe(self) -> dict:
         """What was asked for, in words and numbers that JSON can hold."""

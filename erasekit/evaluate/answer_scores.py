@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from erasekit.data.drawn.questions import Questions
+from erasekit.data.question_list import Questions, same_words
 from erasekit.data.question_task import MllmTask
 from erasekit.errors import UsageError, unknown
 from erasekit.evaluate.bootstrap import bootstrap_mean
-from erasekit.models.llava import Mllm
+from erasekit.models.mllm import Mllm
 
 #: The kinds of visual questions that no one can answer who does not recognise the thing.
 RECOGNITION = ("name",)
@@ -27,7 +27,7 @@ METRICS = ("exact_match", "rouge_l", "choice")
 
 def exact_match(said: str, answer: str) -> float:
     """1 if the same words were said, whatever their case and the full stop behind them."""
-    return float(said.lower().strip(" .") == answer.lower().strip(" ."))
+    return float(same_words(said, answer))
 
 
 def rouge_l(said: str, answer: str) -> float:

@@ -8,19 +8,21 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from erasekit.data.drawn.world import World
 from erasekit.data.pairs import Pairs
+from erasekit.data.worlds import PairsWorld
 from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import concept_features, hits
 
 
-def trained_singles(world: World, split: str = "test") -> Pairs:
+def trained_singles(world: PairsWorld, split: str = "test") -> Pairs:
     """The pictures of one trained concept in a split: those that have a right answer."""
     trained = set(world.trained)
     return world.pairs(split).singles.where(lambda concepts: concepts[0] in trained)
 
 
-def best_names(clip: Clip, world: World, pairs: Pairs, k: int = 3) -> list[list[tuple[str, float]]]:
+def best_names(
+    clip: Clip, world: PairsWorld, pairs: Pairs, k: int = 3
+) -> list[list[tuple[str, float]]]:
     """The k names nearest to each picture, with their similarities, best first.
 
     Every trained concept is a candidate, forgotten ones included.
@@ -35,7 +37,7 @@ def best_names(clip: Clip, world: World, pairs: Pairs, k: int = 3) -> list[list[
 
 
 def naming_table(
-    clip: Clip, world: World, concepts: Sequence[int], split: str = "test"
+    clip: Clip, world: PairsWorld, concepts: Sequence[int], split: str = "test"
 ) -> pd.DataFrame:
     """What a model calls the pictures of some concepts, one line a concept.
 
@@ -56,7 +58,7 @@ def naming_table(
     return pd.DataFrame(lines, columns=columns).set_index("concept")
 
 
-def top1_by_language(clip: Clip, world: World, split: str = "test") -> pd.Series:
+def top1_by_language(clip: Clip, world: PairsWorld, split: str = "test") -> pd.Series:
     """Share of pictures named right when the candidates are named in each language."""
     pairs = trained_singles(world, split)
     images = clip.encode_images(pairs.images)

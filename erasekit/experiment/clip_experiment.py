@@ -8,11 +8,10 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from erasekit.audit.attack_registry import usual_tests
 from erasekit.audit.names import AUDITED, ORIGINAL, oracle_name
@@ -25,8 +24,9 @@ from erasekit.data.folder.folder_world import FolderTask, FolderWorld
 from erasekit.data.folder.selection import select
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
-from erasekit.device import autocast, make_repeatable, resolve_device
-from erasekit.errors import UsageError, unknown
+from erasekit.data.worlds import drawing
+from erasekit.device import autocast, repeatable, resolve_device
+from erasekit.errors import UsageError
 from erasekit.evaluate.scorecard import Scorecard, evaluate
 from erasekit.experiment.specs import make_plan
 from erasekit.files import read_json, write_json
@@ -34,9 +34,9 @@ from erasekit.models.clip import Clip, load_clip
 from erasekit.models.train_clip import train_clip
 from erasekit.models.train_spec import TrainSpec
 from erasekit.processes import on_main
-from erasekit.settings import Settings, make_settings
-from erasekit.unlearn.engine import Erasure, FrozenFeatures, erase
-from erasekit.unlearn.erase_spec import EraseSpec
+from erasekit.settings import Settings, make_settings, takes_settings
+from erasekit.unlearn.encode import FrozenFeatures
+from erasekit.unlearn.engine import Erasure, erase
 from erasekit.unlearn.method import Method
 from erasekit.unlearn.registry import choose_method
 
@@ -60,7 +60,6 @@ class Experiment:
         plan = make_plan(settings)
         self.device = resolve_device(settings.device)
         autocast(self.device, settings.precision)  # refused here rather than at the first step
-        make_repeatable(settings.seed, settings.threads)
         self.method = plan.method
         self.train_spec = plan.train
         self.erase_spec = plan.erase
@@ -73,6 +72,13 @@ class Experiment:
         if settings.epochs:
             pairs = len(self.task.retain)
             self.erase_spec = self.erase_spec.for_epochs(settings.epochs, pairs)
+
+    def running(self) -> AbstractContextManager[None]:
+        """Threads, seeds and determinism as the settings say, while a block runs.
+
+        Every method here that computes runs in it; outside of it nothing global is changed.
+        """
+        return repeatable(self.settings.seed, self.settings.threads)
 
     def _folder(self, spec: FolderSpec) -> tuple[FolderWorld, FolderTask]:
         """A folder, which is read and asked for the rule before any model is loaded."""
@@ -88,7 +94,10 @@ class Experiment:
 
     @cached_property
     def original(self) -> Clip:
-        """The model before unlearning: a CLIP that is there, or trained here and then cached."""
+        """The model before unlearning: a CLIP that is loaded, or one that is trained here.
+
+        Reading this trains it unless it is in the cache; so do `oracle` and `oracles`.
+        """
         if self.train_spec is None:
             return self._load(self.settings.model, self.settings.pretrained)
         return self._load(self.original_folder)
@@ -149,7 +158,7 @@ class Experiment:
         log: Callable[[dict[str, float]], None] | None = None,
         options: Mapping[str, Any] | None = None,
         **spec: Any,
-    ) -> Erasure:
+    ) -> Erasure[Clip]:
         """Erase with a method; what is not given is as in the settings.
 
         Options of the settings hold for the settings' method. Another method has its defaults.
@@ -165,47 +174,59 @@ class Experiment:
             UsageError: for a method, an option or a field that does not exist.
             RunError: when a loss or gradient is not finite.
         """
-        for name in spec:
-            if name not in EraseSpec.__dataclass_fields__:
-                raise unknown("parameter", name, EraseSpec.__dataclass_fields__)
-        return erase(
-            self.original,
-            self.task,
-            choose_method(method, options, self.method),
-            dataclasses.replace(self.erase_spec, **spec),
-            frozen=self.frozen,
-            checkpoint=checkpoint,
-            log=log,
-            progress=self.progress,
-        )
+        asked = self.erase_spec.with_fields(**spec)
+        chosen = choose_method(method, options, self.method, "clip")
+        with self.running():
+            return erase(
+                self.original,
+                self.task,
+                chosen,
+                asked,
+                frozen=self.frozen,
+                checkpoint=checkpoint,
+                log=log,
+                progress=self.progress,
+            )
 
-    def control(self, steps: int | None = None) -> Erasure:
+    def control(self, steps: int | None = None) -> Erasure[Clip]:
         """The original fine-tuned on the retain set alone, for as many steps as a method ran."""
         steps = steps or self.erase_spec.steps
         return self.erase("fine_tune", steps=steps, stop_at=-1.0)
 
     def evaluate(
         self,
-        erased: Erasure | None = None,
+        models: Mapping[str, Clip | Erasure] | None = None,
         *,
-        control: Erasure | None = None,
         oracle: bool = True,
         split: str = "test",
     ) -> Scorecard:
-        """The scorecard of the original and of whatever else is given."""
-        models = {"original": self.original}
+        """The scorecard of the original, of `models`, and of the oracle.
+
+        Args:
+            models: CLIPs or erasures by name; ``erased`` and ``control`` are the names that
+                pictures and pages know.
+            oracle: whether the oracle is measured too.
+            split: train, validation or test.
+
+        Example:
+            >>> erased = experiment.erase()
+            >>> card = experiment.evaluate({"erased": erased, "control": experiment.control()})
+        """
+        judged = {"original": self.original}
         trained = self.train_spec is not None  # what a model that was loaded cost, nobody knows
         cost = {"original": self._cost(self.original_folder)} if trained else {}
-        for name, erasure in (("erased", erased), ("control", control)):
-            if erasure is not None:
-                models[name] = erasure.model
-                cost[name] = {"seconds": round(erasure.seconds, 2), "steps": erasure.steps}
+        for name, model in (models or {}).items():
+            if isinstance(model, Erasure):
+                cost[name] = {"seconds": round(model.seconds, 2), "steps": model.steps}
+                model = model.model
+            judged[name] = model
         if oracle:
-            models["oracle"] = self.oracle
+            judged["oracle"] = self.oracle
             if trained:
                 cost["oracle"] = self._cost(self.oracle_folder)
         given = {"draws": self.settings.draws, "gallery": self.settings.gallery}
-        return evaluate(self.task, models, cost=cost, split=split, **given)
+        with self.running():
+            return evaluate(self.task, judged, cost=cost, split=split, **given)
 
     def audit(
         self,
@@ -227,11 +248,7 @@ class Experiment:
             original: what `erased` was before, if it did not come from here. Nothing was
                 retrained for it, so that it has no oracles.
         """
-        if isinstance(self.world, FolderWorld):
-            raise UsageError(
-                "the audit draws its own pictures of the embedded world, and cannot yet of "
-                f"{self.settings.data}: the scorecard is what there is"
-            )
+        drawing(self.world, "the audit")
         names = list(tests or usual_tests())
         options = {}
         if shadows:
@@ -245,18 +262,19 @@ class Experiment:
         oracles = 0 if original or self.train_spec is None else oracles
         for i, oracle in enumerate(self.oracles(oracles)):
             models[oracle_name(i)] = oracle
-        return audit(
-            models,
-            self.task,
-            tests=names,
-            options=options,
-            smoke=self.settings.profile == "smoke",
-            split=split,
-            draws=self.settings.draws,
-            seed=self.settings.seed,
-            oracle_seeds=[self.settings.seed + i for i in range(oracles)],
-            progress=self.progress,
-        )
+        with self.running():
+            return audit(
+                models,
+                self.task,
+                tests=names,
+                options=options,
+                smoke=self.settings.profile == "smoke",
+                split=split,
+                draws=self.settings.draws,
+                seed=self.settings.seed,
+                oracle_seeds=[self.settings.seed + i for i in range(oracles)],
+                progress=self.progress,
+            )
 
     def _load(self, source: Path | str, pretrained: str = "") -> Clip:
         clip = load_clip(source, self.device, pretrained or None)
@@ -274,12 +292,16 @@ class Experiment:
         spec: TrainSpec | None = None,
     ) -> Path:
         spec = spec or self.train_spec
-        assert spec is not None, "a model that was loaded has no recipe"
+        if spec is None:
+            raise UsageError(
+                f"model {self.settings.model} was not trained here: there is no recipe to repeat"
+            )
         recipe = {
             "world": self.world.spec.as_dict(),
             "train": dataclasses.asdict(spec),
             "without": [self.world.concept(i).name for i in without],
-            "threads": torch.get_num_threads(),
+            "pairs": pairs.fingerprint(),
+            "threads": self.settings.threads,
             "device": self.device.type,
             "precision": self.settings.precision,
         }
@@ -287,7 +309,7 @@ class Experiment:
         def make(folder: Path) -> None:
             began = time.process_time()
             result = train_clip(
-                self.world,
+                drawing(self.world, "training a CLIP"),
                 pairs,
                 spec,
                 folder,
@@ -302,7 +324,8 @@ class Experiment:
                 {**{k: round(v, 2) for k, v in cost.items()}, "steps": result.steps},
             )
 
-        return on_main(lambda: cached(kind, recipe, make, code=train_clip.__module__))
+        with self.running():
+            return on_main(lambda: cached(kind, recipe, make, code=train_clip.__module__))
 
 
 def image_size(clip: Clip) -> int:
@@ -318,6 +341,7 @@ def image_size(clip: Clip) -> int:
     return int(sides.pop())
 
 
+@takes_settings
 def load(profile: str = "default", *, progress: bool = True, **parameters: Any) -> Experiment:
     """An experiment with the defaults of a profile and single parameters replaced.
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, overload
 
 import pandas as pd
-import torch
 
 from erasekit.audit.answer_attacks import audit_mllm
 from erasekit.cache import cached
-from erasekit.data.drawn.questions import Questions
+from erasekit.data.question_list import Questions
 from erasekit.data.question_task import MllmTask
 from erasekit.errors import unknown
 from erasekit.evaluate.answer_scores import evaluate_mllm
@@ -25,18 +24,25 @@ from erasekit.experiment.clip_experiment import load as load_clip_experiment
 from erasekit.experiment.published_experiment import PublishedExperiment
 from erasekit.files import read_json, write_json
 from erasekit.models.clip import Clip
-from erasekit.models.llava import Mllm, load_mllm
 from erasekit.models.llava_spec import LlavaSpec
+from erasekit.models.mllm import Mllm, load_mllm
 from erasekit.models.train_llava import train_llava
-from erasekit.unlearn.answer_engine import MllmErasure, MllmSpec, erase_mllm
-from erasekit.unlearn.answer_registry import build
+from erasekit.processes import on_main
+from erasekit.settings import takes_settings
+from erasekit.unlearn.engine import Erasure, erase
+from erasekit.unlearn.erase_spec import EraseSpec
+from erasekit.unlearn.method import Method
+from erasekit.unlearn.registry import choose_method, get_method
 
 #: Training and erasing of each profile.
-PROFILES: dict[str, tuple[LlavaSpec, MllmSpec]] = {
-    "default": (LlavaSpec(), MllmSpec()),
+PROFILES: dict[str, tuple[LlavaSpec, EraseSpec]] = {
+    "default": (
+        LlavaSpec(),
+        EraseSpec(steps=160, forget_batch=16, retain_batch=64, text_batch=16, learning_rate=4e-4),
+    ),
     "smoke": (
         LlavaSpec(width=64, heads=4, steps=500, visual_batch=40, weight_decay=0.1),
-        MllmSpec(steps=60, forget_batch=8, retain_batch=24, text_batch=8, learning_rate=3e-4),
+        EraseSpec(steps=60, forget_batch=8, retain_batch=24, text_batch=8, learning_rate=3e-4),
     ),
 }
 
@@ -56,16 +62,16 @@ class MllmExperiment:
         self,
         experiment: Experiment,
         spec: LlavaSpec | None = None,
-        erase_spec: MllmSpec | None = None,
+        erase_spec: EraseSpec | None = None,
     ) -> None:
         self.clip = experiment
         profile = experiment.settings.profile
         if profile not in PROFILES:
             raise unknown("profile", profile, PROFILES)
         default, erasing = PROFILES[profile]
-        seed = experiment.settings.seed
+        seed, precision = experiment.settings.seed, experiment.settings.precision
         self.spec = spec or dataclasses.replace(default, seed=seed)
-        self.erase_spec = erase_spec or dataclasses.replace(erasing, seed=seed)
+        self.erase_spec = erase_spec or erasing.with_fields(seed=seed, precision=precision)
 
     @cached_property
     def task(self) -> MllmTask:
@@ -92,27 +98,41 @@ class MllmExperiment:
         return self._trained("llava-oracle", self.clip.oracle, self.task.retain)
 
     def erase(
-        self, method: str = "mmunlearner", *, options: Mapping[str, Any] | None = None, **spec: Any
-    ) -> MllmErasure:
+        self,
+        method: str | type[Method] | Method = "mmunlearner",
+        *,
+        checkpoint: Path | None = None,
+        log: Callable[[dict[str, float]], None] | None = None,
+        options: Mapping[str, Any] | None = None,
+        **spec: Any,
+    ) -> Erasure[Mllm]:
         """Erase with a method; what is not given is as in the profile.
 
         Args:
-            method: a name of `mllm.methods.METHODS`.
+            method: a name of `unlearn.registry`, or a method of your own: a class, an instance.
+                It must be made for language models.
+            checkpoint: file to resume from after an interruption.
+            log: called with each step's row of the history.
             options: the method's own.
-            spec: fields of `MllmSpec`, such as ``steps=50``.
+            spec: fields of `EraseSpec`, such as ``steps=50``.
 
         Raises:
             UsageError: for a method, an option or a field that does not exist.
             RunError: when a loss or gradient is not finite.
         """
-        built = build(method, options, spec)
-        return erase_mllm(
-            self.original,
-            self.task,
-            built,
-            dataclasses.replace(self.erase_spec, **spec),
-            progress=self.clip.progress,
-        )
+        configured = get_method("mmunlearner").build({}, "language")
+        chosen = choose_method(method, options, configured, "language")
+        asked = self.erase_spec.with_fields(**spec)
+        with self.clip.running():
+            return erase(
+                self.original,
+                self.task,
+                chosen,
+                asked,
+                checkpoint=checkpoint,
+                log=log,
+                progress=self.clip.progress,
+            )
 
     def evaluate(
         self,
@@ -124,14 +144,18 @@ class MllmExperiment:
     ) -> pd.DataFrame:
         """Scores of every model; see `evaluate_mllm`."""
         draws = self.clip.settings.draws
-        return evaluate_mllm(
-            self.task, models, split=split, metrics=metrics, draws=draws, most=most
-        )
+        with self.clip.running():
+            return evaluate_mllm(
+                self.task, models, split=split, metrics=metrics, draws=draws, most=most
+            )
 
     def audit(self, models: Mapping[str, Mllm], **options: Any) -> pd.DataFrame:
         """Attacks on every model; see `audit_mllm`."""
         draws = self.clip.settings.draws
-        return audit_mllm(self.task, models, draws=draws, progress=self.clip.progress, **options)
+        with self.clip.running():
+            return audit_mllm(
+                self.task, models, draws=draws, progress=self.clip.progress, **options
+            )
 
     def cost(self, folder: Path) -> dict[str, float]:
         """Seconds and steps of a training."""
@@ -151,9 +175,9 @@ class MllmExperiment:
             "world": self.clip.world.spec.as_dict(),
             "train": dataclasses.asdict(self.spec),
             "tower": clip.fingerprint(),
-            "questions": len(visual),
+            "questions": [visual.fingerprint(), self.task.text.fingerprint()],
             "without": list(self.task.forgotten) if kind.endswith("oracle") else [],
-            "threads": torch.get_num_threads(),
+            "threads": self.clip.settings.threads,
             "device": self.clip.device.type,
         }
 
@@ -161,7 +185,7 @@ class MllmExperiment:
             began = time.process_time()
             result = train_llava(
                 clip,
-                self.clip.world,
+                self.task.world,
                 visual,
                 self.task.text,
                 self.spec,
@@ -175,7 +199,8 @@ class MllmExperiment:
                 {**{k: round(v, 2) for k, v in cost.items()}, "steps": result.steps},
             )
 
-        return cached(kind, recipe, make, code=train_llava.__module__)
+        with self.clip.running():
+            return on_main(lambda: cached(kind, recipe, make, code=train_llava.__module__))
 
 
 @overload
@@ -186,6 +211,7 @@ def load(  # type: ignore[overload-overlap]  # a name is a str as well
 def load(
     profile: str = "default", *, progress: bool = True, **parameters: Any
 ) -> MllmExperiment: ...
+@takes_settings
 def load(
     profile: str = "default", *, progress: bool = True, **parameters: Any
 ) -> MllmExperiment | PublishedExperiment:
@@ -194,7 +220,6 @@ def load(
     Args:
         profile: default or smoke, on the embedded world; or paper: a large model on a published
             benchmark, whose parameters are those of `PublishedExperiment`.
-        parameters: of the experiment with a CLIP, such as ``forget``.
 
     Raises:
         UsageError: for a parameter that does not exist or does not fit.

@@ -16,25 +16,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from erasekit.data.drawn.questions import Questions
 from erasekit.data.published.mllm_benchmarks import SUBSETS, read_benchmark
+from erasekit.data.question_list import Questions
 from erasekit.device import resolve_device
 from erasekit.evaluate.answer_scores import score_answers, spread
 from erasekit.evaluate.bootstrap import bootstrap_mean
-from erasekit.models.llava import Mllm, load_mllm
-from erasekit.unlearn.answer_engine import MllmErasure, MllmSpec, erase_mllm
-from erasekit.unlearn.answer_registry import build
+from erasekit.models.mllm import Mllm, load_mllm
+from erasekit.unlearn.engine import Erasure, erase
+from erasekit.unlearn.erase_spec import EraseSpec
+from erasekit.unlearn.registry import get_method
 
 #: The paper's two models, and how it erases from them (arXiv 2502.11051): LoRA of rank 16,
 #: batches of 4, learning rate 1e-5, one epoch. Its retain steps hold visual questions alone.
 MODELS = ("llava-hf/llava-1.5-7b-hf", "Qwen/Qwen2-VL-7B-Instruct")
-PAPER = MllmSpec(
+PAPER = EraseSpec(
     steps=1,  # one epoch of the data at hand takes its place
     forget_batch=4,
     retain_batch=4,
     text_batch=0,
     learning_rate=1e-5,
-    lora=16,
+    moves="lora:16",
 )
 #: Options of the paper's that are not the kit's: its schedule follows from the lists' sizes.
 OPTIONS = {"mmunlearner": {"every": 0}}
@@ -76,8 +77,9 @@ class BenchmarkTask:
         )
 
     @property
-    def task(self) -> BenchmarkTask:
-        return self
+    def validation(self) -> dict[str, Questions]:
+        """Nothing: a published benchmark has no validation split."""
+        return {}
 
     def describe(self) -> dict[str, Any]:
         """What decides it, as JSON holds it."""
@@ -124,7 +126,7 @@ class PublishedExperiment:
         mllm.model.requires_grad_(False)
         return mllm
 
-    def spec(self, turns: int) -> MllmSpec:
+    def spec(self, turns: int) -> EraseSpec:
         """The paper's settings for one epoch of what must stay.
 
         Args:
@@ -136,17 +138,13 @@ class PublishedExperiment:
 
     def erase(
         self, method: str = "mmunlearner", *, options: Mapping[str, Any] | None = None, **spec: Any
-    ) -> MllmErasure:
+    ) -> Erasure[Mllm]:
         """Erase with a method; what is not given is the paper's. See `MllmExperiment.erase`."""
-        built = build(method, {**OPTIONS.get(method, {}), **(options or {})}, spec)
-        turns = built.turns(len(self.task.forget), len(self.task.retain))
-        return erase_mllm(
-            self.original,
-            self.task,  # type: ignore[arg-type]  # it has what the engine reads
-            built,
-            dataclasses.replace(self.spec(turns), **spec),
-            progress=self.progress,
-        )
+        given = {**OPTIONS.get(method, {}), **(options or {})}
+        chosen = get_method(method).build(given, "language")
+        turns = chosen.turns(len(self.task.forget), len(self.task.retain))
+        asked = self.spec(turns).with_fields(**spec)
+        return erase(self.original, self.task, chosen, asked, progress=self.progress)
 
     def evaluate(
         self, models: Mapping[str, Mllm], *, draws: int = 1000, most: int = 0

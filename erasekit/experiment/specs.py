@@ -6,18 +6,20 @@ anything heavy is imported, and in the same words to every caller.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 from erasekit.data.data_spec import FOLDER, FolderSpec, WorldSpec, check_dataset
 from erasekit.data.drawn.concepts import select_concepts, split_concepts
 from erasekit.data.folder.selection import parse_rule
 from erasekit.errors import UsageError, unknown
-from erasekit.models.pretrained import architectures, check_model
+from erasekit.models.model_name import architectures, check_model
 from erasekit.models.train_spec import TrainSpec, known_models
-from erasekit.settings import Settings
+from erasekit.settings import DECLARED, Settings
 from erasekit.unlearn.erase_spec import EraseSpec
 from erasekit.unlearn.method import Method
+from erasekit.unlearn.moves import CLIP_PARTS, parse_moves
 from erasekit.unlearn.registry import get_method
 
 
@@ -45,49 +47,39 @@ def make_plan(settings: Settings) -> Plan:
             nothing to forget or to retain.
     """
     check_dataset(settings.data)
+    parse_moves(settings.moves, CLIP_PARTS.holds)
     data = _folder(settings) if settings.data.startswith(FOLDER) else _world(settings)
     return Plan(
         data=data,
         forget_languages=_forget_languages(settings, data),
         train=_training(settings, data),
-        erase=EraseSpec(
-            steps=settings.steps,
-            forget_batch=settings.forget_batch,
-            retain_batch=settings.retain_batch,
-            learning_rate=settings.learning_rate,
-            stop_at=settings.stop_at,
-            seed=settings.seed,
-            precision=settings.precision,
-            micro_batch=settings.micro_batch,
-            moves=settings.moves,
-            salient=settings.salient,
-            compile=settings.compile,
-        ),
-        method=get_method(settings.method).build(dict(settings.options)),
+        erase=_spec(EraseSpec, settings),
+        method=get_method(settings.method).build(dict(settings.options), "clip"),
     )
+
+
+_Spec = TypeVar("_Spec", WorldSpec, FolderSpec, TrainSpec, EraseSpec)
+
+
+def _spec(kind: type[_Spec], settings: Settings, **others: Any) -> _Spec:
+    """A spec whose fields are the settings of the same name, but for `others`."""
+    same = {f.name: getattr(settings, f.name) for f in fields(kind) if f.name in DECLARED}
+    return kind(**{**same, **others})
 
 
 def _world(settings: Settings) -> WorldSpec:
-    world = WorldSpec(
-        concepts=settings.concepts,
-        pictures=settings.pictures,
-        scenes=settings.scenes,
-        held_out_pictures=settings.held_out_pictures,
-        languages=tuple(_words(settings.languages)),
-        image_size=settings.image_size,
-        seed=settings.world_seed,
-    )
+    languages = tuple(_words(settings.languages))
+    world = _spec(WorldSpec, settings, languages=languages, seed=settings.world_seed)
     split_concepts(select_concepts(world.concepts), settings.forget)
     return world
 
 
 def _folder(settings: Settings) -> FolderSpec:
     parse_rule(settings.forget)
-    return FolderSpec(
+    return _spec(
+        FolderSpec,
+        settings,
         path=settings.data.removeprefix(FOLDER),
-        skip_bad=settings.skip_bad,
-        most_pairs=settings.most_pairs,
-        judged_pairs=settings.judged_pairs,
         templates=tuple(part.strip() for part in settings.templates.split("|")),
         seed=settings.world_seed,
     )
@@ -125,12 +117,13 @@ def _training(settings: Settings, data: WorldSpec | FolderSpec) -> TrainSpec | N
         )
     if settings.oracle_model:
         raise UsageError("oracle_model: the oracle of a model that is trained here is made here")
-    return TrainSpec(
+    return _spec(
+        TrainSpec,
+        settings,
         config=settings.model,
         steps=settings.train_steps,
         batch=settings.train_batch,
         learning_rate=settings.train_learning_rate,
-        seed=settings.seed,
     )
 
 

@@ -24,10 +24,10 @@ from erasekit.files import sha256_json
 from erasekit.frames import records as rows_of
 from erasekit.frames import where
 from erasekit.leaderboard.records import Records
-from erasekit.models.llava import Mllm
+from erasekit.models.mllm import Mllm
 from erasekit.progress import progress_bar
-from erasekit.unlearn.answer_engine import MllmSpec
-from erasekit.unlearn.answer_registry import METHODS
+from erasekit.unlearn.erase_spec import EraseSpec
+from erasekit.unlearn.registry import METHODS, get_method, methods_of
 
 #: The results that come with the kit, made with the command on their page.
 SHIPPED = Path(__file__).with_name("multimodal.jsonl")
@@ -64,8 +64,7 @@ def read_search_space(value: Mapping[str, Any]) -> dict[str, tuple[dict[str, Any
     """See `search_space`."""
     space = value["methods"]
     for name, trials in space.items():
-        if name not in METHODS:
-            raise unknown("method", name, METHODS)
+        method = get_method(name)
         if len(trials) != value["trials"]:
             raise UsageError(
                 f"search space: {name} has {len(trials)} trials, and the budget of each method "
@@ -73,12 +72,13 @@ def read_search_space(value: Mapping[str, Any]) -> dict[str, tuple[dict[str, Any
             )
         for trial in trials:
             options, spec = _parts(trial)
-            METHODS[name].build(options)
+            method.build(options, "language")
             for key in spec:
-                if key not in MllmSpec.__dataclass_fields__:
-                    raise unknown(f"field of {name}'s trial", key, MllmSpec.__dataclass_fields__)
-            MllmSpec(**spec)
-    if missing := [name for name in METHODS if name != CONTROL and name not in space]:
+                if key not in EraseSpec.__dataclass_fields__:
+                    raise unknown(f"field of {name}'s trial", key, EraseSpec.__dataclass_fields__)
+            EraseSpec(**spec)
+    tuned = [name for name in methods_of("language") if name != CONTROL]
+    if missing := [name for name in tuned if name not in space]:
         raise UsageError(f"search space: {missing[0]} is missing, and would not be tuned")
     return {name: tuple(trials) for name, trials in space.items()}
 
@@ -113,10 +113,10 @@ def compare(
         UsageError: for a method that does not exist.
         RunError: when the records are damaged.
     """
-    names = list(METHODS) if list(methods) == ["all"] else list(dict.fromkeys(methods))
+    all_names = list(methods_of("language"))
+    names = all_names if list(methods) == ["all"] else list(dict.fromkeys(methods))
     for name in names:
-        if name not in METHODS:
-            raise unknown("method", name, METHODS)
+        get_method(name).check_kind("language")
     names = [name for name in names if name != CONTROL]
     records = Records(path)
     total = len(names) * len(next(iter(search_space().values())))
@@ -210,7 +210,9 @@ def _asked(
 
 
 def _key(what: Mapping[str, Any]) -> str:
-    return sha256_json({**what, "code": code_identity(__name__)})[:20]
+    method = METHODS.get(what["method"])  # the original and the oracle are made by none
+    own = [method.__module__] if method else []
+    return sha256_json({**what, "code": code_identity(__name__, *own)})[:20]
 
 
 def best_trial(

@@ -14,7 +14,14 @@ from erasekit.files import write_text
 from erasekit.frames import records as rows_of
 from erasekit.frames import where
 from erasekit.leaderboard.plan import search_space, settings_of, tasks_of
-from erasekit.leaderboard.summary import gap_table, ranking, results
+from erasekit.leaderboard.summary import (
+    FLOOR,
+    NAME_FILTER,
+    gap_table,
+    ranking,
+    results,
+    tasks_on_edge,
+)
 
 PAGE = "leaderboard.md"
 #: Columns of the page: heading, column of the results, and how it is written.
@@ -76,6 +83,7 @@ def leaderboard_text(records: Sequence[Mapping[str, Any]], pictures: Sequence[st
         "nothing had been done. Seconds are of the processor, with one thread.",
         "## All tasks",
         gaps_text(records),
+        _limits(records, found, trials),
         *_ranks(found),
         *(f"![{name.removesuffix('.png').replace('_', ' ')}]({name})" for name in pictures),
     ]
@@ -171,6 +179,42 @@ def _ranks(found: pd.DataFrame) -> list[str]:
         f"p = {ranked.p_value:.1g}. Ranks closer than {ranked.critical_difference:.1f} (Nemenyi, "
         "5 %) cannot be told apart."
     ]
+
+
+def _limits(records: Sequence[Mapping[str, Any]], found: pd.DataFrame, trials: int) -> str:
+    """What the order of the table does not establish, and what its measure misses."""
+    lines = [
+        f"**The order of this table is not an established ranking.** {trials} trials for each "
+        "method and task are a small budget, and they were compared on one seed. `never_seen`, "
+        "the kit's own method, was developed with many looks at this world; the other methods "
+        f"got their {trials} trials."
+    ]
+    by_count: dict[int, list[str]] = {}
+    for method, count in tasks_on_edge(records).items():
+        by_count.setdefault(count, []).append(method)
+    on_edge = [
+        f"on {count} {'task' if count == 1 else 'tasks'} for {', '.join(methods)}"
+        for count, methods in sorted(by_count.items(), reverse=True)
+        if count
+    ]
+    if on_edge:
+        lines.append(
+            "The best trial often lies on an edge of the search range, where some setting has "
+            f"the smallest or the largest value that was tried: {'; '.join(on_edge)}. These "
+            "methods may come nearer to the oracles with more trials."
+        )
+    means = gap_table(found)["mean"].to_dict()
+    hidden, floor = means[NAME_FILTER], means[FLOOR]
+    side = "above" if hidden > floor else "not above"
+    lines.append(
+        f"`{NAME_FILTER}` is the original with the forgotten names hidden: top-1 on forget is set "
+        "to 0 and membership AUC to 0.5, and nothing else changes. It forgets nothing. Its mean "
+        f"gap is {hidden:.1f} points, {side} the oracles' floor of {floor:.1f}; the measure that "
+        "chooses between trials is 0 for it by definition. A model with a gap as small need not "
+        "have forgotten anything: read the gap with the similarity and the relearning below, "
+        "where the name filter equals the original."
+    )
+    return "\n\n".join(lines)
 
 
 def _points(value: float) -> str:

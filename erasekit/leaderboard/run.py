@@ -205,7 +205,9 @@ def run_unit(unit: Unit, path: Path) -> None:
         return
     bench = _Bench(unit)
     for key, what in missing.items():
-        records.append({"key": key, **what, **bench.result(what)})
+        with bench.experiment.running():
+            result = bench.result(what)
+        records.append({"key": key, **what, **result})
 
 
 class _Bench:
@@ -305,7 +307,7 @@ class _Bench:
         from erasekit.unlearn.engine import erase
         from erasekit.unlearn.registry import get_method
 
-        method = get_method(name).build(dict(trial.get("options", {})))
+        method = get_method(name).build(dict(trial.get("options", {})), "clip")
         spec = replace(
             self.experiment.erase_spec, **{k: v for k, v in trial.items() if k != "options"}
         )

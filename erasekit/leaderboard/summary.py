@@ -13,11 +13,15 @@ from scipy.stats import friedmanchisquare, studentized_range
 from erasekit.errors import RunError
 from erasekit.evaluate.scorecard import AVERAGE_GAP
 from erasekit.frames import where
-from erasekit.leaderboard.plan import CONTROL
+from erasekit.leaderboard.plan import CONTROL, EXPECTED, settings_of, tasks_of
 from erasekit.leaderboard.run import ORACLE, ORIGINAL
+from erasekit.unlearn.registry import get_method
 
 #: The name under which the oracles' own gap stands: an oracle against the others.
 FLOOR = "oracle (floor)"
+#: The original with the forgotten names hidden from its answers. Nothing is forgotten, and its
+#: weights are the original's: a method is of use only where some measure tells it from this.
+NAME_FILTER = "original + name filter"
 _MEASURES = [f"{metric}_{subset}" for metric, subset in AVERAGE_GAP]
 
 
@@ -28,15 +32,23 @@ def results(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         records: of `benchmark.records`; of two of one task, method and seed the later counts.
 
     Returns:
-        A row a result. ``kind`` is method, reference or floor. ``average_gap`` is in points,
-        to the mean of the oracles measured with the same seed; an oracle's own is to the other
-        oracles, and it stands as `FLOOR`. Each measure has its signed gap beside it, such as
+        A row a result. ``kind`` is method, reference, filter or floor. ``average_gap`` is in
+        points, to the mean of the oracles measured with the same seed; an oracle's own is to the
+        other oracles, and it stands as `FLOOR`. Each measure has its signed gap beside it, such as
         ``top1_forget_gap``. A method that failed has no measures, and the original's gap.
+        `NAME_FILTER` is computed from the original's result, with a top-1 of 0 on forget and a
+        membership AUC of 0.5.
     """
     tests = {
         (record["task"], record["method"], record["seed"]): record
         for record in records
         if record["split"] == "test"
+    }
+    hidden = {f"{metric}_{subset}": value for (metric, subset), value in EXPECTED.items()}
+    tests |= {
+        (task, NAME_FILTER, seed): {**record, "metrics": record["metrics"] | hidden}
+        for (task, method, seed), record in tests.items()
+        if method == ORIGINAL
     }
     rows = []
     for (task, method, seed), record in tests.items():
@@ -72,6 +84,8 @@ def results(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 def _kind(method: str, is_oracle: bool) -> str:
     if is_oracle:
         return "floor"
+    if method == NAME_FILTER:
+        return "filter"
     return "reference" if method in (ORIGINAL, CONTROL) else "method"
 
 
@@ -139,26 +153,66 @@ def ranking(found: pd.DataFrame) -> Ranking:
 
 
 def findings(found: pd.DataFrame) -> dict[str, str | float | int]:
-    """Who comes nearest to the oracles over all tasks, and what there is to hold it against.
+    """The two smallest gaps of all methods, and what to compare them with.
 
     Returns:
-        best, second: methods, by the mean over tasks; best_gap, second_gap, floor_gap: their
-        average gaps and the floor, in points; tasks: how many; best_on: on how many of them the
-        best has the smallest gap of all methods.
+        best, second: methods, by the mean over tasks; best_gap, second_gap, floor_gap,
+        filter_gap: their average gaps, the floor and the name filter's, in points; tasks: how
+        many; filter_is: where the name filter's gap lies, above or not above the floor.
     """
     methods = gap_table(where(found, kind="method")).dropna()
     floor = gap_table(where(found, kind="floor"))
     best, second = (str(name) for name in methods.index[:2])
-    by_task = methods.drop(columns="mean")
+    filter_gap = float(gap_table(where(found, method=NAME_FILTER))["mean"].iloc[0])
+    floor_gap = float(floor["mean"].iloc[0])
     return {
         "best": best,
         "best_gap": float(methods["mean"].iloc[0]),
         "second": second,
         "second_gap": float(methods["mean"].iloc[1]),
-        "floor_gap": float(floor["mean"].iloc[0]),
-        "tasks": by_task.shape[1],
-        "best_on": int((by_task.idxmin() == best).sum()),
+        "floor_gap": floor_gap,
+        "filter_gap": filter_gap,
+        "filter_is": "above" if filter_gap > floor_gap else "not above",
+        "tasks": methods.shape[1] - 1,
     }
+
+
+def tasks_on_edge(records: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """On how many tasks the tested trial of each method lies on an edge of what was tried.
+
+    It does where a numeric setting that the trials vary has its smallest or its largest value.
+
+    Args:
+        records: of one profile; a method without trials in them is left out.
+    """
+    trials: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    tested: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for record in records:
+        of = (record["method"], record["task"])
+        values = _flat(record["trial"])
+        if record["split"] == "validation":
+            trials.setdefault(of, []).append(values)
+        else:
+            tested[of] = values  # the same for every seed
+    counts: dict[str, int] = {}
+    for of, tried in trials.items():
+        if of in tested:
+            defaults = _defaults(records[0]["profile"], *of)
+            best = {**defaults, **tested[of]}
+            names = [n for n in set().union(*tried) if isinstance(best[n], int | float)]
+            ranges = [[{**defaults, **one}[name] for one in tried] for name in names]
+            on_edge = any(
+                min(values) < max(values) and best[name] in (min(values), max(values))
+                for name, values in zip(names, ranges, strict=True)
+            )
+            counts[of[0]] = counts.get(of[0], 0) + on_edge
+    return counts
+
+
+def _defaults(profile: str, method: str, task: str) -> dict[str, Any]:
+    """What a trial leaves as it is: settings of the profile, and options of the method."""
+    settings = settings_of(profile, tasks_of(profile)[task], 0)
+    return {**vars(settings), **vars(get_method(method).build({}))}
 
 
 def gaps_by_measure(found: pd.DataFrame, method: str) -> pd.DataFrame:
@@ -204,8 +258,11 @@ def tuning_table(records: Sequence[Mapping[str, Any]], method: str, task: str) -
 
 def _words(trial: Mapping[str, Any]) -> str:
     """A trial as a person writes it: ``learning_rate 0.0005, forgetting 1``."""
-    flat = {**{k: v for k, v in trial.items() if k != "options"}, **trial["options"]}
-    return ", ".join(f"{name} {value}" for name, value in flat.items())
+    return ", ".join(f"{name} {value}" for name, value in _flat(trial).items())
+
+
+def _flat(trial: Mapping[str, Any]) -> dict[str, Any]:
+    return {**{k: v for k, v in trial.items() if k != "options"}, **trial.get("options", {})}
 
 
 def summary_text(records: Sequence[Mapping[str, Any]]) -> str:

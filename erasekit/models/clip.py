@@ -22,17 +22,10 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resize
 
 from erasekit.device import quiet_libraries
-from erasekit.errors import RunError
+from erasekit.errors import RunError, reason
 from erasekit.files import read_json, write_bytes, write_json
-from erasekit.models.pretrained import (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
-    InFolder,
-    build,
-    build_tokenizer,
-    check_model,
-    locate,
-)
+from erasekit.models.model_name import CONFIG_FILE, WEIGHTS_FILE, InFolder, check_model
+from erasekit.models.pretrained import build, build_tokenizer, locate
 from erasekit.models.tokenizer import save_tokenizer
 from erasekit.models.train_spec import CONFIGS
 
@@ -113,11 +106,7 @@ class Clip:
 
     def fingerprint(self) -> str:
         """The sha256 of the weights: equal for models that are equal bit for bit."""
-        digest = hashlib.sha256()
-        for name, value in sorted(self.model.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-        return digest.hexdigest()
+        return weights_hash(self.model)
 
     def copy(self) -> Clip:
         """A Clip with weights of its own; this one stays as it is."""
@@ -144,9 +133,18 @@ class Clip:
             try:
                 foreign.save_pretrained(folder)
             except OSError as error:
-                raise RunError(f"cannot write {folder}: {error.strerror or error}") from error
+                raise RunError(f"cannot write {folder}: {reason(error)}") from error
         _save_weights(self.model, folder / WEIGHTS_FILE)
         return folder
+
+
+def weights_hash(model: nn.Module) -> str:
+    """The sha256 of a model's weights: equal for models that are equal bit for bit."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

@@ -7,6 +7,13 @@ from dataclasses import dataclass
 
 from erasekit.errors import UsageError
 
+#: The parts of a multimodal language model, by how their parameters' names begin.
+MODULES = {
+    "vision": ("model.vision_tower.", "model.visual.", "vision_tower."),
+    "projector": ("model.multi_modal_projector.", "multi_modal_projector."),
+    "language": ("model.language_model.", "language_model.", "lm_head."),
+}
+
 
 @dataclass(frozen=True)
 class LlavaSpec:

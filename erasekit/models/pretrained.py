@@ -1,18 +1,7 @@
-"""Which CLIP is meant, where its configuration and weights lie, and whether they agree.
+"""Find and build any CLIP by its name: configuration, weights and tokenizer.
 
-A model is named in one of these ways:
-
-    ViT-B-32-quickgelu:openai     an open_clip architecture and a pretrained tag, fetched once
-    ViT-B-32-quickgelu:FILE       an open_clip architecture and a file of weights
-    hf-hub:ORG/NAME               an open_clip model on the hub, fetched once
-    local-dir:PATH, or PATH       an open_clip model folder
-
-QuickGELU leaves no trace in weights: with the wrong activation a model loads, runs and is
-merely worse. open_clip warns of it for tags and is silent elsewhere; here it is an error
-wherever anything says how the weights were trained.
-
-Published weights were never loaded where this was built: each of these ways was tried on small
-random weights in the published formats.
+Published weights were never loaded where this was built: each way to name a model was tried on
+small random weights in the published formats.
 """
 
 from __future__ import annotations
@@ -20,69 +9,46 @@ from __future__ import annotations
 import contextlib
 import json
 import pickle
-import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from erasekit.errors import RunError, UsageError, unknown
+from erasekit.errors import RunError, UsageError, reason, unknown
 from erasekit.files import read_json
+from erasekit.models.model_name import (
+    CONFIG_FILE,
+    FOLDER,
+    WEIGHTS,
+    WEIGHTS_FILE,
+    InFolder,
+    ModelName,
+    Named,
+    OnHub,
+)
+from erasekit.models.quick_gelu import (
+    QUICK,
+    activation_beside,
+    check_activation,
+    check_config,
+    registered_as_quick,
+    sibling,
+    wrong_architecture,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-CONFIG_FILE = "open_clip_config.json"
-WEIGHTS_FILE = "open_clip_model.safetensors"
-HUB, FOLDER = "hf-hub:", "local-dir:"
 #: What of the preprocessing is published with a model.
 _PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
-_QUICK = "-quickgelu"
-_WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
 #: Names that open_clip looks for first; any other name will do where it is the only one.
-_KNOWN_WEIGHTS = (WEIGHTS_FILE, *(f"open_clip_pytorch_model{end}" for end in _WEIGHTS))
+_KNOWN_WEIGHTS = (WEIGHTS_FILE, *(f"open_clip_pytorch_model{end}" for end in WEIGHTS))
 _TRANSFORMERS_CONFIG = "config.json"
 #: What OpenAI's own files say of the model, among its weights.
 _OPENAI_SIZES = {"input_resolution", "context_length", "vocab_size"}
 _VOCABULARY = 49408  # of open_clip's own tokenizer, and of a configuration that says nothing
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Named:
-    """An architecture that open_clip knows, with a pretrained tag or a file of weights."""
-
-    architecture: str
-    weights: str | Path
-
-    def __str__(self) -> str:
-        return f"{self.architecture}:{self.weights}"
-
-
-@dataclass(frozen=True)
-class OnHub:
-    """An open_clip model on the hub."""
-
-    repository: str
-
-    def __str__(self) -> str:
-        return HUB + self.repository
-
-
-@dataclass(frozen=True)
-class InFolder:
-    """An open_clip model folder."""
-
-    path: Path
-
-    def __str__(self) -> str:
-        return FOLDER + str(self.path)
-
-
-ModelName = Named | OnHub | InFolder
 
 
 @dataclass(frozen=True)
@@ -99,93 +65,6 @@ class Located:
     source: ModelName
     config: dict[str, Any]
     weights: Path | None = None
-
-
-def check_model(source: Path | str, pretrained: str | None = None) -> ModelName:
-    """Read a model's name and refuse what cannot be one; needs neither torch nor a network.
-
-    Tags are looked up by `locate`, since open_clip's list of them comes with torch.
-
-    Args:
-        source: see the module; a `Path` is always a folder.
-        pretrained: tag or file of weights, for an architecture named without.
-
-    Raises:
-        UsageError: for a name that is none of these, with the nearest that is; for an
-            architecture without weights; for a file that is not there or holds no weights.
-    """
-    text = str(source).strip()
-    brought = _brought(source, text)
-    if brought is not None:
-        if pretrained is not None:
-            raise UsageError(f"{text} brings its own weights: leave '{pretrained}' out")
-        return brought
-    name, _, weights = text.partition(":")
-    # open_clip writes ViT-B/32 and ViT-B-32 for the same model, and its tokenizers know one.
-    architecture, known = name.replace("/", "-"), architectures()
-    if weights and pretrained is not None:
-        raise UsageError(f"{text} names its weights already: leave '{pretrained}' out")
-    weights = weights or pretrained or ""
-    if architecture not in known:
-        if weights:
-            raise unknown("architecture", name, known)
-        near = unknown("model", name, known)
-        if "did you mean" in str(near) and Path(name).name == name:
-            raise near
-        raise _no_folder(text)
-    if not weights:
-        raise UsageError(
-            f"{architecture} is an architecture without weights: write {architecture}:TAG, "
-            f"or {architecture}:FILE; open_clip.list_pretrained() has the tags"
-        )
-    return Named(architecture, _weights_file(weights) or weights)
-
-
-def _brought(source: Path | str, text: str) -> OnHub | InFolder | None:
-    """A model that brings its own weights, if the name is of one."""
-    if isinstance(source, Path):
-        return InFolder(source)
-    if text.startswith(HUB):
-        repository = text.removeprefix(HUB)
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
-            raise UsageError(f"{text} names no model: write {HUB}ORG/NAME")
-        return OnHub(repository)
-    if text.startswith(FOLDER) or not text or Path(text).is_dir():
-        path = text.removeprefix(FOLDER)
-        if not path:
-            raise UsageError("a model's name is empty: give NAME:TAG, a folder, or hf-hub:ORG/NAME")
-        if not Path(path).is_dir():
-            raise _no_folder(path)
-        return InFolder(Path(path))
-    return None
-
-
-def _no_folder(text: str) -> UsageError:
-    return UsageError(
-        f"{text} does not exist: give an open_clip model folder, NAME:TAG of a pretrained model, "
-        f"or {HUB}ORG/NAME"
-    )
-
-
-def _weights_file(text: str) -> Path | None:
-    """The file that `text` names; None for a tag, which is a word without a path or an end."""
-    path = Path(text).expanduser()
-    if len(path.parts) == 1 and not path.suffix:
-        return None
-    if not path.is_file():
-        raise UsageError(f"{text} does not exist: give a file of weights, or a pretrained tag")
-    if path.suffix not in _WEIGHTS:
-        raise UsageError(f"{text} is no file of weights: known are {', '.join(_WEIGHTS)}")
-    return path
-
-
-def architectures() -> list[str]:
-    """Names of open_clip's architectures, read from its files where it is not yet imported."""
-    if (open_clip := sys.modules.get("open_clip")) is not None:
-        return open_clip.list_models()  # with those that were added since
-    spec = find_spec("open_clip")
-    homes = (spec.submodule_search_locations if spec else None) or []
-    return sorted(p.stem for home in homes for p in Path(home).glob("model_configs/*.json"))
 
 
 def locate(source: ModelName) -> Located:
@@ -211,12 +90,12 @@ def _locate_named(source: Named) -> Located:
     architecture, weights = source.architecture, source.weights
     if isinstance(weights, Path):
         published = _usual_preprocessing(architecture)
-        quick = _registered_as_quick(file=weights.name)
+        quick = registered_as_quick(file=weights.name)
     else:
         published = _published(source, weights)
         quick = bool(published.get("quick_gelu"))
     if quick is not None:
-        _check_activation(source, quick)
+        check_activation(source, quick)
     if not isinstance(weights, Path):
         get = partial(open_clip.download_pretrained, published)
         weights = Path(_fetch(f"the weights {source}", get, f"{architecture}:FILE"))
@@ -242,9 +121,9 @@ def _published(source: Named, tag: str) -> dict[str, Any]:
     architecture = source.architecture
     if published := open_clip.get_pretrained_cfg(architecture, tag):
         return published
-    other = _sibling(architecture)
+    other = sibling(architecture)
     if other and open_clip.is_pretrained_cfg(other, tag):
-        raise _mistake(source, other, quick=other.endswith(_QUICK))
+        raise wrong_architecture(source, other, quick=other.endswith(QUICK))
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     if not tags:
         raise UsageError(
@@ -265,13 +144,13 @@ def _locate_on_hub(source: OnHub) -> Located:
     advice = f"{FOLDER}PATH"
     path = _fetch(f"{source}", lambda: get(CONFIG_FILE), advice)
     config = _config(Path(path), f"{source}")
-    quick = _registered_as_quick(hub=repository)
+    quick = registered_as_quick(hub=repository)
     if quick is not None:
-        _agree(config, quick, f"{source}", "open_clip's list of pretrained models")
+        check_config(config, quick, f"{source}", "open_clip's list of pretrained models")
     else:
         with contextlib.suppress(Exception):  # most have none, and nothing hangs on it
-            quick = _activation(Path(get(_TRANSFORMERS_CONFIG)))
-        _agree(config, quick, f"{source}", _TRANSFORMERS_CONFIG)
+            quick = activation_beside(Path(get(_TRANSFORMERS_CONFIG)))
+        check_config(config, quick, f"{source}", _TRANSFORMERS_CONFIG)
     # Fetched here to be able to say what failed; open_clip then finds it in the hub's cache.
     _fetch(f"the weights of {source}", lambda: download_pretrained_from_hf(repository), advice)
     return Located(source, config)
@@ -281,7 +160,7 @@ def _locate_in_folder(source: InFolder) -> Located:
     folder = source.path
     if not (folder / CONFIG_FILE).is_file():
         raise _no_model(folder, f"{CONFIG_FILE} is missing")
-    there = sorted(p.name for p in folder.iterdir() if p.suffix in _WEIGHTS and p.is_file())
+    there = sorted(p.name for p in folder.iterdir() if p.suffix in WEIGHTS and p.is_file())
     if not there:
         raise _no_model(folder, f"{WEIGHTS_FILE} is missing")
     if len(there) > 1 and not set(there) & set(_KNOWN_WEIGHTS):
@@ -290,7 +169,9 @@ def _locate_in_folder(source: InFolder) -> Located:
             f"call the right one {WEIGHTS_FILE}"
         )
     config = _config(folder / CONFIG_FILE, f"model folder {folder}")
-    _agree(config, _activation(folder / _TRANSFORMERS_CONFIG), f"{folder}", _TRANSFORMERS_CONFIG)
+    check_config(
+        config, activation_beside(folder / _TRANSFORMERS_CONFIG), f"{folder}", _TRANSFORMERS_CONFIG
+    )
     return Located(source, config)
 
 
@@ -314,29 +195,6 @@ def _config(path: Path, what: str) -> dict[str, Any]:
     return config
 
 
-# --- QuickGELU ---------------------------------------------------------------------------------
-
-
-def _sibling(architecture: str) -> str | None:
-    """The same architecture with the other activation, if open_clip has it."""
-    short = architecture.removesuffix(_QUICK)
-    other = short if short != architecture else architecture + _QUICK
-    return other if other in architectures() else None
-
-
-def _registered_as_quick(*, file: str = "", hub: str = "") -> bool | None:
-    """What open_clip's list says of weights published as this file, or in this repository."""
-    import open_clip
-
-    said = set()
-    for architecture, tag in open_clip.list_pretrained():
-        published = open_clip.get_pretrained_cfg(architecture, tag)
-        url, place = published.get("url", ""), published.get("hf_hub", "")
-        if (file and url.endswith(f"/{file}")) or (hub and place.startswith(f"{hub}/")):
-            said.add(bool(published.get("quick_gelu")))
-    return said.pop() if len(said) == 1 else None
-
-
 def _usual_preprocessing(architecture: str) -> dict[str, Any]:
     """How all published weights of an architecture want their pictures; empty if they differ."""
     import open_clip
@@ -347,63 +205,6 @@ def _usual_preprocessing(architecture: str) -> dict[str, Any]:
         if (cfg := open_clip.get_pretrained_cfg(architecture, tag))
     ]
     return found[0] if found and all(each == found[0] for each in found) else {}
-
-
-def _activation(path: Path | None) -> bool | None:
-    """Whether the transformers configuration beside a model says QuickGELU; None if nothing."""
-    if path is None or not path.is_file():
-        return None
-    config = read_json(path)
-    towers = (config.get(part) for part in ("text_config", "vision_config"))
-    said = {tower.get("hidden_act") for tower in towers if isinstance(tower, dict)} - {None}
-    return said == {"quick_gelu"} if len(said) == 1 else None
-
-
-def _agree(config: dict[str, Any], quick: bool | None, what: str, witness: str) -> None:
-    """Refuse a configuration whose activation is not the one that the weights had."""
-    model = config["model_cfg"]
-    if quick is None or quick == bool(model.get("quick_gelu")):
-        return
-    rest = {key: value for key, value in model.items() if key != "quick_gelu"}
-    wanted = {**rest, "quick_gelu": True} if quick else rest
-    import open_clip
-
-    names = (n for n in open_clip.list_models() if open_clip.get_model_config(n) == wanted)
-    name = next(names, None)
-    raise UsageError(
-        f"{what}: {witness} says that its weights were trained with{'' if quick else 'out'} "
-        f'QuickGELU, and {CONFIG_FILE} says the opposite: in a local copy, set "quick_gelu": '
-        f"{json.dumps(quick)} in model_cfg"
-        + (f", which is the architecture {name}" if name else "")
-    )
-
-
-def _check_activation(source: Named, quick: bool) -> None:
-    """Refuse an architecture whose activation is not the one that its weights had."""
-    import open_clip
-
-    config = open_clip.get_model_config(source.architecture) or {}
-    other = _sibling(source.architecture)
-    if quick == bool(config.get("quick_gelu")):
-        return
-    # roberta-ViT-B-32 is built with QuickGELU, has no other form, and its tag does not say so.
-    if quick or other:
-        raise _mistake(source, other, quick)
-
-
-def _mistake(source: Named, other: str | None, quick: bool) -> UsageError:
-    mend = (
-        f"use {other}:{source.weights}"
-        if other
-        else (
-            f"open_clip has no {source.architecture}{_QUICK}: give a {FOLDER} folder that says so"
-        )
-    )
-    trained = f"trained with{'' if quick else 'out'} QuickGELU"
-    return UsageError(f"the weights of {source} were {trained}: {mend}")
-
-
-# --- Loading -----------------------------------------------------------------------------------
 
 
 def build(found: Located) -> nn.Module:
@@ -424,7 +225,7 @@ def build(found: Located) -> nn.Module:
         assert found.weights is not None
         original = _openai_weights(found.weights)
         if original is not None:
-            _check_activation(source, quick=True)
+            check_activation(source, quick=True)
         model = open_clip.create_model(
             source.architecture,
             pretrained=None if original else str(found.weights),
@@ -437,7 +238,7 @@ def build(found: Located) -> nn.Module:
     except UsageError:
         raise
     except Exception as error:  # open_clip raises many kinds for damaged input
-        raise RunError(f"{_called(source)} cannot be loaded: {_reason(error)}") from error
+        raise RunError(f"{_called(source)} cannot be loaded: {_why(error)}") from error
 
 
 def _openai_weights(path: Path) -> dict[str, Tensor] | None:
@@ -480,10 +281,10 @@ def build_tokenizer(found: Located) -> Callable[[list[str]], Tensor]:
         what = f"{_called(found.source)} cannot be loaded: its tokenizer"
         if foreign and not isinstance(found.source, InFolder):
             raise RunError(
-                f"{what} '{foreign}' could not be fetched: {_reason(error)}. Without a network, "
+                f"{what} '{foreign}' could not be fetched: {_why(error)}. Without a network, "
                 f"give a folder that has it: {FOLDER}PATH"
             ) from error
-        raise RunError(f"{what} is missing or damaged: {_reason(error)}") from error
+        raise RunError(f"{what} is missing or damaged: {_why(error)}") from error
     size = text.get("vocab_size", _VOCABULARY)
     wrong = ""
     if not foreign and size != getattr(tokenizer, "vocab_size", size):
@@ -512,16 +313,15 @@ def _fetch(what: str, get: Callable[[], T], instead: str) -> T:
     try:
         return get()
     except Exception as error:  # of the hub, of the network, of the disk
-        reason = _reason(error)
+        why = _why(error)
         if isinstance(error, RepositoryNotFoundError):
-            reason = "there is no such repository, or it is private or gated"
+            why = "there is no such repository, or it is private or gated"
         elif isinstance(error, EntryNotFoundError) and not isinstance(
             error, LocalEntryNotFoundError
         ):
-            reason = f"its repository has no {CONFIG_FILE}"
+            why = f"its repository has no {CONFIG_FILE}"
         raise RunError(
-            f"{what} could not be fetched: {reason}. Without a network, give a local copy: "
-            f"{instead}"
+            f"{what} could not be fetched: {why}. Without a network, give a local copy: {instead}"
         ) from error
 
 
@@ -529,11 +329,11 @@ def _called(source: ModelName) -> str:
     return f"model folder {source.path}" if isinstance(source, InFolder) else f"model {source}"
 
 
-def _reason(error: Exception) -> str:
+def _why(error: Exception) -> str:
     """An error of a library in one line."""
     if isinstance(error, pickle.UnpicklingError):
         return (
             "its file holds more than weights, and reading that could run any code: save the "
             "weights alone, as safetensors"
         )
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return reason(error)

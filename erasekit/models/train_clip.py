@@ -11,12 +11,12 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from erasekit.data.drawn.captions import vocabulary_texts
-from erasekit.data.drawn.world import SPLITS, World
 from erasekit.data.pairs import Pairs
+from erasekit.data.worlds import SPLITS, DrawingWorld
 from erasekit.device import autocast
 from erasekit.errors import RunError
 from erasekit.files import sha256_json
-from erasekit.loop import LoopResult, run_loop
+from erasekit.loop import LoopResult, cosine, run_loop
 from erasekit.models.batches import plan_batches
 from erasekit.models.clip import MEAN, STD, build_model, normalise, read_config, save_new_model
 from erasekit.models.contrastive import info_nce
@@ -26,12 +26,12 @@ from erasekit.models.train_spec import TrainSpec
 MAX_LOGIT_SCALE = math.log(100)
 
 
-def tokenizer_of(world: World) -> Tokenizer:
+def tokenizer_of(world: DrawingWorld) -> Tokenizer:
     """The tokenizer of a whole world: forgotten and holdout names are in it too."""
     return train_tokenizer(vocabulary_texts(world.concepts, world.spec.languages))
 
 
-def context_length_of(world: World, tokenizer: Tokenizer) -> int:
+def context_length_of(world: DrawingWorld, tokenizer: Tokenizer) -> int:
     """Tokens that the longest caption of the world needs, rounded up to a multiple of 4.
 
     Captions count in their own language and in English, which retrieval uses.
@@ -59,7 +59,7 @@ def tokenize(tokenizer: Tokenizer, texts: list[str], context_length: int) -> Ten
     return torch.tensor([ids + [0] * (context_length - len(ids)) for ids in encoded])
 
 
-def model_config(spec: TrainSpec, world: World, tokenizer: Tokenizer) -> dict:
+def model_config(spec: TrainSpec, world: DrawingWorld, tokenizer: Tokenizer) -> dict:
     """The configuration file's model, fitted to the world's pictures and words."""
     config = read_config(spec.config)
     config["vision_cfg"]["image_size"] = world.spec.image_size
@@ -69,7 +69,7 @@ def model_config(spec: TrainSpec, world: World, tokenizer: Tokenizer) -> dict:
 
 
 def train_clip(
-    world: World,
+    world: DrawingWorld,
     pairs: Pairs,
     spec: TrainSpec,
     folder: Path,
@@ -107,11 +107,6 @@ def train_clip(
             image, text, scale = model(normalise(images[index], MEAN, STD), tokens[index])
         return {"contrastive": info_nce(image.float(), text.float(), scale.float())}
 
-    def learning_rate(step: int) -> float:
-        ramp = min(1.0, (step + 1) / max(1, spec.warmup))
-        rest = max(0, step - spec.warmup) / max(1, spec.steps - spec.warmup)
-        return spec.learning_rate * ramp * 0.5 * (1 + math.cos(math.pi * rest))
-
     @torch.no_grad()
     def clamp_scale() -> None:
         model.logit_scale.clamp_(0, MAX_LOGIT_SCALE)
@@ -122,11 +117,11 @@ def train_clip(
         loss,
         steps=spec.steps,
         label=label,
-        learning_rate=learning_rate,
+        learning_rate=cosine(spec.learning_rate, spec.steps, spec.warmup),
         after_step=clamp_scale,
         precision=precision,
         checkpoint=folder / "checkpoint.pt",
-        identity=sha256_json({**asdict(spec), "positions": pairs.positions.tolist()}),
+        identity=sha256_json({**asdict(spec), "pairs": pairs.fingerprint()}),
         progress=progress,
     )
     save_new_model(model, config, tokenizer, folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,18 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from erasekit.data.drawn.questions import Questions, question_texts
-from erasekit.data.drawn.world import World
+from erasekit.data.drawn.questions import question_texts
+from erasekit.data.question_list import Questions
+from erasekit.data.worlds import DrawingWorld
 from erasekit.files import sha256_json
-from erasekit.loop import LoopResult, run_loop
+from erasekit.loop import LoopResult, cosine, run_loop
 from erasekit.models.clip import Clip
-from erasekit.models.llava import EncodedList, build_llava
+from erasekit.models.llava import build_llava
 from erasekit.models.llava_spec import LlavaSpec
+from erasekit.models.mllm import EncodedList
 
 
 def train_llava(
     clip: Clip,
-    world: World,
+    world: DrawingWorld,
     visual: Questions,
     text: Questions,
     spec: LlavaSpec,
@@ -57,11 +58,6 @@ def train_llava(
         likelihood, tokens = mllm.log_likelihood(listed.take(rows[step]))
         return {"cross_entropy": -likelihood.sum() / tokens.sum()}
 
-    def learning_rate(step: int) -> float:
-        ramp = min(1.0, (step + 1) / max(1, spec.warmup))
-        rest = max(0, step - spec.warmup) / max(1, spec.steps - spec.warmup)
-        return spec.learning_rate * ramp * 0.5 * (1 + math.cos(math.pi * rest))
-
     result = run_loop(
         mllm.model,
         torch.optim.AdamW(
@@ -74,9 +70,15 @@ def train_llava(
         loss,
         steps=spec.steps,
         label=label,
-        learning_rate=learning_rate,
+        learning_rate=cosine(spec.learning_rate, spec.steps, spec.warmup),
         checkpoint=folder / "checkpoint.pt",
-        identity=sha256_json({**asdict(spec), "tower": clip.fingerprint()}),
+        identity=sha256_json(
+            {
+                **asdict(spec),
+                "tower": clip.fingerprint(),
+                "questions": [visual.fingerprint(), text.fingerprint()],
+            }
+        ),
         progress=progress,
     )
     mllm.model.requires_grad_(False)

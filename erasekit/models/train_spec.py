@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from erasekit.errors import UsageError, unknown
+from erasekit.errors import unknown
+from erasekit.settings import check, default
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -20,17 +20,16 @@ def known_models() -> list[str]:
 class TrainSpec:
     """How a CLIP is trained. Everything counts in steps, never in seconds."""
 
-    config: str = "erasekit-small"  #: a file of `models/configs`
-    steps: int = 700
-    batch: int = 128
-    learning_rate: float = 2e-3
+    config: str = default("model")  #: a file of `models/configs`
+    steps: int = default("train_steps")
+    batch: int = default("train_batch")
+    learning_rate: float = default("train_learning_rate")
     warmup: int = 50  #: steps of linear warm-up; then a cosine down to zero
     weight_decay: float = 0.1
-    seed: int = 0
+    seed: int = default("seed")
 
     def __post_init__(self) -> None:
         if self.config not in known_models():
             raise unknown("model", self.config, known_models())
         for name in ("steps", "batch", "learning_rate"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise UsageError(f"{name} = {getattr(self, name)}: must be above 0, and finite")
+            check(f"train_{name}", getattr(self, name))

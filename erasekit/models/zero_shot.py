@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from erasekit.data.drawn.captions import prompts
-from erasekit.data.drawn.concepts import Concept
+from erasekit.data.worlds import Concept
 from erasekit.models.clip import Clip
 
 

@@ -6,9 +6,8 @@ end, in the same file. Packages add pictures by entry points of the group ``eras
 
 from typing import Any
 
-from erasekit.plots.audit import (
-    audit_values,
-    audit_verdicts,
+from erasekit.plots.audit import audit_values, audit_verdicts
+from erasekit.plots.audit_details import (
     collateral,
     language_map,
     readable_layers,
@@ -22,7 +21,7 @@ from erasekit.plots.scores import compare, scorecard_bars
 from erasekit.plots.sheets import concept_sheet, contact_sheet
 from erasekit.plots.similarity import similarity_distributions, similarity_matrix
 from erasekit.plots.tradeoff import forget_retain
-from erasekit.registry import Registry
+from erasekit.plugins import Registry
 
 __all__ = [
     "audit_values",

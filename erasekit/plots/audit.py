@@ -1,18 +1,15 @@
-"""The audit as pictures: the verdict of each test, and what each of them measured."""
+"""An audit as pictures: the verdict of each test, and every value that a test measured."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter
 
 from erasekit.audit.attack_registry import TESTS
 from erasekit.audit.base import is_oracle
@@ -20,7 +17,19 @@ from erasekit.audit.names import AUDITED, ORACLE, ORIGINAL
 from erasekit.audit.suite import MEAN, Audit
 from erasekit.audit.verdict import AS_THE_ORACLE, CANNOT_TELL, LESS, MORE
 from erasekit.frames import records, where
-from erasekit.plots.style import FAINT, INK, LINE, WIDTH, Mark, legend_above, model_mark, styled
+from erasekit.plots.style import (
+    FAINT,
+    INK,
+    WIDTH,
+    Mark,
+    draw_point,
+    legend_above,
+    mark_handle,
+    model_mark,
+    name_rows,
+    share_axis,
+    styled,
+)
 
 #: A verdict has its colour, its marker and its word: none of them is needed to read another.
 VERDICT_MARKS = {
@@ -96,14 +105,14 @@ def audit_verdicts(audit: Audit) -> Figure:
         if not np.isnan(line.gap):
             if not np.isnan(line.margin):
                 axes.barh(place, 2 * line.margin, 0.62, -line.margin, color="#E3E6EA", zorder=1)
-            axes.errorbar(
+            draw_point(
+                axes,
                 line.gap,
                 place,
-                xerr=[[max(0, line.gap - line.low)], [max(0, line.high - line.gap)]],
-                fmt=mark.marker,
-                color=mark.colour,
-                markersize=14 if mark.marker == "*" else 9,
-                markeredgecolor="white",
+                mark,
+                across=(line.low, line.high),
+                size=9,
+                star=14,
                 elinewidth=1.6,
                 capsize=3,
                 zorder=3,
@@ -126,10 +135,7 @@ def audit_verdicts(audit: Audit) -> Figure:
             fontsize=9,
             color=FAINT,
         )
-    axes.set_yticks(range(len(data)), list(data["title"]))
-    axes.set_ylim(len(data) - 0.5, -0.5)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(False, axis="y")
+    name_rows(axes, list(data["title"]))
     axes.axvline(0, color=INK, linewidth=1, zorder=2)
     reach = np.nanmax(np.abs(data[["low", "high", "margin"]].to_numpy(float)), initial=10)
     axes.set_xlim(-1.08 * reach, 1.08 * reach)
@@ -177,11 +183,10 @@ def audit_values(audit: Audit, test: str) -> Figure:
         if declared.unit == "cosine":
             axes.axvline(0, color=FAINT, linewidth=1, zorder=1)
         elif declared.unit == "share":
-            axes.set_xlim(-0.03, 1.03)
-            axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    labels = {ORIGINAL: _point_handle(ORIGINAL), AUDITED: _point_handle(AUDITED)}
+            share_axis(axes, "x")
+    labels = {ORIGINAL: audit_handle(ORIGINAL), AUDITED: audit_handle(AUDITED)}
     if audit.oracles:
-        labels |= {"oracles, mean": _point_handle(ORACLE), "oracles, range": Patch(color=_BAND)}
+        labels |= {"oracles, mean": audit_handle(ORACLE), "oracles, range": Patch(color=_BAND)}
     legend_above(figure, list(labels.values()), list(labels), 4)
     return figure
 
@@ -197,11 +202,11 @@ def _values_panel(axes: Axes, data: pd.DataFrame) -> None:
         if len(oracles):
             low, high = oracles.min(), oracles.max()
             axes.barh(place, high - low, 0.62, low, color=_BAND, edgecolor=_BAND, lw=3, zorder=1)
-            _point(axes, ORACLE, oracles.mean(), place)
+            audit_point(axes, ORACLE, oracles.mean(), place)
         for line in records(part):
             if not is_oracle(line.model):
                 shift = -0.13 if line.model == ORIGINAL else 0.13
-                _point(axes, line.model, line.value, place + shift, line.low, line.high)
+                audit_point(axes, line.model, line.value, place + shift, (line.low, line.high))
             if line.model == AUDITED:
                 axes.text(
                     1.02,
@@ -212,217 +217,18 @@ def _values_panel(axes: Axes, data: pd.DataFrame) -> None:
                     fontsize=10,
                     color=VERDICT_MARKS[line.verdict].colour if line.verdict else FAINT,
                 )
-    axes.set_yticks(range(len(conditions)), [c or "all" for c in conditions])
-    axes.set_ylim(len(conditions) - 0.5, -0.5)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(False, axis="y")
+    name_rows(axes, [c or "all" for c in conditions])
 
 
-def _point(
-    axes: Axes,
-    model: str,
-    value: float,
-    place: float,
-    low: float | None = None,
-    high: float | None = None,
+def audit_point(
+    axes: Axes, model: str, value: float, place: float, interval: tuple[float, float] | None = None
 ) -> None:
-    mark = model_mark(model, (model,))
-    axes.errorbar(
-        value,
-        place,
-        xerr=None
-        if low is None or high is None
-        else [[max(0, value - low)], [max(0, high - value)]],
-        fmt=mark.marker,
-        color=mark.colour,
-        markersize=13 if mark.marker == "*" else 8,
-        markeredgecolor="white",
-        elinewidth=1.2,
-        zorder=3,
+    """A value of a model in a row of a picture."""
+    draw_point(
+        axes, value, place, model_mark(model, (model,)), across=interval, elinewidth=1.2, zorder=3
     )
 
 
-def _point_handle(model: str) -> Line2D:
-    mark = model_mark(model, (model,))
-    return Line2D(
-        [],
-        [],
-        color=mark.colour,
-        marker=mark.marker,
-        markersize=13 if mark.marker == "*" else 8,
-        markeredgecolor="white",
-        linewidth=0 if model == ORACLE else 1.2,
-    )
-
-
-def relearning_curves_data(audit: Audit) -> pd.DataFrame:
-    """Top-1 on the forgotten while relearning: model, k, step, accuracy, low, high."""
-    return pd.DataFrame(audit.details["relearning"])
-
-
-@styled
-def relearning_curves(audit: Audit) -> Figure:
-    """How fast each model relearns what was forgotten, a panel for each number of pairs."""
-    data = relearning_curves_data(audit)
-    pairs, models = sorted(data["k"].unique()), list(dict.fromkeys(data["model"]))
-    figure, grid = plt.subplots(1, len(pairs), figsize=(WIDTH, 3.6), sharey=True, squeeze=False)
-    for axes, k in zip(grid[0], pairs, strict=True):
-        for model in models:
-            line = where(data, k=k, model=model).sort_values("step")
-            mark = model_mark(ORACLE if is_oracle(model) else model, models)
-            main = not is_oracle(model) or model == ORACLE
-            axes.plot(
-                line["step"],
-                line["accuracy"],
-                color=mark.colour,
-                marker=mark.marker if main else "",
-                markersize=10 if mark.marker == "*" else 6,
-                markeredgecolor="white",
-                linewidth=2 if main else 1.1,
-                alpha=1 if main else 0.6,
-            )
-        axes.set_title(f"{k} pair{'s' if k > 1 else ''}", fontsize=11)
-    figure.supxlabel("steps of learning these pairs of each forgotten concept again", fontsize=12)
-    grid[0][0].set_ylim(-0.03, 1.03)
-    grid[0][0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    grid[0][0].set_ylabel("top-1 on the forgotten")
-    shown = [model for model in models if not is_oracle(model) or model == ORACLE]
-    others = len(models) > len(shown)
-    handles = [_point_handle(model) for model in shown]
-    if others:
-        handles.append(Line2D([], [], color=model_mark(ORACLE).colour, linewidth=1.1, alpha=0.6))
-    legend_above(figure, handles, [*shown, *(["oracles of other seeds"] if others else [])], 4)
-    return figure
-
-
-def readable_layers_data(audit: Audit, probe: str = "linear") -> dict[str, pd.DataFrame]:
-    """By tower: how well a probe reads the forgotten concepts, layers by models."""
-    data = where(pd.DataFrame(audit.details["probes"]), subset="forget", probe=probe)
-    tables = {}
-    for tower in dict.fromkeys(data["tower"]):
-        part = where(data, tower=tower)
-        table = part.pivot_table(index="layer", columns="model", values="accuracy", sort=False)
-        tables[str(tower)] = table[list(dict.fromkeys(part["model"]))]
-    return tables
-
-
-@styled
-def readable_layers(audit: Audit, probe: str = "linear") -> Figure:
-    """Where the forgotten is still readable: layer by model, a panel for each tower."""
-    tables = readable_layers_data(audit, probe)
-    figure, grid = plt.subplots(
-        1,
-        len(tables),
-        figsize=(WIDTH, 1.6 + 0.45 * max(map(len, tables.values()))),
-        squeeze=False,
-    )
-    for axes, (tower, table) in zip(grid[0], tables.items(), strict=True):
-        _heat(axes, 100 * table, "{:.0f}")
-        axes.set_title(f"{tower} tower, % right")
-    return figure
-
-
-def language_map_data(audit: Audit) -> dict[str, pd.DataFrame]:
-    """By model: top-1 on each forgotten concept (rows) named in each language (columns).
-
-    Missing where the original does not know the concept by that name.
-    """
-    data = pd.DataFrame(audit.details["language_leaks"])
-    tables = {}
-    for model in (ORIGINAL, AUDITED, ORACLE):
-        part = where(data, model=model)
-        if len(part):
-            table = part.assign(top1=part["top1"].astype(float)).pivot(
-                index="concept", columns="language", values="top1"
-            )
-            order = dict.fromkeys(part["concept"]), dict.fromkeys(part["language"])
-            tables[model] = table.reindex(index=list(order[0]), columns=list(order[1]))
-    return tables
-
-
-@styled
-def language_map(audit: Audit) -> Figure:
-    """Which forgotten concept still answers to its name in which language."""
-    tables = language_map_data(audit)
-    figure, grid = plt.subplots(
-        1,
-        len(tables),
-        figsize=(WIDTH, 1.4 + 0.42 * max(map(len, tables.values()))),
-        sharey=True,
-        squeeze=False,
-    )
-    for axes, (model, table) in zip(grid[0], tables.items(), strict=True):
-        _heat(axes, 100 * table, "{:.0f}")
-        axes.set_title(model)
-    return figure
-
-
-def _heat(axes: Axes, table: pd.DataFrame, form: str) -> None:
-    """A heat map from 0 to 100 with its numbers; a dash where there is none."""
-    values = table.to_numpy(float)
-    shown = np.ma.masked_invalid(values)
-    axes.imshow(shown, vmin=0, vmax=100, cmap=_HEAT, aspect="auto")
-    for (row, column), value in np.ndenumerate(values):
-        text = "–" if np.isnan(value) else form.format(value)
-        dark = not np.isnan(value) and value > 55
-        axes.text(
-            column, row, text, ha="center", va="center", fontsize=10, color="white" if dark else INK
-        )
-    axes.set_xticks(range(table.shape[1]), list(table.columns), rotation=30, ha="right")
-    axes.set_yticks(range(table.shape[0]), list(table.index))
-    axes.tick_params(length=0)
-    axes.grid(False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
-_HEAT = sns.light_palette("#0072B2", as_cmap=True)
-
-
-def collateral_data(audit: Audit) -> pd.DataFrame:
-    """The retained concepts that lost most: concept, group, and top-1 by model."""
-    return pd.DataFrame(audit.details["over_forgetting"])
-
-
-@styled
-def collateral(audit: Audit) -> Figure:
-    """The retained concepts that lost most, chosen on validation, measured on test."""
-    data = collateral_data(audit)
-    figure, axes = plt.subplots(figsize=(WIDTH, 1.1 + 0.42 * len(data)))
-    names = [model for model in (ORIGINAL, ORACLE, AUDITED) if model in data.columns]
-    for place, line in enumerate(records(data)):
-        axes.plot(
-            [getattr(line, ORIGINAL), getattr(line, AUDITED)], [place, place], color=LINE, lw=3
-        )
-        for model in names:
-            if pd.notna(getattr(line, model)):
-                _point(axes, model, getattr(line, model), place)
-    axes.set_yticks(
-        range(len(data)),
-        [f"{c} ({g})" for c, g in zip(data["concept"], data["group"], strict=True)],
-    )
-    axes.set_ylim(len(data) - 0.5, -0.5)
-    axes.grid(False, axis="y")
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlim(-0.03, 1.03)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.set_xlabel("top-1 on test pictures of the concept")
-    legend_above(figure, [_point_handle(name) for name in names], names, len(names))
-    return figure
-
-
-def audit_figures(audit: Audit) -> dict[str, Figure]:
-    """Every picture that the audit has the data for, by its name."""
-    ran: Sequence[str] = list(audit.verdicts)
-    figures = {"audit_verdicts": audit_verdicts(audit)}
-    for test, name, draw in (
-        ("relearning", "relearning_curves", relearning_curves),
-        ("probes", "readable_layers", readable_layers),
-        ("language_leaks", "language_map", language_map),
-        ("over_forgetting", "collateral", collateral),
-    ):
-        if test in ran and audit.details.get(test):
-            figures[f"audit_{name}"] = draw(audit)
-    for test in ran:
-        figures[f"audit_values_{test}"] = audit_values(audit, test)
-    return figures
+def audit_handle(model: str) -> Line2D:
+    """How a model looks in the legend of an audit's picture; the oracle has no line."""
+    return mark_handle(model_mark(model, (model,)), 0 if model == ORACLE else 1.2)

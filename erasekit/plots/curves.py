@@ -7,10 +7,19 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from erasekit.frames import where
-from erasekit.plots.style import FAINT, FORGOTTEN, INK, NEIGHBOUR, WIDTH, styled, term_mark
+from erasekit.plots.style import (
+    FAINT,
+    FORGOTTEN,
+    INK,
+    NEIGHBOUR,
+    WIDTH,
+    share_axis,
+    styled,
+    term_mark,
+)
 
 _VALIDATION = "validation_"
 
@@ -88,8 +97,7 @@ def loss_terms(history: Sequence[dict[str, float]] | pd.DataFrame, title: str = 
                 markersize=8,
                 label=str(name),
             )
-        below.set_ylim(-0.04, 1.04)
-        below.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        share_axis(below, "y", 0.04)
         below.set_ylabel("validation top-1")
         below.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     grid[-1, 0].set_xlabel("step")

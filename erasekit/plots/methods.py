@@ -39,7 +39,7 @@ def methods_data(found: pd.DataFrame) -> pd.DataFrame:
     Returns:
         columns number (0 for references), method, kind, average_gap, forget, retain, cost.
     """
-    chosen = found[found["kind"] != "floor"]
+    chosen = found[found["kind"].isin(["method", "reference"])]
     data = (
         chosen.groupby(["method", "kind"], sort=False)
         .agg(

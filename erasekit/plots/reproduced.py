@@ -18,7 +18,7 @@ def against_reported_data(found: pd.DataFrame) -> pd.DataFrame:
     """What the picture shows: columns title, model, subset, ours, deviation, reported.
 
     Args:
-        found: see `erasekit.tutorial.reproduction.numbers`.
+        found: see `erasekit.tutorial.reproduction_tables.numbers`.
 
     Returns:
         a line a data set, subset and model, in points; `reported` is missing where it is not
@@ -36,7 +36,7 @@ def against_reported(found: pd.DataFrame) -> Figure:
     """Forget and retain of each model: filled what came out, hollow what was reported.
 
     Args:
-        found: see `erasekit.tutorial.reproduction.numbers`.
+        found: see `erasekit.tutorial.reproduction_tables.numbers`.
     """
     data = against_reported_data(found)
     models, subsets = list(data["model"].unique()), list(data["subset"].unique())

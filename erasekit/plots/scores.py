@@ -8,13 +8,23 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from erasekit.evaluate.scorecard import Scorecard
 from erasekit.evaluate.subsets import SUBSETS
 from erasekit.frames import records, where
-from erasekit.plots.style import FAINT, INK, LINE, WIDTH, legend_above, model_mark, styled
+from erasekit.plots.style import (
+    FAINT,
+    INK,
+    LINE,
+    WIDTH,
+    draw_point,
+    legend_above,
+    mark_handle,
+    model_mark,
+    share_axis,
+    styled,
+)
 
 _PANELS = {
     "top1": "zero-shot top-1",
@@ -134,15 +144,14 @@ def compare(scorecards: Mapping[str, Scorecard]) -> Figure:
     lane = dict(zip(order, np.linspace(0.22, -0.22, len(order)), strict=True))
     for axes, (metric, subset, heading) in zip(grid, _COMPARED, strict=True):
         for line in records(where(data, metric=metric, subset=subset)):
-            mark = model_mark(str(line.model), present)
-            axes.errorbar(
+            draw_point(
+                axes,
                 line.value,
                 runs.index(line.run) - lane[line.model],
-                xerr=[[max(0, line.value - line.low)], [max(0, line.high - line.value)]],
-                fmt=mark.marker,
-                color=mark.colour,
-                markersize=12 if mark.marker == "*" else 7.5,
-                markeredgecolor="white",
+                model_mark(str(line.model), present),
+                across=(line.low, line.high),
+                size=7.5,
+                star=12,
                 elinewidth=1.3,
             )
         axes.set_title(heading, fontsize=11)
@@ -151,28 +160,14 @@ def compare(scorecards: Mapping[str, Scorecard]) -> Figure:
             axes.axhline(edge, color=LINE, linewidth=0.8)
         axes.grid(False, axis="y")
         if metric == "top1":
-            axes.set_xlim(-0.08, 1.08)
+            share_axis(axes, "x", 0.08)
             axes.set_xticks([0, 0.5, 1])
-            axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         else:
             axes.set_xlim(-1.1, 1.1)
             axes.set_xticks([-1, 0, 1])
             axes.axvline(0, color=FAINT, linewidth=0.9)
     grid[0].set_yticks(range(len(runs)), runs)
     grid[0].tick_params(axis="y", length=0)
-    handles = [_handle(name, present) for name in present]
+    handles = [mark_handle(model_mark(name, present)) for name in present]
     legend_above(figure, handles, present, len(present))
     return figure
-
-
-def _handle(name: str, names: list[str]) -> Line2D:
-    mark = model_mark(name, names)
-    return Line2D(
-        [],
-        [],
-        color=mark.colour,
-        marker=mark.marker,
-        markersize=13 if mark.marker == "*" else 8,
-        markeredgecolor="white",
-        linewidth=1.3,
-    )

@@ -23,12 +23,12 @@ from erasekit.plots.style import (
 )
 
 if TYPE_CHECKING:
-    from erasekit.data.drawn.world import World
     from erasekit.data.pairs import Pairs
+    from erasekit.data.worlds import PairsWorld
 
 
 def contact_sheet_data(
-    pairs: Pairs, world: World, count: int, language: str | None = None
+    pairs: Pairs, world: PairsWorld, count: int, language: str | None = None
 ) -> pd.DataFrame:
     """What the sheet writes under each picture.
 
@@ -54,7 +54,7 @@ def contact_sheet_data(
 
 @styled
 def contact_sheet(
-    pairs: Pairs, world: World, rows: int = 2, columns: int = 6, language: str | None = None
+    pairs: Pairs, world: PairsWorld, rows: int = 2, columns: int = 6, language: str | None = None
 ) -> Figure:
     """Pictures with their captions below them.
 
@@ -84,7 +84,7 @@ def contact_sheet(
     return figure
 
 
-def concept_sheet_data(world: World) -> pd.DataFrame:
+def concept_sheet_data(world: PairsWorld) -> pd.DataFrame:
     """Every concept in group order: columns index, name, emoji, group, holdout."""
     return pd.DataFrame(
         [(c.index, c.name, c.emoji, c.group, c.holdout) for c in world.concepts],
@@ -93,7 +93,7 @@ def concept_sheet_data(world: World) -> pd.DataFrame:
 
 
 @styled
-def concept_sheet(world: World) -> Figure:
+def concept_sheet(world: PairsWorld) -> Figure:
     """Every drawing by group; the holdout concepts, which no training sees, in dashed frames."""
     concepts = concept_sheet_data(world)
     groups = [

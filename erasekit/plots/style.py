@@ -9,18 +9,20 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
 
 from erasekit.plots.fonts import font_families
 
 if TYPE_CHECKING:
-    from erasekit.data.drawn.world import World
+    from erasekit.data.worlds import PairsWorld
 
 #: Width of every picture in inches: a notebook cell, or a column of the report.
 WIDTH = 8.5
@@ -143,7 +145,7 @@ def drawing_pixels(character: str, size: int = 64) -> np.ndarray:
     return np.clip(np.concatenate([straight, alpha], axis=2), 0, 1)
 
 
-def concept_pixels(world: World, index: int, size: int = 64) -> np.ndarray:
+def concept_pixels(world: PairsWorld, index: int, size: int = 64) -> np.ndarray:
     """What stands for a concept in a picture: its drawing, or else its first test picture."""
     concept = world.concept(index)
     if concept.emoji:
@@ -173,3 +175,70 @@ def legend_above(figure: Figure, handles: Sequence, labels: Sequence[str], colum
     figure.legend(
         handles, labels, loc="outside upper center", ncols=columns, handlelength=2.2, borderpad=0.2
     )
+
+
+def draw_point(
+    axes: Axes,
+    x: float,
+    y: float,
+    mark: Mark,
+    *,
+    across: tuple[float, float] | None = None,
+    up: tuple[float, float] | None = None,
+    size: float = 8,
+    star: float = 13,
+    **more: Any,
+) -> None:
+    """One value as its mark, with the low and high end of its interval on either axis.
+
+    Args:
+        across, up: the interval of x, and of y; one with a missing end is not drawn.
+        size, star: of a marker, and of the oracle's star, which looks smaller than it is.
+        more: for matplotlib's `errorbar`.
+    """
+    axes.errorbar(
+        x,
+        y,
+        xerr=_reach(x, across),
+        yerr=_reach(y, up),
+        fmt=mark.marker,
+        color=mark.colour,
+        markersize=star if mark.marker == "*" else size,
+        markeredgecolor="white",
+        **more,
+    )
+
+
+def _reach(value: float, interval: tuple[float, float] | None) -> list[list[float]] | None:
+    """How far an interval goes to either side; rounding may put the value just outside it."""
+    if interval is None or any(end is None or np.isnan(end) for end in interval):
+        return None
+    low, high = interval
+    return [[max(0.0, value - low)], [max(0.0, high - value)]]
+
+
+def mark_handle(mark: Mark, width: float = 1.3) -> Line2D:
+    """How a mark looks in a legend; with `width` 0, without a line."""
+    return Line2D(
+        [],
+        [],
+        color=mark.colour,
+        marker=mark.marker,
+        markersize=13 if mark.marker == "*" else 8,
+        markeredgecolor="white",
+        linewidth=width,
+    )
+
+
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """One row for each name, the first on top."""
+    axes.set_yticks(range(len(names)), list(names))
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(False, axis="y")
+
+
+def share_axis(axes: Axes, which: Literal["x", "y"], edge: float = 0.03) -> None:
+    """An axis from 0 to 100 %, with some room at both ends."""
+    axes.set(**{f"{which}lim": (-edge, 1 + edge)})
+    getattr(axes, f"{which}axis").set_major_formatter(PercentFormatter(1, decimals=0))

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from erasekit.evaluate.scorecard import Scorecard
 from erasekit.frames import records
-from erasekit.plots.style import FAINT, WIDTH, model_mark, styled
+from erasekit.plots.style import FAINT, WIDTH, draw_point, model_mark, share_axis, styled
 
 Points = Mapping[str, tuple[float, float]]
 
@@ -60,16 +59,15 @@ def forget_retain(scores: Scorecard | Points) -> Figure:
         axes.axvline(data.loc["oracle", "forget"], color=FAINT, linewidth=0.9, linestyle=":")
         axes.axhline(data.loc["oracle", "retain"], color=FAINT, linewidth=0.9, linestyle=":")
     for line in records(data.reset_index()):
-        mark = model_mark(str(line.model), names)
-        axes.errorbar(
+        draw_point(
+            axes,
             line.forget,
             line.retain,
-            xerr=_reach(line.forget, line.forget_low, line.forget_high),
-            yerr=_reach(line.retain, line.retain_low, line.retain_high),
-            fmt=mark.marker,
-            color=mark.colour,
-            markersize=17 if mark.marker == "*" else 11,
-            markeredgecolor="white",
+            model_mark(str(line.model), names),
+            across=(line.forget_low, line.forget_high),
+            up=(line.retain_low, line.retain_high),
+            size=11,
+            star=17,
             elinewidth=1.4,
             capsize=3,
             zorder=3,
@@ -85,9 +83,9 @@ def forget_retain(scores: Scorecard | Points) -> Figure:
             fontweight="bold",
             color=model_mark(name, names).colour,
         )
-    axes.set(xlim=(-0.06, 1.06), ylim=(-0.06, 1.06))
+    share_axis(axes, "x", 0.06)
+    share_axis(axes, "y", 0.06)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1, decimals=0))
         axis.set_ticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     named = not isinstance(scores, Scorecard) or scores.main_metric == "top1"
     measure, of = ("top-1", "concepts") if named else ("R@1, picture to caption,", "pairs")
@@ -114,9 +112,3 @@ def _label_places(data: pd.DataFrame) -> dict[str, tuple[float, float, int]]:
             y -= 0.01
         places[str(point.model)] = (x, y, side)
     return places
-
-
-def _reach(value: float, low: float, high: float) -> list[list[float]] | None:
-    if pd.isna(low):
-        return None
-    return [[max(0.0, value - low)], [max(0.0, high - value)]]

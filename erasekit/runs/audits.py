@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from erasekit.experiment.specs import make_plan
-from erasekit.models.pretrained import check_model
+from erasekit.models.model_name import check_model
 from erasekit.runs.run_folder import AUDIT, FIGURES, RunFolder
 from erasekit.settings import Settings
 
@@ -43,6 +43,7 @@ def run_audit(
     settings = folder.settings
     with folder.locked():
         from erasekit.experiment.clip_experiment import Experiment
+        from erasekit.runs.pages.run_page import write_report
 
         experiment = Experiment(settings, progress)
         if oracles is None:
@@ -52,7 +53,7 @@ def run_audit(
         )
         write_audit_figures(folder.path / FIGURES, found)
         found.save(folder.path / AUDIT)
-        folder.write_report()
+        write_report(folder.path)
     return folder
 
 
@@ -111,27 +112,29 @@ def audit_known_answers(
     experiment = Experiment(settings, progress)
     *oracles, another = experiment.oracles(ORACLES + 1)
     alone = experiment.erase("cliperase", options={"retention": 0, "consistency": 0})
-    return known_answers(
-        {
-            ORIGINAL: experiment.original,
-            **{oracle_name(i): oracle for i, oracle in enumerate(oracles)},
-            "itself": experiment.original,
-            "random": with_random_weights(experiment.original, settings.seed),
-            "another-seed": another,
-            "forgetting-alone": alone.model,
-        },
-        experiment.task,
-        tests=tests,
-        smoke=settings.profile == "smoke",
-        draws=settings.draws,
-        seed=settings.seed,
-        progress=progress,
-    )
+    models = {
+        ORIGINAL: experiment.original,
+        **{oracle_name(i): oracle for i, oracle in enumerate(oracles)},
+        "itself": experiment.original,
+        "random": with_random_weights(experiment.original, settings.seed),
+        "another-seed": another,
+        "forgetting-alone": alone.model,
+    }
+    with experiment.running():
+        return known_answers(
+            models,
+            experiment.task,
+            tests=tests,
+            smoke=settings.profile == "smoke",
+            draws=settings.draws,
+            seed=settings.seed,
+            progress=progress,
+        )
 
 
 def write_audit_figures(folder: Path, audit: Audit) -> list[Path]:
     """Draw every picture of an audit into `folder` as PNG, in place of an earlier audit's."""
-    from erasekit.plots.audit import audit_figures
+    from erasekit.plots.audit_details import audit_figures
     from erasekit.runs.figures import save_figure
 
     for old in folder.glob("audit_*.png"):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from erasekit.data.folder.check import check_folder, read_folder
-from erasekit.data.folder.listing import shown
 from erasekit.data.folder.selection import select
 from erasekit.files import write_text, write_whole
+from erasekit.text import shown
 
 PROBLEMS, COUNTS, SHEET = "problems.csv", "counts.csv", "sheet.png"
 

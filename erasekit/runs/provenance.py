@@ -61,7 +61,7 @@ def provenance(
         "processor": _processor(),
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "threads": torch.get_num_threads(),
+        "threads": experiment.settings.threads if experiment else torch.get_num_threads(),
         "processes": launched(),
     }
     if experiment is not None:

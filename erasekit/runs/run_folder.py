@@ -18,13 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from erasekit.data.data_spec import FOLDER
-from erasekit.errors import ErasekitError, RunError, UsageError
+from erasekit.errors import ErasekitError, RunError, UsageError, reason
 from erasekit.experiment.specs import make_plan
 from erasekit.files import read_json, write_json
-from erasekit.models.pretrained import check_model
-from erasekit.processes import join, on_main
-from erasekit.runs.trackers import check_trackers, tracking
+from erasekit.processes import on_main
 from erasekit.settings import Settings, make_settings
 
 if TYPE_CHECKING:
@@ -213,7 +210,7 @@ class RunFolder:
         scorecard: Scorecard,
         control: Erasure | None,
     ) -> None:
-        """Write all that a run is, `scorecard.json` last; the report is made from it.
+        """Write all that a run is, `scorecard.json` last, and nothing that is made of it.
 
         Raises:
             RunError: when the disk is full; the folder is then no whole run.
@@ -229,15 +226,10 @@ class RunFolder:
             models["oracle"] = experiment.oracle
         erasure.model.save(self.path / MODEL)
         write_history(self.path / HISTORY, erasure.history)
-        write_figures(self.path / FIGURES, experiment, models, erasure.history, scorecard)
+        with experiment.running():
+            write_figures(self.path / FIGURES, experiment, models, erasure.history, scorecard)
         write_json(self.path / PROVENANCE, provenance(experiment, models))
         scorecard.save(self.path / SCORECARD)
-
-    def write_report(self) -> Path:
-        """Make `report.html` from the files of the folder."""
-        from erasekit.runs.report import write_report
-
-        return write_report(self.path)
 
     def publish(self, path: Path) -> RunFolder:
         """Put this whole run in the place of the one at `path`, whose other files stay."""
@@ -252,7 +244,7 @@ class RunFolder:
             shutil.rmtree(self.path)
         except OSError as error:
             raise RunError(
-                f"cannot move the run from {self.path} to {path}: {error.strerror or error}"
+                f"cannot move the run from {self.path} to {path}: {reason(error)}"
             ) from error
         return target
 
@@ -272,7 +264,7 @@ class RunFolder:
             except Timeout:
                 raise UsageError(f"another run is at work in {self.path}") from None
             except OSError as error:
-                raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
+                raise RunError(f"cannot write {self.path}: {reason(error)}") from error
 
         on_main(acquire)
         try:
@@ -306,7 +298,7 @@ class RunFolder:
                 else:
                     entry.unlink(missing_ok=True)
         except OSError as error:
-            raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
+            raise RunError(f"cannot write {self.path}: {reason(error)}") from error
 
 
 def open_runs(paths: Sequence[Path]) -> dict[str, RunFolder]:
@@ -353,132 +345,3 @@ def _difference(there: dict, wanted: dict) -> str:
     names = [name for name in {**new, **old} if old.get(name) != new.get(name)]
     shown = [f"{name} is {old.get(name)!r} there" for name in names[:2]]
     return ", ".join(shown) + (f", and {len(names) - 2} more" if len(names) > 2 else "")
-
-
-def run_erase(
-    settings: Settings,
-    out: Path,
-    *,
-    oracle: bool = True,
-    control: bool = True,
-    overwrite: bool = False,
-    progress: bool = True,
-) -> RunFolder:
-    """Erase, judge, and write the whole run folder.
-
-    Interrupted, it leaves a folder that the same call takes up again; the result is
-    then the same, bit for bit, as if it had never stopped. Several processes may call it
-    together; the main one judges and writes.
-
-    Args:
-        settings: every parameter.
-        out: the folder to write.
-        oracle: whether to train the oracle and measure against it; of a model that was not
-            trained here there is one only if `oracle_model` gives it.
-        control: whether to fine-tune the control and measure it too.
-        overwrite: whether a run that is there may be replaced.
-        progress: whether to show progress bars.
-
-    Raises:
-        UsageError: for parameters or a folder that do not do; nothing is changed then.
-        RunError: when the run cannot go on; what was reached is kept.
-    """
-    oracle = oracle and bool(make_plan(settings).train or settings.oracle_model)
-    join(settings.device)
-    trackers = check_trackers(settings.trackers)
-    _check_data(settings, progress)
-    folder = on_main(
-        lambda: RunFolder.create(out, settings, oracle=oracle, control=control, overwrite=overwrite)
-    )
-    with folder.locked():
-        from erasekit.experiment.clip_experiment import (
-            Experiment,  # all checks are done: torch may load
-        )
-
-        experiment = Experiment(settings, progress)
-        _ = experiment.task.forget  # an empty forget set is said before training starts
-        _ = experiment.original
-        if oracle:
-            _ = experiment.oracle
-        with tracking(trackers, folder.path / TRACKERS, settings) as log:
-            erasure = experiment.erase(checkpoint=folder.checkpoint, log=log)
-        fine_tuned = experiment.control(erasure.steps) if control else None
-
-        def judge() -> None:
-            scorecard = experiment.evaluate(erasure, control=fine_tuned, oracle=oracle)
-            folder.write(experiment, erasure, scorecard, fine_tuned)
-
-        on_main(judge)
-
-    def publish() -> RunFolder:
-        published = folder.publish(Path(out))
-        published.write_report()
-        return published
-
-    return on_main(publish)
-
-
-def _check_data(settings: Settings, progress: bool) -> None:
-    """Of a folder of pairs: its problems, and a rule that finds nothing, before a run begins."""
-    if settings.data.startswith(FOLDER):
-        from erasekit.data.folder.check import read_folder
-        from erasekit.data.folder.selection import select
-
-        select(
-            read_folder(settings.data, skip_bad=settings.skip_bad, progress=progress),
-            settings.forget,
-        )
-
-
-def run_evaluate(path: Path, *, progress: bool = True) -> RunFolder:
-    """Measure the saved model of a run again; write scorecard, pictures and report anew.
-
-    The control is not kept in a run folder: where the run had one, it is made again.
-
-    Raises:
-        UsageError: when there is no whole run.
-        RunError: when its model is damaged.
-    """
-    folder = RunFolder.open(path)
-    settings = folder.settings
-    with folder.locked():
-        from erasekit.experiment.clip_experiment import Experiment
-
-        experiment = Experiment(settings, progress)
-        before = folder.scorecard
-        erasure = folder.load_erasure(experiment)
-        fine_tuned = experiment.control(erasure.steps) if "control" in before.models else None
-        scorecard = experiment.evaluate(
-            erasure, control=fine_tuned, oracle="oracle" in before.models
-        )
-        folder.write(experiment, erasure, scorecard, fine_tuned)
-        folder.write_report()
-    return folder
-
-
-def evaluate_model(
-    model: Path | str, settings: Settings, *, oracle: bool = True, progress: bool = True
-) -> Scorecard:
-    """The scorecard of any CLIP that open_clip loads, as the erased model of a task.
-
-    Args:
-        model: see `models.clip.load_clip`.
-        settings: give the world and what was to be forgotten.
-        oracle: whether to measure against the oracle.
-
-    Raises:
-        UsageError: when there is no such model.
-        RunError: when it is damaged, or cannot be fetched.
-    """
-    make_plan(settings)
-    check_model(str(model))
-    from erasekit.evaluate.scorecard import evaluate
-    from erasekit.experiment.clip_experiment import Experiment
-    from erasekit.models.clip import load_clip
-
-    experiment = Experiment(settings, progress)
-    clip = load_clip(model, experiment.device)
-    models = {"original": experiment.original, "erased": clip}
-    if oracle and experiment.has_oracle:
-        models["oracle"] = experiment.oracle
-    return evaluate(experiment.task, models, draws=settings.draws, gallery=settings.gallery)

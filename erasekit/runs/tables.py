@@ -7,18 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from erasekit import plots
-from erasekit.data.folder.listing import SPLITS, FolderPairs
 from erasekit.evaluate.scorecard import AVERAGE_GAP, Scorecard
-from erasekit.files import write_text
-from erasekit.runs.figures import save_figure
-from erasekit.runs.report import write_comparison_page
 from erasekit.runs.run_folder import RunFolder
 
 #: What the first look at a run needs: what went, what stayed, and how far it was pushed.
@@ -123,37 +115,3 @@ def comparison_text(cards: Mapping[str, Scorecard]) -> str:
     table = comparison_cells(cards)
     table["forget"] = [f"{len(card.task['forget'])} concepts" for card in cards.values()]
     return table.T.to_string()
-
-
-def splits_table(pairs: FolderPairs) -> pd.DataFrame:
-    """Of a folder, how many pairs, pictures and concepts each split has."""
-    lines = {}
-    for code, split in enumerate(SPLITS):
-        mine = pairs.split.codes == code
-        named = pairs.concept.codes[mine]
-        lines[split] = {
-            "pairs": int(mine.sum()),
-            "pictures": len(np.unique(pairs.picture[mine])),
-            "concepts": len(np.unique(named[named >= 0])),
-        }
-    return pd.DataFrame.from_dict(lines, orient="index")
-
-
-def criteria_table(certificate: Mapping[str, Any]) -> pd.DataFrame:
-    """A line a criterion of a certificate: what it asks, and how it ended."""
-    lines = [
-        {"asks": criterion["about"], "result": criterion["result"]}
-        for criterion in certificate["criteria"]
-    ]
-    return pd.DataFrame(lines, index=[criterion["id"] for criterion in certificate["criteria"]])
-
-
-def write_comparison(cards: Mapping[str, Scorecard], out: Path) -> Path:
-    """Write `compare.csv`, `compare.png` and `compare.html` to `out`; returns the last.
-
-    Raises:
-        RunError: when the folder cannot be written.
-    """
-    write_text(out / "compare.csv", comparison(cards).to_csv(index_label="run"))
-    figure = save_figure(plots.compare(dict(cards)), out / "compare.png")
-    return write_comparison_page(comparison_cells(cards), figure, out / "compare.html")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from erasekit.errors import RunError, UsageError, unknown
+from erasekit.errors import RunError, UsageError, reason, unknown
 from erasekit.settings import Settings
 
 Log = Callable[[dict[str, float]], None]
@@ -62,8 +62,7 @@ def tracking(names: list[str], folder: Path, settings: Settings) -> Iterator[Log
         config = {k: v for k, v in asdict(settings).items() if k != "options"}
         accelerator.init_trackers("erasekit", config={**config, **settings.options})
     except Exception as error:  # each tracker has errors of its own
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise RunError(f"trackers {', '.join(names)} cannot be opened: {reason}") from error
+        raise RunError(f"trackers {', '.join(names)} cannot be opened: {reason(error)}") from error
     try:
         yield lambda row: accelerator.log(
             {k: v for k, v in row.items() if k != "step"}, step=int(row["step"])

@@ -9,9 +9,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from erasekit.errors import ErasekitError, RunError, UsageError
+from erasekit.errors import ErasekitError, RunError, UsageError, reason
 from erasekit.files import read_json, write_bytes, write_json, write_text
-from erasekit.models.pretrained import CONFIG_FILE, HUB
+from erasekit.models.model_name import CONFIG_FILE, HUB
 from erasekit.runs.run_folder import MODEL, RunFolder
 
 CARD_FILE = "README.md"
@@ -62,7 +62,7 @@ def export(run: Path, out: Path, *, repository: str | None = None) -> Path:
             try:
                 write_bytes(out / path.name, path.read_bytes())
             except OSError as error:
-                raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+                raise RunError(f"cannot read {path}: {reason(error)}") from error
     if repository:
         _name_tokenizer(out / CONFIG_FILE, repository)
     write_text(out / CARD_FILE, card)
@@ -121,9 +121,8 @@ def push(folder: Path, repository: str, *, public: bool = False) -> str:
     except ErasekitError:
         raise
     except Exception as error:  # of the hub or the network, of many kinds
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise RunError(
-            f"{folder} could not be uploaded to {HUB}{repository}: {reason}. The folder is whole: "
-            f"`hf upload {repository} {folder}` tries again"
+            f"{folder} could not be uploaded to {HUB}{repository}: {reason(error)}. "
+            f"The folder is whole: `hf upload {repository} {folder}` tries again"
         ) from error
     return str(uploaded)

@@ -23,8 +23,9 @@ from erasekit.certificate.verification import verify
 from erasekit.errors import RunError
 from erasekit.evaluate.scorecard import Scorecard
 from erasekit.files import read_json
-from erasekit.models.pretrained import HUB
-from erasekit.runs.report import costs, headline, score_table
+from erasekit.models.model_name import HUB
+from erasekit.runs.pages.headline import headline
+from erasekit.runs.pages.score_table import costs, score_table
 from erasekit.runs.run_folder import AUDIT, CERTIFICATE, PROVENANCE, SIGNATURE, RunFolder
 
 #: What Markdown reads as more than a letter; the colon and the dot where they make a link.

@@ -17,7 +17,7 @@ from erasekit.errors import ErasekitError, UsageError
 from erasekit.testing.launch import start
 from erasekit.testing.tiny import tiny_experiment
 from erasekit.unlearn.erase_spec import EraseSpec
-from erasekit.unlearn.method import Features, Method, Prompts, Unseen
+from erasekit.unlearn.method import KINDS, Features, Method, Prompts, Unseen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,7 @@ _SHORT = dataclasses.replace(_SPEC, steps=3)
 
 
 def check_method(method: type[Method], *, processes: bool = True, **options: Any) -> None:
-    """Check that a method does what erasekit expects of every method.
+    """Check that a method for CLIPs does what erasekit expects of every method.
 
     It says what it is, refuses options that do not fit, forgets, leaves the original and what it
     masks alone to the bit, leaves out a term of weight 0, reads no test split, gives the same
@@ -47,7 +47,7 @@ def check_method(method: type[Method], *, processes: bool = True, **options: Any
         AssertionError: saying what to mend.
     """
     check_options(method)
-    chosen = method.build(options)
+    chosen = method.build(options, "clip")
     _check_terms(chosen)
     experiment = tiny_experiment()
     before = _weights(experiment.original)
@@ -70,6 +70,7 @@ def check_options(method: type[Method]) -> None:
     for field in ("name", "summary", "source"):
         text = getattr(method, field, "")
         assert isinstance(text, str) and text, f"{who}: give it a `{field}`: ClassVar[str] = …"
+    assert set(method.kinds) & set(KINDS), f"{who}: its kinds are none of {', '.join(KINDS)}"
     frozen = getattr(method, "__dataclass_params__", None)
     assert frozen is not None and frozen.frozen, f"{who}: put @dataclass(frozen=True) above it"
     defaults = method.defaults()
@@ -206,11 +207,10 @@ def _check_repeats(method: Method, whole: Erasure) -> None:
 
 def _check_mask(method: Method, erasure: Erasure, before: Mapping[str, Tensor]) -> None:
     from erasekit.unlearn.look import Look
+    from erasekit.unlearn.pair_batches import PairBatches
 
     experiment = tiny_experiment()
-    copy = experiment.original.copy()
-    copy.model.requires_grad_(True)
-    look = Look(copy, experiment.original, experiment.task, _SPEC, method.picture_noise())
+    look = Look(PairBatches(experiment.original, experiment.task, method, _SPEC))
     mask = method.mask(look)
     if mask is None:
         return
@@ -269,7 +269,16 @@ def _terms(method: Method) -> dict[str, float]:
     def features() -> Features:
         scale, five = torch.tensor(3.0, dtype=torch.float64), torch.arange(1.0, 6.0)
         return Features(
-            *(draw(5), draw(5), scale, unit(5), unit(5), scale, draw(5), five, draw(5), unit(5)),
+            image=draw(5),
+            text=draw(5),
+            scale=scale,
+            original_image=unit(5),
+            original_text=unit(5),
+            original_scale=scale,
+            noised_image=draw(5),
+            noise_norm=five,
+            name=draw(5),
+            original_name=unit(5),
             forgotten_share=1 / five,
         )
 

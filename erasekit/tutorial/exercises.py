@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from erasekit.data.drawn.world import World
     from erasekit.data.folder.listing import FolderPairs
     from erasekit.data.task import ErasureTask
+    from erasekit.data.worlds import PairsWorld
     from erasekit.evaluate.scorecard import Scorecard
     from erasekit.models.clip import Clip
     from erasekit.unlearn.engine import Erasure
@@ -73,7 +73,7 @@ def _same(answer: Any, truth: Any, within: float) -> bool:
     return math.isfinite(number) and abs(number - truth) <= within
 
 
-def _chance(world: World) -> float:
+def _chance(world: PairsWorld) -> float:
     return 1 / len(world.trained)
 
 
@@ -81,7 +81,7 @@ def _told_in_japanese(task: ErasureTask) -> int:
     return task.forget.languages.count("ja")
 
 
-def _nearest_name(clip: Clip, world: World) -> str:
+def _nearest_name(clip: Clip, world: PairsWorld) -> str:
     from erasekit.evaluate.naming import best_names, trained_singles
 
     picture = trained_singles(world).take([0])
@@ -104,7 +104,7 @@ def _similarity_gap(scorecard: Scorecard) -> float:
     return scorecard.gap("similarity", "forget")
 
 
-def _farthest(before: Clip, after: Clip, world: World) -> str:
+def _farthest(before: Clip, after: Clip, world: PairsWorld) -> str:
     from erasekit.models.zero_shot import concept_features
 
     concepts = [world.concept(i) for i in world.trained]
@@ -140,7 +140,7 @@ def _worn_down(ours: pd.Series) -> float:
 
 
 def _selected_in_test(pairs: FolderPairs, mask: np.ndarray) -> int:
-    from erasekit.data.folder.listing import SPLITS
+    from erasekit.data.worlds import SPLITS
 
     return int((mask & (pairs.split.codes == SPLITS.index("test"))).sum())
 
@@ -235,10 +235,10 @@ EXERCISES: dict[str, Exercise] = {
         within=1e-6,
     ),
     "11_multimodal_llm": Exercise(
-        hint='erase with `e.erase("gradient_ascent", modules="projector", steps=4)`, and let '
+        hint='erase with `e.erase("gradient_ascent", moves="projector", steps=4)`, and let '
         "`tables.changed` compare its `.model` with `e.original` on `e.task.text.take(range(60))`.",
         solution="tables.changed(e.original, "
-        'e.erase("gradient_ascent", modules="projector", steps=4).model, '
+        'e.erase("gradient_ascent", moves="projector", steps=4).model, '
         "e.task.text.take(range(60)))",
         truth=_words_pass_it_by,
         because="What is asked in words alone never passes through the projector. That is why an "

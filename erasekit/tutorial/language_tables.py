@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from erasekit.data.drawn.questions import Questions
+from erasekit.data.question_list import Questions
 from erasekit.data.question_task import MllmTask
 from erasekit.evaluate.answer_scores import METRICS, score_answers
 from erasekit.frames import records, where
-from erasekit.models.llava import Mllm
+from erasekit.models.mllm import Mllm
 
 
 def questions_table(task: MllmTask, split: str = "test") -> pd.DataFrame:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
 from erasekit.data.folder.check import check_folder
+from erasekit.data.folder.listing import FolderPairs
 from erasekit.data.folder.writer import TABLE
+from erasekit.data.worlds import SPLITS
 from erasekit.experiment.clip_experiment import load
 from erasekit.files import write_bytes, write_text
 from erasekit.tutorial.stand_ins import GROUP, stand_in
@@ -25,7 +29,7 @@ def parameters(
 ) -> dict[str, Any]:
     """Parameters of an experiment in a folder: your own, or the stand-in where none is given.
 
-    Of the stand-in's model (see `runs.stand_ins`) there is an oracle, which nobody has for a
+    Of the stand-in's model (see `stand_ins`) there is an oracle, which nobody has for a
     published CLIP.
 
     Args:
@@ -57,6 +61,29 @@ def problems_table(folder: Path | str) -> pd.DataFrame:
     """Every problem of a folder: where, of what kind, and what exactly."""
     found = check_folder(folder, progress=False).problems()
     return pd.DataFrame(found, columns=["place", "kind", "said"]).set_index("place")
+
+
+def splits_table(pairs: FolderPairs) -> pd.DataFrame:
+    """Of a folder, how many pairs, pictures and concepts each split has."""
+    lines = {}
+    for code, split in enumerate(SPLITS):
+        mine = pairs.split.codes == code
+        named = pairs.concept.codes[mine]
+        lines[split] = {
+            "pairs": int(mine.sum()),
+            "pictures": len(np.unique(pairs.picture[mine])),
+            "concepts": len(np.unique(named[named >= 0])),
+        }
+    return pd.DataFrame.from_dict(lines, orient="index")
+
+
+def criteria_table(certificate: Mapping[str, Any]) -> pd.DataFrame:
+    """A line a criterion of a certificate: what it asks, and how it ended."""
+    lines = [
+        {"asks": criterion["about"], "result": criterion["result"]}
+        for criterion in certificate["criteria"]
+    ]
+    return pd.DataFrame(lines, index=[criterion["id"] for criterion in certificate["criteria"]])
 
 
 def with_mistakes(folder: Path) -> Path:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from erasekit.errors import UsageError, unknown
+from erasekit.settings import DECLARED, check
 
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
 _NUMBER = re.compile(r"([+-]?\d+)(\.\d*)?([eE][+-]?\d+)?")
@@ -26,7 +27,8 @@ def check_parameters(declared: Mapping[str, str], given: Mapping[str, Any], note
         notebook: its name, for the message.
 
     Raises:
-        UsageError: for an unknown name, naming the nearest, and for a wrong type.
+        UsageError: for an unknown name, naming the nearest, for a wrong type, and for a setting
+            out of its range.
     """
     for name, value in given.items():
         if name not in declared:
@@ -36,6 +38,8 @@ def check_parameters(declared: Mapping[str, str], given: Mapping[str, Any], note
             raise UsageError(
                 f"{notebook}: {name} = {value!r} must be {_KINDS[kind]}{_mend(value, kind)}"
             )
+        if value and name in DECLARED:  # 0 and empty text leave a setting as the profile has it
+            check(name, value, f"{notebook}: {name}")
 
 
 def _fits(value: Any, kind: str) -> bool:

@@ -7,14 +7,30 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from erasekit.errors import ErasekitError, RunError, UsageError, unknown
+from erasekit.errors import ErasekitError, RunError, UsageError, reason, unknown
 from erasekit.progress import LOG_EVERY, silenced
 from erasekit.tutorial.parameters import check_parameters
+
+
+def check_extra() -> None:
+    """Refuse to start without the packages that run and render notebooks.
+
+    Raises:
+        UsageError: when one of them is not installed.
+    """
+    for package in ("papermill", "nbconvert", "ipykernel"):
+        try:
+            import_module(package)
+        except ImportError as error:
+            raise UsageError(
+                f"the tutorial needs {package}: pip install 'erasekit[tutorial]'"
+            ) from error
 
 
 def notebooks_folder() -> Path:
@@ -94,7 +110,7 @@ def run_notebook(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"cannot write {folder}: {error.strerror or error}") from error
+        raise RunError(f"cannot write {folder}: {reason(error)}") from error
 
     if tell is None:
         with Progress(path.stem) as progress:

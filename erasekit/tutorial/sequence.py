@@ -14,10 +14,12 @@ from typing import Any
 
 from erasekit.errors import RunError, UsageError
 from erasekit.processes import end_children
-from erasekit.tutorial.kernels import forking
+from erasekit.settings import make_settings
 from erasekit.tutorial.parameters import check_parameters
+from erasekit.tutorial.reference import compare_with_reference, reference_seconds
 from erasekit.tutorial.runner import (
     Progress,
+    check_extra,
     declared_parameters,
     notebook_paths,
     notebook_title,
@@ -53,11 +55,10 @@ def run_tutorial(
         With `only` or `parameters` there is no reference to hold them against.
 
     Raises:
-        UsageError: for an unknown profile, notebook or parameter; nothing has run then.
+        UsageError: for an unknown profile, notebook or parameter, or without the packages of the
+            extra `tutorial`; nothing has run then.
     """
-    from erasekit.settings import make_settings
-    from erasekit.tutorial.reference import reference_seconds
-
+    check_extra()
     make_settings(profile)
     out, given = Path(out), dict(parameters or {})
     if jobs is None:
@@ -130,6 +131,8 @@ def _run_side_by_side(
     """
     order = sorted(parameters, key=lambda path: -seconds.get(path.stem, math.inf))
     order[1:] = sorted(order[1:], key=lambda path: path.stem != _OWN_WORLD)
+    from erasekit.tutorial.kernels import forking
+
     context = forking()
     told = context.SimpleQueue()
     places = {
@@ -202,7 +205,7 @@ def _no_row(path: Path) -> dict[str, Any]:
 
 def _run(path: Path, out: Path, parameters: Mapping[str, Any], tell: Any) -> dict[str, Any]:
     """Run and render one notebook; its row on the index page."""
-    from erasekit.runs.report import render_notebook
+    from erasekit.tutorial.notebook_page import render_notebook
 
     started, failure = time.monotonic(), ""
     try:
@@ -226,8 +229,6 @@ def _run(path: Path, out: Path, parameters: Mapping[str, Any], tell: Any) -> dic
 def _verdict(profile: str, out: Path, compare: bool) -> tuple[str, bool]:
     if not compare:
         return "", True
-    from erasekit.tutorial.reference import compare_with_reference
-
     try:
         right, lines = compare_with_reference(profile, out)
     except RunError as error:  # without a reference the page is still worth having
@@ -238,7 +239,7 @@ def _verdict(profile: str, out: Path, compare: bool) -> tuple[str, bool]:
 
 def _index(out: Path, rows: list[dict[str, Any]], verdict: str) -> Path:
     from erasekit.evaluate.scorecard import Scorecard
-    from erasekit.runs.report import write_index
+    from erasekit.tutorial.tutorial_page import write_index
 
     card = out / "scorecard.json"
     return write_index(

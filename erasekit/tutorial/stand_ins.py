@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from erasekit.cache import cached
-from erasekit.data.drawn.world import SPLITS, Sample, World
 from erasekit.data.folder.writer import write_world
 from erasekit.data.published.cc12m import SHARDS, index_cc12m
 from erasekit.data.published.common import IMAGES, finish
-from erasekit.errors import RunError, unknown
+from erasekit.data.worlds import SPLITS, DrawingWorld, Sample, drawing
+from erasekit.errors import RunError, reason, unknown
 
 if TYPE_CHECKING:
     from erasekit.experiment.clip_experiment import Experiment
@@ -59,7 +59,7 @@ def stand_in(embedded: Experiment, form: str) -> dict[str, Any]:
     if form not in FORMS:
         raise unknown("form of a stand-in", form, FORMS)
     write, named = FORMS[form]
-    world, settings = embedded.world, embedded.settings
+    world, settings = drawing(embedded.world, "a stand-in"), embedded.settings
     fruit = [world.concept(i).name for i in world.trained if world.concept(i).group == GROUP]
     recipe = {"world": world.spec.as_dict(), "form": form}
     folder = cached("stand-in", recipe, lambda folder: write(world, folder), code=__name__)
@@ -73,12 +73,12 @@ def stand_in(embedded: Experiment, form: str) -> dict[str, Any]:
     }
 
 
-def _table(world: World, folder: Path) -> None:
+def _table(world: DrawingWorld, folder: Path) -> None:
     trained = set(world.trained)
     write_world(world, folder, lambda shown: len(shown) == 1 and shown[0] in trained)
 
 
-def _cifar100(world: World, folder: Path) -> None:
+def _cifar100(world: DrawingWorld, folder: Path) -> None:
     """As the script for CIFAR-100 writes it: one thing in a picture, its bare name the caption."""
     rows = []
     for split in SPLITS:
@@ -94,7 +94,7 @@ def _cifar100(world: World, folder: Path) -> None:
     finish(folder, columns, rows, _CARD.format("CIFAR-100"))
 
 
-def _flickr30k(world: World, folder: Path) -> None:
+def _flickr30k(world: DrawingWorld, folder: Path) -> None:
     """As the script for Flickr30K writes it: a row for each caption of a picture, and its split."""
     rows = []
     for split, most in _MOST.items():
@@ -105,7 +105,7 @@ def _flickr30k(world: World, folder: Path) -> None:
     finish(folder, ("image", "caption", "split"), rows, _CARD.format("Flickr30K"))
 
 
-def _cc12m(world: World, folder: Path) -> None:
+def _cc12m(world: DrawingWorld, folder: Path) -> None:
     """As the script for CC12M leaves it: shards with a caption for each picture, and their list."""
     samples = [s for split in ("train", "test") for s in _different(world, split)]
     drawn = list(_drawn(world, samples))
@@ -123,7 +123,7 @@ def _cc12m(world: World, folder: Path) -> None:
 
 
 #: How each form is written, and whether its pictures have names.
-FORMS: dict[str, tuple[Callable[[World, Path], None], bool]] = {
+FORMS: dict[str, tuple[Callable[[DrawingWorld, Path], None], bool]] = {
     "table": (_table, True),
     "cifar100": (_cifar100, True),
     "flickr30k": (_flickr30k, False),
@@ -131,7 +131,7 @@ FORMS: dict[str, tuple[Callable[[World, Path], None], bool]] = {
 }
 
 
-def _different(world: World, split: str) -> list[Sample]:
+def _different(world: DrawingWorld, split: str) -> list[Sample]:
     """The scenes of a split, the first of those that show the same things."""
     scenes = {
         frozenset(s.concepts): s for s in reversed(world.samples(split)) if s.layout != "single"
@@ -139,13 +139,13 @@ def _different(world: World, split: str) -> list[Sample]:
     return list(reversed(scenes.values()))
 
 
-def _told(world: World, sample: Sample) -> list[str]:
+def _told(world: DrawingWorld, sample: Sample) -> list[str]:
     """What is said of a scene in English, each once."""
     told = (dataclasses.replace(sample, choice=choice, describe=False) for choice in _CHOICES)
     return list(dict.fromkeys(world.caption(each, "en") for each in told))
 
 
-def _drawn(world: World, samples: Sequence[Sample]) -> Iterator[tuple[Sample, Image.Image]]:
+def _drawn(world: DrawingWorld, samples: Sequence[Sample]) -> Iterator[tuple[Sample, Image.Image]]:
     pictures = world.render(samples)
     for sample, pixels in zip(samples, pictures, strict=True):
         yield sample, Image.fromarray(pixels.permute(1, 2, 0).numpy())
@@ -163,7 +163,7 @@ def _write(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+        raise RunError(f"cannot write {path}: {reason(error)}") from error
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from erasekit.models.contrastive import info_nce
-from erasekit.unlearn.method import Features
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from erasekit.unlearn.method import Features
 
 
 def weighted(*terms: tuple[str, float, Callable[[], Tensor]]) -> dict[str, Tensor]:

@@ -1,28 +1,66 @@
-"""Which weights an erasure may move: parts of a CLIP by name, or adapters beside them.
+"""Which weights an erasure may move: parts of a model by name, or adapters beside them.
 
-A part is found by the names that open_clip gives to parameters; what no part names stays as
-it is, bit for bit. Reading what was asked needs no torch.
+A part is found by the names that open_clip and transformers give to parameters; what no part
+names stays as it is, bit for bit. Reading what was asked needs no torch.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from erasekit.errors import UsageError, unknown
+from erasekit.models.llava_spec import MODULES
 
 if TYPE_CHECKING:
     from torch import nn
 
-PARTS = ("all", "image", "text", "projection")
 #: The final projection of a tower, in every class of tower that open_clip has.
 _PROJECTION = re.compile(
     r"(visual\.(proj|attnpool\.c_proj|(trunk\.)?head)|(text\.)?(text_projection|proj))(\.|$)"
 )
 #: A residual block, up to its number: transformers, ResNets, and towers of timm and transformers.
 _BLOCK = re.compile(r"(.+\.)?(resblocks|blocks|layers?|layer[1-4])\.\d+(?=\.)")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a kind of model.
+
+    Attributes:
+        holds: by a part's name, whether it holds the parameter of a name.
+        towers: the parts that consist of blocks, which ``last:N`` counts.
+    """
+
+    holds: Mapping[str, Callable[[str], object]]
+    towers: tuple[str, str]
+
+    def of(self, part: str, names: Iterable[str]) -> list[str]:
+        """Those of some parameters' names that a part holds."""
+        return [name for name in names if self.holds[part](name)]
+
+
+def _module(part: str) -> Callable[[str], bool]:
+    return lambda name: name.startswith(MODULES[part])
+
+
+CLIP_PARTS = Parts(
+    {
+        "all": lambda name: True,
+        "image": lambda name: name.startswith("visual."),
+        "text": lambda name: not name.startswith(("visual.", "logit_")),
+        "projection": _PROJECTION.match,
+    },
+    towers=("image", "text"),
+)
+LANGUAGE_PARTS = Parts(
+    {"all": lambda name: True, **{part: _module(part) for part in MODULES}},
+    towers=("vision", "language"),
+)
+#: Every part that some kind of model has.
+PARTS = tuple(dict.fromkeys([*CLIP_PARTS.holds, *LANGUAGE_PARTS.holds]))
 
 
 @dataclass(frozen=True)
@@ -42,8 +80,12 @@ class Moves:
     rank: int = 0
 
 
-def parse_moves(text: str) -> Moves:
+def parse_moves(text: str, known: Iterable[str] = PARTS) -> Moves:
     """Read such as ``image``, ``last:2+projection``, ``lora:8`` or ``text+lora:8``.
+
+    Args:
+        text: words joined by +.
+        known: the parts that there are.
 
     Raises:
         UsageError: for a part that does not exist, or a number that is none.
@@ -59,8 +101,8 @@ def parse_moves(text: str) -> Moves:
             if not number.isdecimal() or not int(number):
                 raise UsageError(f"moves = {text}: write {name}:N, N a whole number above 0")
             numbers[name] = int(number)
-        elif sign or name not in PARTS:
-            raise unknown("part in moves", word, (*PARTS, "last:N", "lora:R"))
+        elif sign or name not in known:
+            raise unknown("part in moves", word, (*known, "last:N", "lora:R"))
         else:
             parts.append(name)
     if not parts and not numbers["last"]:
@@ -68,7 +110,7 @@ def parse_moves(text: str) -> Moves:
     return Moves(text, tuple(parts), numbers["last"], numbers["lora"])
 
 
-def moving_names(names: Iterable[str], moves: Moves) -> list[str]:
+def moving_names(names: Iterable[str], moves: Moves, parts: Parts = CLIP_PARTS) -> list[str]:
     """Those of a model's parameter names that may move, in their order.
 
     Raises:
@@ -77,13 +119,13 @@ def moving_names(names: Iterable[str], moves: Moves) -> list[str]:
     names = list(names)
     found: set[str] = set()
     for part in moves.parts:
-        these = _part(names, part)
+        these = parts.of(part, names) if part in parts.holds else []
         if not these:
-            there = ", ".join(p for p in PARTS if _part(names, p))
+            there = ", ".join(p for p in parts.holds if parts.of(p, names))
             raise UsageError(f"moves = {moves.text}: this model has no '{part}'; it has {there}")
         found.update(these)
     if moves.last:
-        towers = {tower: _blocks(_part(names, tower)) for tower in ("image", "text")}
+        towers = {tower: _blocks(parts.of(tower, names)) for tower in parts.towers}
         if moves.last > max(map(len, towers.values())):
             have = " and ".join(f"{len(blocks)} in {tower}" for tower, blocks in towers.items())
             raise UsageError(f"moves = {moves.text}: this model has fewer blocks ({have})")
@@ -92,14 +134,9 @@ def moving_names(names: Iterable[str], moves: Moves) -> list[str]:
     return [name for name in names if name in found]
 
 
-def _part(names: Iterable[str], part: str) -> list[str]:
-    holds = {
-        "all": lambda name: True,
-        "image": lambda name: name.startswith("visual."),
-        "text": lambda name: not name.startswith(("visual.", "logit_")),
-        "projection": _PROJECTION.match,
-    }[part]
-    return [name for name in names if holds(name)]
+def in_block(name: str) -> bool:
+    """Whether a layer is part of a residual block."""
+    return _block(f"{name}.") is not None
 
 
 def _block(name: str) -> str | None:
@@ -111,15 +148,20 @@ def _blocks(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(block for name in names if (block := _block(name))))
 
 
-def add_adapters(model: nn.Module, moves: Moves, seed: int) -> Any:
-    """Put LoRA adapters into the blocks of `model`, which alone move then.
-
-    They go beside attention and linear layers; a ResNet's blocks have none, so that they go
-    beside its convolutions there. Layers outside of the blocks have none.
+def add_adapters(
+    model: nn.Module,
+    moving: Iterable[str],
+    adapts: Callable[[str, nn.Module], bool],
+    moves: Moves,
+    seed: int,
+) -> Any:
+    """Put LoRA adapters beside layers of `model`, which alone move then.
 
     Args:
         model: changed in place; its classes stay what they are.
-        moves: the rank, and the parts whose blocks get adapters.
+        moving: names of the parameters that may move: their layers get adapters.
+        adapts: whether adapters go beside a layer, from its name and itself.
+        moves: the rank.
         seed: of the adapters' first weights.
 
     Returns:
@@ -136,9 +178,14 @@ def add_adapters(model: nn.Module, moves: Moves, seed: int) -> Any:
         ) from error
     import torch
 
-    layers = _adapted(model, moves)
+    moving, layers = list(moving), []
+    for name, layer in model.named_modules():
+        inside = any(name.startswith(f"{other}.") for other in layers)  # of attention, as a whole
+        moves_here = any(parameter.startswith(f"{name}.") for parameter in moving)
+        if moves_here and not inside and adapts(name, layer):
+            layers.append(name)
     if not layers:
-        raise UsageError(f"moves = {moves.text}: there is no layer in a block for an adapter")
+        raise UsageError(f"moves = {moves.text}: no layer there takes an adapter")
     # A pattern, since a bare name would also match the end of a longer one.
     config = LoraConfig(
         r=moves.rank,
@@ -147,19 +194,3 @@ def add_adapters(model: nn.Module, moves: Moves, seed: int) -> Any:
     )
     torch.manual_seed(seed)
     return get_peft_model(model, config)  # type: ignore[arg-type]
-
-
-def _adapted(model: nn.Module, moves: Moves) -> list[str]:
-    from torch import nn
-
-    moving = moving_names(dict(model.named_parameters()), moves)
-    found: list[str] = []
-    for name, layer in model.named_modules():
-        fits = isinstance(layer, (nn.Linear, nn.MultiheadAttention)) or (
-            isinstance(layer, nn.Conv2d) and layer.groups == 1
-        )
-        inside = any(name.startswith(f"{other}.") for other in found)  # of attention, as a whole
-        moves_here = any(parameter.startswith(f"{name}.") for parameter in moving)
-        if fits and moves_here and not inside and _block(f"{name}."):
-            found.append(name)
-    return found

@@ -4,32 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any
 
 from erasekit.errors import UsageError
-from erasekit.registry import Registry, modules_of
+from erasekit.plugins import Registry, modules_of, subclass_of
 from erasekit.unlearn.method import Method
 
-#: Modules of the folder whose methods are for language models, see `unlearn.answer_registry`.
-_OTHERS = ("answer_peers", "mmunlearner")
-
-
-def _class(name: str, found: Any) -> type[Method]:
-    """The method's class, from itself or from the module that it is in."""
-    inside = vars(found).values() if isinstance(found, ModuleType) else (found,)
-    classes = (c for c in inside if isinstance(c, type) and issubclass(c, Method))
-    for cls in classes:
-        if vars(cls).get("name") == name:
-            return cls
-    raise UsageError(f"no subclass of erasekit.unlearn.method.Method with name = '{name}'")
-
-
-METHODS = Registry(
-    "method",
-    "erasekit.methods",
-    {k: v for k, v in modules_of("erasekit.unlearn.methods").items() if k not in _OTHERS},
-    _class,
+METHODS: Registry[type[Method]] = Registry(
+    "method", "erasekit.methods", modules_of("erasekit.unlearn.methods"), subclass_of(Method)
 )
 
 
@@ -42,10 +24,16 @@ def get_method(name: str) -> type[Method]:
     return METHODS[name]
 
 
+def methods_of(kind: str) -> dict[str, type[Method]]:
+    """The methods that are made for a kind of model, of `method.KINDS`, by name."""
+    return {name: method for name, method in METHODS.items() if kind in method.kinds}
+
+
 def choose_method(
     method: str | type[Method] | Method | None,
     options: Mapping[str, Any] | None,
     configured: Method,
+    kind: str,
 ) -> Method:
     """The method that is asked for, with its options.
 
@@ -56,15 +44,18 @@ def choose_method(
         method: a name, a class, an instance; None for `configured`.
         options: the method's own.
         configured: the method of the settings.
+        kind: of the model; see `method.KINDS`.
 
     Raises:
-        UsageError: for a name or an option that does not exist.
+        UsageError: for a name or an option that does not exist, and for a kind of model that the
+            method is not made for.
     """
     if isinstance(method, Method):
         start = method
     else:
         cls = get_method(method) if isinstance(method, str) else method or type(configured)
-        start = configured if cls is type(configured) else cls.build({})
+        start = configured if cls is type(configured) else cls.build({}, kind)
     if not dataclasses.is_dataclass(start):
         raise UsageError(f"{type(start).__name__}: put @dataclass(frozen=True) above the class")
+    start.check_kind(kind)
     return start.but(**options) if options else start

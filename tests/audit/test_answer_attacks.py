@@ -76,10 +76,12 @@ def test_relearning_learns_in_a_copy(tiny_mllm, monkeypatch):
     def score(mllm, questions):
         likelihood, _ = mllm.log_likelihood(mllm.encode(questions))
         asked.append(likelihood.mean().item())
-        return {"exact_match": np.zeros(len(questions))}
+        return {"exact_match": np.full(len(questions), float(len(asked)))}
 
     monkeypatch.setattr(audit, "score_answers", score)
-    list(audit.relearning(tiny_mllm.original, tiny_mllm.task, "test", 0))
+    found = audit.relearning(tiny_mllm.original, tiny_mllm.task, "test", 0)
+    scores = {answered.condition: set(answered.scores) for answered in found}
+    assert scores == {"area": {3}, "after": {5}}, "the mean of 1 to 5, and the last of them"
     assert tiny_mllm.original.fingerprint() == before
     assert len(asked) == 1 + len(CHECKPOINTS) and asked[-1] > asked[0]
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from erasekit.audit.fresh_pictures import LineWorld, cut_out, line_drawing, on_plain, samples_of
+from erasekit.data.data_spec import WorldSpec
 from erasekit.data.drawn.concepts import curated
-from erasekit.data.drawn.world import World, WorldSpec, drawing
+from erasekit.data.drawn.world import World, drawing
 
 
 @pytest.fixture(scope="module")

@@ -183,3 +183,16 @@ def test_replicates_of_two_models_belong_together():
     mean = estimate_statistic(lambda rows: float(values[rows].mean()), concepts, draws=50)
     assert mean.value == pytest.approx(one.value)
     assert mean.interval[0] <= mean.value <= mean.interval[1]
+
+
+def test_a_gap_is_to_the_mean_of_all_oracles_and_so_is_its_interval():
+    rng = np.random.default_rng(3)
+    drawn = rng.normal(0, 0.02, size=(4, 2000))
+    own, *oracles = (
+        Estimate(value, value + spread, 100)
+        for value, spread in zip((0.9, 0.1, 0.25, 0.55), drawn, strict=True)
+    )
+    found = judge(own, oracles, "remembered", original=sure(0.9))
+    assert found.gap == pytest.approx(0.9 - (0.1 + 0.25 + 0.55) / 3)
+    gaps = found.gap + drawn[0] - drawn[1:].mean(0)
+    assert [found.low, found.high] == pytest.approx(np.quantile(gaps, [0.05, 0.95]).tolist())

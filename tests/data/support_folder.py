@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from PIL import Image
 from pyarrow import parquet
 
+from erasekit.data.folder import picture_checks
 from erasekit.data.folder.check import check_folder
 from erasekit.data.folder.listing import FolderPairs
 
@@ -91,3 +93,16 @@ def problems(folder: Path, **how: Any) -> list[tuple[str, str, str]]:
 def only_problem(folder: Path, **how: Any) -> tuple[str, str, str]:
     (found,) = problems(folder, **how)
     return found
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What is decoded from now on."""
+    seen: list[bytes] = []
+    real = picture_checks.decode
+
+    def decode(held: bytes) -> Image.Image:
+        seen.append(held)
+        return real(held)
+
+    monkeypatch.setattr(picture_checks, "decode", decode)
+    return seen

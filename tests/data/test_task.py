@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from erasekit.data.drawn.world import World, WorldSpec
+from erasekit.data.data_spec import WorldSpec
+from erasekit.data.drawn.world import World
 from erasekit.data.task import ErasureTask
 from erasekit.errors import UsageError
 

@@ -7,10 +7,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from erasekit.data.drawn.questions import Questions
+from erasekit.data.question_list import Questions
 from erasekit.errors import UsageError
-from erasekit.evaluate.answer_scores import METRICS, choose, exact_match, rouge_l, spread
-from erasekit.models.llava import Mllm
+from erasekit.evaluate import answer_scores as module
+from erasekit.evaluate.answer_scores import (
+    METRICS,
+    choose,
+    evaluate_mllm,
+    exact_match,
+    rouge_l,
+    spread,
+)
+from erasekit.models.mllm import Mllm
 
 
 @pytest.mark.parametrize(
@@ -103,3 +111,16 @@ def test_spread_takes_evenly(tiny_mllm):
     assert len(spread(text, 7)) == 7
     assert spread(text, 7).items[0] == text.items[0]
     assert spread(text, 7).items[-1] == text.items[-1]
+
+
+def test_intervals_are_drawn_over_things_not_over_questions(tiny_mllm, monkeypatch):
+    drawn, real = [], module.bootstrap_mean
+
+    def spy(scores, groups, **rest):
+        drawn.append(set(groups))
+        return real(scores, groups, **rest)
+
+    monkeypatch.setattr(module, "bootstrap_mean", spy)
+    evaluate_mllm(tiny_mllm.task, {"original": tiny_mllm.original}, draws=2, most=8)
+    names = {concept.name for concept in tiny_mllm.clip.world.concepts}
+    assert drawn and all(groups <= names for groups in drawn)

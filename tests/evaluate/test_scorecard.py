@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from erasekit.data.drawn.captions import prompts
 from erasekit.errors import RunError
+from erasekit.evaluate import scorecard as module
+from erasekit.evaluate.retrieval import neighbourhood_kept
 from erasekit.evaluate.scorecard import AVERAGE_GAP, Row, Scorecard, evaluate
 from erasekit.evaluate.subsets import distinct_scenes
 
@@ -72,7 +75,7 @@ def test_a_scorecard_comes_back_as_it_was_saved(tiny_scorecard: Scorecard, tmp_p
 def test_the_same_evaluation_twice_is_the_same(
     tiny_experiment, tiny_erasure, tiny_scorecard: Scorecard
 ) -> None:
-    again = tiny_experiment.evaluate(tiny_erasure)
+    again = tiny_experiment.evaluate({"erased": tiny_erasure})
     kept = [r for r in tiny_scorecard.rows if r.model != "control"]
     assert again.rows == kept
 
@@ -214,3 +217,152 @@ def test_a_damaged_file_is_named(tmp_path: Path, text: str, message: str) -> Non
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="does not exist"):
         Scorecard.load(tmp_path / "scorecard.json")
+
+
+# What is measured, computed once more by other means
+
+
+@pytest.fixture(scope="module")
+def strangers(tiny_experiment) -> list:
+    """Models of random weights: none agrees with the original on who is near to whom."""
+    return [with_random_weights(tiny_experiment.original, seed) for seed in range(5)]
+
+
+def with_random_weights(clip, seed: int):
+    other = clip.copy()
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for weight in other.model.parameters():
+            if weight.dim() > 1:
+                weight.normal_(std=0.3)
+    return other
+
+
+def test_membership_is_how_often_a_member_scores_higher(
+    tiny_experiment, tiny_erasure, tiny_scorecard: Scorecard
+) -> None:
+    task, world = tiny_experiment.task, tiny_experiment.world
+    for name, clip in (("original", tiny_experiment.original), ("erased", tiny_erasure.model)):
+        scores = {}
+        for split in ("train", "test"):
+            pairs = world.pairs(split)
+            rows = [i for i, shown in enumerate(pairs.concepts) if {*shown} & {*task.forgotten}]
+            image = clip.encode_images(pairs.images[rows]).numpy()
+            text = clip.encode_texts([pairs.captions[i] for i in rows]).numpy()
+            scores[split] = (image * text).sum(1)
+        members, others = scores["train"][:, None], scores["test"][None]
+        expected = ((members > others) + 0.5 * (members == others)).mean()
+        assert expected != pytest.approx(0.5, abs=1e-4), "either orientation would pass"
+        found = tiny_scorecard.value(name, "membership_auc", "forget")
+        assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_model_that_knows_its_training_pairs_is_above_a_half(
+    tiny_experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget = tiny_experiment.task.forget
+    monkeypatch.setattr(
+        module, "pair_similarity", lambda _, pairs: np.full(len(pairs), float(pairs is forget))
+    )
+    card = evaluate(tiny_experiment.task, {"original": tiny_experiment.original}, draws=5)
+    (row,) = [row for row in card.rows if row.metric == "membership_auc"]
+    assert (row.value, row.low, row.high) == (1, 1, 1)
+
+
+def test_intervals_are_drawn_over_concepts_not_over_pictures(
+    tiny_experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+    for name in ("bootstrap_mean", "bootstrap_statistic"):
+        real = getattr(module, name)
+
+        def spy(values, groups, *rest, real=real):
+            drawn.append(groups.tolist())
+            return real(values, groups, *rest)
+
+        monkeypatch.setattr(module, name, spy)
+    task, world = tiny_experiment.task, tiny_experiment.world
+    card = evaluate(task, {"original": tiny_experiment.original}, draws=3)
+    groups = dict(zip([(r.metric, r.subset, r.direction) for r in card.rows], drawn, strict=True))
+    test = world.pairs("test")
+    shown = [c[0] for c in test.concepts if len(c) == 1]
+    for (metric, subset, direction), found in groups.items():
+        if metric in ("top1", "top5", "similarity", "top1_among_forgotten"):
+            mean = [i for i in shown if i in set(subsets_of(task, card)[subset])]
+            assert found == mean, (metric, subset)
+        elif metric.startswith("recall") or direction == "image_to_image":
+            gone = subset == "forget"
+            scenes = test.scenes.where(lambda c, gone=gone: task.touches(c) == gone)
+            assert found == [c[0] for c in distinct_scenes(scenes, 200).concepts]
+        elif metric == "membership_auc":
+            assert set(found) <= set(task.forgotten)
+        else:
+            assert found == list(task.retained)
+
+
+def subsets_of(task, card: Scorecard) -> dict[str, tuple[int, ...]]:
+    """Concepts by subset, from the names in the card."""
+    near = tuple(c.index for c in task.world.concepts if c.name in card.task["neighbours"])
+    return {
+        "forget": task.forgotten,
+        "neighbours": near,
+        "retain": task.retained,
+        "holdout": task.world.holdout,
+    }
+
+
+def test_neighbours_are_the_originals_whoever_stands_first(tiny_experiment, strangers) -> None:
+    task, world = tiny_experiment.task, tiny_experiment.world
+
+    def nearest(clip) -> set[str]:
+        def names(of):
+            texts = [clip.encode_texts(prompts(world.concept(i))).numpy().mean(0) for i in of]
+            return np.stack([text / np.linalg.norm(text) for text in texts])
+
+        near = (names(task.retained) @ names(task.forgotten).T).max(1)
+        return {world.concept(task.retained[i]).name for i in np.argsort(-near)[:2]}
+
+    own = nearest(tiny_experiment.original)
+    other = next(clip for clip in strangers if nearest(clip) != own)
+    for order in (("original", "erased"), ("erased", "original")):
+        models = {"original": tiny_experiment.original, "erased": other}
+        card = evaluate(task, {name: models[name] for name in order}, draws=2)
+        assert set(card.task["neighbours"]) == own
+
+
+def test_a_neighbourhood_is_kept_of_the_originals(
+    tiny_experiment, strangers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = []
+
+    def spy(before, after):
+        compared.append((before, after))
+        return neighbourhood_kept(before, after)
+
+    monkeypatch.setattr(module, "neighbourhood_kept", spy)
+    models = {"erased": strangers[0], "original": tiny_experiment.original}
+    evaluate(tiny_experiment.task, models, draws=2)
+    erased, original = compared[:2], compared[2:]
+    for (before, after), (own, same) in zip(erased, original, strict=True):
+        assert torch.equal(before, own) and torch.equal(own, same)
+        assert not torch.equal(before, after)
+
+
+def test_only_the_split_asked_for_is_measured(tiny_experiment) -> None:
+    """Of membership the members are training pairs; all else is of one split."""
+    world = tiny_experiment.world
+    counted = {
+        split: evaluate(
+            tiny_experiment.task, {"original": tiny_experiment.original}, split=split, draws=2
+        )
+        for split in ("validation", "test")
+    }
+    for split, card in counted.items():
+        pairs = world.pairs(split)
+        singles = [c[0] for c in pairs.concepts if len(c) == 1]
+        n = {row.subset: row.n for row in card.rows if row.metric == "similarity"}
+        for subset, concepts in subsets_of(tiny_experiment.task, card).items():
+            assert n[subset] == sum(i in concepts for i in singles)
+        (row,) = [row for row in card.rows if row.metric == "membership_auc"]
+        unseen = sum(tiny_experiment.task.touches(c) for c in pairs.concepts)
+        assert row.n == len(tiny_experiment.task.forget) + unseen

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from erasekit.data.drawn.world import World, WorldSpec
+from erasekit.data.data_spec import WorldSpec
+from erasekit.data.drawn.world import World
 from erasekit.data.task import ErasureTask
 from erasekit.evaluate.subsets import concept_groups, distinct_scenes, make_subsets, neighbours
 from erasekit.models.zero_shot import concept_features

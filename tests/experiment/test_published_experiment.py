@@ -31,7 +31,7 @@ from erasekit.experiment.published_experiment import (
     BenchmarkTask,
     PublishedExperiment,
 )
-from erasekit.models.llava import MODULES, load_mllm
+from erasekit.models.mllm import MODULES, load_mllm
 from erasekit.models.tokenizer import BOS, EOS, PAD, train_tokenizer
 
 WORDS = "USER: ASSISTANT: What does she do? bakes reads swims a b d She __ . bread Tell me of her"
@@ -144,17 +144,17 @@ def test_a_published_form_erases_with_the_papers_settings(model: Path, benchmark
     assert isinstance(e, PublishedExperiment)
     before = e.original.fingerprint()
     erasure = e.erase()
-    assert erasure.spec.lora == 16 and erasure.spec.learning_rate == 1e-5
+    assert erasure.spec.moves == "lora:16" and erasure.spec.learning_rate == 1e-5
     # Four people with three visual questions each, in fours; a climb every other step but one.
     assert erasure.options["every"] == 0 and erasure.steps == 3 + 2
     assert e.original.fingerprint() == before != erasure.model.fingerprint()
-    assert any(name.startswith("base_model") for name in erasure.mask), "over the adapters"
+    assert erasure.mask and all("lora_" in name for name in erasure.mask), "over the adapters"
     assert all(torch.isfinite(p).all() for p in erasure.model.model.parameters())
 
 
 def test_every_kind_is_judged_by_its_measure(model: Path, benchmark: str) -> None:
     e = PublishedExperiment(benchmark, model=model, device="cpu", progress=False)
-    control = e.erase("fine_tune", lora=0, steps=1, modules="language").model
+    control = e.erase("fine_tune", steps=1, moves="language").model
     table = e.evaluate({"original": e.original, "control": control}, draws=5)
     assert set(table["model"]) == {"original", "control"}
     assert {tuple(row) for row in table[["kind", "metric"]].values} == {
@@ -191,7 +191,7 @@ def test_clear_is_a_task_as_well(tmp_path: Path) -> None:
 def test_the_profile_names_the_papers_models_and_settings() -> None:
     assert MODELS == ("llava-hf/llava-1.5-7b-hf", "Qwen/Qwen2-VL-7B-Instruct")
     assert (PAPER.learning_rate, PAPER.forget_batch, PAPER.retain_batch) == (1e-5, 4, 4)
-    assert (PAPER.lora, PAPER.text_batch) == (16, 0)
+    assert (PAPER.moves, PAPER.text_batch) == ("lora:16", 0)
 
 
 @pytest.mark.parametrize(

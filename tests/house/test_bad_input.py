@@ -1,6 +1,6 @@
 """Bad input and bad luck: a clear line, the right exit code, and nothing lost.
 
-Misuse of the command line that needs no torch to be found is in `test_cli.py`.
+Misuse of the command line that needs no torch to be found is in `cli/test_app.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ import erasekit
 from erasekit.cache import MANIFEST, cached
 from erasekit.cli import app as cli
 from erasekit.errors import RunError, UsageError
-from erasekit.runs.run_folder import RunFolder, run_erase
+from erasekit.runs.erasing import run_erase
+from erasekit.runs.run_folder import RunFolder
 from erasekit.settings import make_settings
 
 WEIGHTS = "open_clip_model.safetensors"
@@ -80,7 +81,7 @@ def largest_file(size: int) -> Iterator[None]:
         ({"stpes": 3}, "did you mean 'steps'"),
         ({"steps": "three"}, "must be a whole number"),
         ({"device": "tpu"}, "one of auto, cpu, cuda, mps"),
-        ({"seed": -1}, "must be at least 0"),
+        ({"seed": -1}, "must be 0 or more"),
         ({"learning_rate": float("nan")}, "must be a number"),
     ],
 )

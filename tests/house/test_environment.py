@@ -12,15 +12,22 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT, EXTRAS = PYPROJECT["project"], PYPROJECT["project"]["optional-dependencies"]
 
 
-def project() -> dict:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-
-
-def requirements() -> list[str]:
-    return [*project()["dependencies"], *project()["optional-dependencies"]["dev"]]
+def requirements(extra: str = "dev") -> list[str]:
+    """What `pip install -e .[extra]` asks for, erasekit's other extras written out."""
+    lines = list(PROJECT["dependencies"])
+    for line in EXTRAS[extra]:
+        wanted = Requirement(line)
+        lines += (
+            [each for name in wanted.extras for each in EXTRAS[name]]
+            if wanted.name == "erasekit"
+            else [line]
+        )
+    return list(dict.fromkeys(lines))
 
 
 def constraints() -> dict[str, str]:
@@ -29,11 +36,14 @@ def constraints() -> dict[str, str]:
     return {canonicalize_name(name): pin for name, pin in pins}
 
 
-def test_environment_yml_keeps_step_with_pyproject():
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
-    *plain, last = environment["dependencies"]
-    assert f"python{project()['requires-python']}" in plain
-    assert last["pip"] == [*requirements(), "--editable ."]
+def test_make_conda_and_uv_install_all_that_the_tests_need() -> None:
+    (everything,) = (Requirement(line) for line in EXTRAS["dev"] if line.startswith("erasekit"))
+    assert everything.extras == set(EXTRAS) - {"dev"}
+    *plain, last = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    assert f"python{PROJECT['requires-python']}" in plain
+    assert last["pip"] == ["--editable .[dev]"]
+    assert PYPROJECT["dependency-groups"]["dev"] == ["erasekit[dev]"]
+    assert '-e ".[dev]"' in (ROOT / "Makefile").read_text()
 
 
 @pytest.mark.parametrize("requirement", requirements())
@@ -45,12 +55,23 @@ def test_the_tested_version_is_in_the_stated_range(requirement: str):
         assert version(wanted.name).split("+")[0] == pin, "constraints.txt is not what is installed"
 
 
+def test_every_admitted_python_is_named_and_in_the_matrix_of_ci() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    admitted = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
+    language = "Programming Language :: Python :: "
+    named = [line.removeprefix(language) for line in PROJECT["classifiers"] if language in line]
+    assert named == admitted
+    first, last = (int(each.split(".")[1]) for each in (admitted[0], admitted[-1]))
+    assert PROJECT["requires-python"] == f">=3.{first},<3.{last + 1}"
+
+
 def test_no_address_of_a_registry_or_a_machine_is_committed():
-    text = (ROOT / "constraints.txt").read_text() + (ROOT / "environment.yml").read_text()
+    names = ("constraints.txt", "environment.yml", "pyproject.toml")
+    text = "".join((ROOT / name).read_text() for name in names)
     assert not re.search(r"https?://|file:|@ ", text)
+    assert not (ROOT / "uv.lock").exists() or "uv.lock" in (ROOT / ".gitignore").read_text()
 
 
 def test_the_tests_run_by_ci_are_the_readmes():
-    assert "make test" in (ROOT / ".ci" / "run").read_text()
-    assert "make test" in (ROOT / "README.md").read_text()
-    assert "make test" in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    for name in (".ci/run", "README.md", ".github/workflows/ci.yml"):
+        assert "make test" in (ROOT / name).read_text()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -36,8 +37,10 @@ RANK = {
 #: What every room may use; it uses nothing but itself.
 GROUND = {
     *("errors", "files", "fingerprint", "cache", "device", "progress", "processes", "loop"),
-    *("settings", "frames", "registry"),
+    *("settings", "checks", "frames", "text", "extras", "plugins"),
 }
+#: The same inside `data`; what is not here may be used by all of them.
+DATA_RANK = {"drawn": 1, "folder": 1, "published": 1, "question_task": 2}
 HEAVY = {"torch", "open_clip", "pandas", "matplotlib", "sklearn", "transformers", "papermill"}
 #: All that the command line loads before it lets heavy things in.
 LIGHT = (
@@ -47,36 +50,68 @@ LIGHT = (
     "experiment.specs",
     "cli.catalogue",
     "cli.app",
+    "checks",
     "cache",
     "runs.run_folder",
+    "runs.erasing",
     "audit.attack_registry",
     "leaderboard.plan",
-    "models.pretrained",
+    "models.model_name",
     "sharing.export",
     "certificate.policy",
     "certificate.verification",
 )
 
 
-def imports(path: Path) -> set[str]:
-    """Every module of erasekit that a file imports, lazily or not, types left out."""
+def imported(path: Path) -> set[str]:
+    """Every dotted name that a file imports, lazily or not, types left out."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             node.body = [ast.Pass()]
     found = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module == "erasekit":
-            found |= {f"erasekit.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module)
+        if isinstance(node, ast.ImportFrom):
+            assert node.module and not node.level, f"{path}: write the whole name of the module"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-    return {name.split(".")[1] for name in found if name.startswith("erasekit.")}
+    return found
+
+
+def imports(path: Path, package: str = "erasekit") -> set[str]:
+    """The rooms of a package that a file imports from."""
+    parts = (name.split(".") for name in imported(path))
+    return {
+        name[len(package.split("."))] for name in parts if ".".join(name).startswith(f"{package}.")
+    }
 
 
 def modules() -> list[Path]:
     return [p for p in sorted(HOME.rglob("*.py")) if p.parent != HOME or p.stem != "__init__"]
+
+
+def circle(home: Path) -> list[str]:
+    """The modules of one circle of imports in a package, the first again at the end; or none."""
+    files = {
+        ".".join(p.relative_to(home.parent).with_suffix("").parts): p
+        for p in home.rglob("*.py")
+        if p.stem != "__init__"
+    }
+    graph = {
+        name: {
+            module
+            for target in imported(path)
+            for module in (target, target.rpartition(".")[0])
+            if module in files
+        }
+        for name, path in files.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
 
 
 def room(path: Path) -> str:
@@ -93,6 +128,27 @@ def test_a_module_imports_only_from_its_left(path: Path) -> None:
             assert RANK[name] < RANK[own], f"{own} imports {name}, which is not on its left"
         else:
             assert name in GROUND or not (HOME / f"{name}.py").exists(), f"unknown room {name}"
+
+
+@pytest.mark.parametrize("path", sorted((HOME / "data").rglob("*.py")), ids=lambda p: p.stem)
+def test_a_module_of_the_data_imports_only_from_its_left(path: Path) -> None:
+    own = path.relative_to(HOME / "data").parts[0].removesuffix(".py")
+    for name in imports(path, "erasekit.data") - {own}:
+        assert DATA_RANK.get(name, 0) < max(DATA_RANK.get(own, 0), 1), f"{own} imports {name}"
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    assert circle(HOME) == []
+
+
+def test_a_circle_is_found(tmp_path: Path) -> None:
+    (tmp_path / "kit" / "room").mkdir(parents=True)
+    one, two = tmp_path / "kit" / "one.py", tmp_path / "kit" / "room" / "two.py"
+    one.write_text("def late():\n    from kit.room import two\n")
+    two.write_text("if TYPE_CHECKING:\n    from kit.one import late\n")
+    assert circle(tmp_path / "kit") == []
+    two.write_text("from kit.one import late\n")
+    assert {*circle(tmp_path / "kit")} == {"kit.one", "kit.room.two"}
 
 
 def test_every_module_has_its_place() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from erasekit.errors import RunError, UsageError
+from erasekit.experiment.language_experiment import MllmExperiment
+from erasekit.fingerprint import closure
 from erasekit.leaderboard import answer_run as comparison
 from erasekit.leaderboard.answer_page import PAGE, markdown_table, page_text
 from erasekit.leaderboard.answer_run import (
@@ -20,7 +22,7 @@ from erasekit.leaderboard.answer_run import (
     search_space,
     shipped,
 )
-from erasekit.unlearn.answer_registry import METHODS
+from erasekit.unlearn.registry import methods_of
 
 BASE = dict.fromkeys(MEASURES, 0.9)
 
@@ -37,7 +39,7 @@ def record(method: str, split: str = "test", seed: int = 0, **values) -> dict:
 
 def test_every_method_but_the_control_has_the_same_number_of_trials():
     space = search_space()
-    assert set(space) == set(METHODS) - {"fine_tune"}
+    assert set(space) == set(methods_of("language")) - {"fine_tune"}
     assert len({len(trials) for trials in space.values()}) == 1
     for trials in space.values():
         assert len({str(trial) for trial in trials}) == len(trials)
@@ -114,6 +116,33 @@ def test_a_run_tunes_on_validation_tests_on_test_and_runs_nothing_twice(
     assert "| npo |" in page_text(found) and "± " in page_text(found)
 
 
+def test_tuning_sees_nothing_of_the_test_split(tiny_mllm, tmp_path, monkeypatch):
+    """The original that trials are held against is measured on validation as well."""
+    measured, held = [], []
+    evaluate, gap = MllmExperiment.evaluate, comparison.expected_gap
+
+    def spy(self, models, *, split="test", **rest):
+        table = evaluate(self, models, split=split, **rest)
+        measured.append((split, models["it"] is tiny_mllm.original, table))
+        return table
+
+    def spy_gap(metrics, original):
+        held.append(original)
+        return gap(metrics, original)
+
+    monkeypatch.setattr(comparison, "search_space", lambda: {"npo": ({"steps": 1}, {"steps": 2})})
+    monkeypatch.setattr(comparison, "load", lambda profile, **parameters: tiny_mllm)
+    monkeypatch.setattr(comparison, "expected_gap", spy_gap)
+    monkeypatch.setattr(MllmExperiment, "evaluate", spy)
+    comparison.compare(tmp_path / "r.jsonl", methods=["npo"], seeds=[0], progress=False)
+    assert [split for split, *_ in measured] == ["validation"] * 3 + ["test"] * 4
+    (own,) = [table for split, original, table in measured if original and split == "validation"]
+    assert len(held) == 2
+    for name, (mode, subset, kind) in MEASURES.items():
+        row = own[(own["mode"] == mode) & (own["subset"] == subset) & (own["kind"] == kind)]
+        assert [original[name] for original in held] == [row["value"].item()] * 2
+
+
 def test_untuned_is_an_error(tiny_mllm):
     with pytest.raises(RunError, match="has not been tuned"):
         best_trial([], tiny_mllm, "npo")
@@ -146,7 +175,7 @@ def test_the_shipped_results_are_whole():
         best = min(tried, key=lambda r: r["expected_gap"])["trial"]
         assert [r["trial"] for r in of_name if r["split"] == "test"] == [best] * 3
     tested = Counter(r["method"] for r in found if r["split"] == "test")
-    assert tested == dict.fromkeys((*METHODS, "original", "oracle"), 3)
+    assert tested == dict.fromkeys((*methods_of("language"), "original", "oracle"), 3)
     assert {r["seed"] for r in found if r["split"] == "test"} == {0, 1, 2}
 
 
@@ -168,3 +197,11 @@ def test_what_mmunlearner_must_hold_it_holds_over_three_seeds():
     for kept in ("seen retain", "told retain"):
         assert erased[kept] >= original[kept] - 0.03
     assert erased["of retraining"] <= 1 / 8
+
+
+def test_a_key_knows_the_methods_own_module(monkeypatch: pytest.MonkeyPatch):
+    entries: list[str] = []
+    monkeypatch.setattr(comparison, "code_identity", lambda *names: entries.extend(names) or {})
+    comparison._key({"method": "mmunlearner"})
+    assert "erasekit.unlearn.methods.mmunlearner" in entries
+    assert {"erasekit.unlearn.answer_batches", "erasekit.unlearn.mask"} <= set(closure(*entries))

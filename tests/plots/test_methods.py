@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support_plots import drawn
 
 from erasekit.plots import methods as plots
 
@@ -72,14 +73,13 @@ def test_a_stretch_is_no_longer_than_the_difference_and_cannot_be_lengthened(ran
 def test_every_picture_is_drawn_and_names_every_method(found):
     for draw in (plots.methods_tradeoff, plots.methods_cost):
         figure = draw(found)
-        figure.canvas.draw()
+        drawn(figure)
         (legend,) = figure.legends
         words = " ".join(text.get_text() for text in legend.get_texts())
         assert all(name in words for name in ("never_seen", "cliperase", "npo"))
-        plt.close(figure)
-    ranks = pd.Series({"never_seen": 1.2, "cliperase": 2.1, "npo": 2.7})
+        ranks = pd.Series({"never_seen": 1.2, "cliperase": 2.1, "npo": 2.7})
     figure = plots.critical_difference(ranks, 1.0, 8)
-    figure.canvas.draw()
+    drawn(figure)
     words = {text.get_text() for text in figure.axes[0].texts}
     assert {
         "never_seen  1.2",
@@ -87,4 +87,37 @@ def test_every_picture_is_drawn_and_names_every_method(found):
         "2.7  npo",
         "critical difference, 8 tasks",
     } <= words
-    plt.close(figure)
+
+
+def big_points(figure) -> list[tuple[float, float]]:
+    """The methods' own markers, which are larger than a tick and smaller than a ring."""
+    lines = figure.axes[0].lines
+    return [
+        tuple(map(float, line.get_xydata()[0])) for line in lines if line.get_markersize() == 13
+    ]
+
+
+def test_methods_stand_where_their_means_are(found):
+    data = plots.methods_data(found)
+    figure = plots.methods_tradeoff(found)
+    placed = data.dropna(subset=["forget"])
+    assert big_points(figure) == list(zip(placed["forget"], placed["retain"], strict=True))
+    rings = [line for line in figure.axes[0].lines if line.get_markersize() == 19]
+    front = plots.pareto_front(data)
+    assert {tuple(line.get_xydata()[0]) for line in rings} == set(
+        zip(front["forget"], front["retain"], strict=True)
+    )
+    figure = plots.methods_cost(found)
+    paid = data.dropna(subset=["cost"])
+    assert np.allclose(big_points(figure), paid[["cost", "average_gap"]])
+    assert list(figure.axes[0].lines[0].get_ydata()) == [2, 2], "the floor"
+
+
+def test_ranks_stand_on_their_scale():
+    ranks = pd.Series({"never_seen": 1.25, "cliperase": 2.0, "npo": 2.75})
+    axes = plots.critical_difference(ranks, 1.0, 8).axes[0]
+    marks = [line for line in axes.lines if line.get_markersize() == 7]
+    assert sorted(float(line.get_xdata()[0]) for line in marks) == [1.25, 2.0, 2.75]
+    bars = [line for line in axes.lines if line.get_linewidth() == 4]
+    reach = [(line.get_xdata()[0] + 0.06, line.get_xdata()[1] - 0.06) for line in bars]
+    assert reach == [pytest.approx(stretch) for stretch in plots.groups_alike(ranks, 1.0)]

@@ -10,7 +10,8 @@ from support_tiny import TINY
 
 from erasekit.errors import RunError, UsageError
 from erasekit.files import read_json
-from erasekit.runs.run_folder import RunFolder, run_erase
+from erasekit.runs.erasing import run_erase
+from erasekit.runs.run_folder import RunFolder
 from erasekit.runs.trackers import check_trackers, tracking
 from erasekit.settings import make_settings
 

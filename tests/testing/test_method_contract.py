@@ -12,12 +12,16 @@ from erasekit.unlearn.losses import contrastive
 from erasekit.unlearn.method import Method
 from erasekit.unlearn.methods.gradient_ascent import GradientAscent
 from erasekit.unlearn.methods.gradient_difference import GradientDifference
-from erasekit.unlearn.registry import METHODS
+from erasekit.unlearn.registry import methods_of
+
+#: Options of methods that forget too little by their defaults in so small a world.
+STRONGER: dict[str, dict[str, float]] = {"lip": {"noise": 2.0}}
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", methods_of("clip"))
 def test_every_method_keeps_the_contract(name: str) -> None:
-    testing.check_method(METHODS[name], processes=False)
+    method = methods_of("clip")[name]
+    testing.check_method(method, processes=False, **STRONGER.get(name, {}))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Lax(GradientDifference):
     """It takes any option."""
 
     @classmethod
-    def build(cls, options):
+    def build(cls, options, kind=""):
         return cls(**{k: v for k, v in options.items() if k in cls.defaults()})
 
 
@@ -84,7 +88,7 @@ class Peeks(GradientAscent):
     """It looks at the test split."""
 
     def finish(self, look):
-        look._task.world.pairs("test")
+        look._adapter.task.world.pairs("test")
 
 
 @pytest.mark.parametrize(

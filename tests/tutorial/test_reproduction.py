@@ -1,213 +1,36 @@
-"""The published experiments: what the file says, what is there, what runs, and the table."""
+"""The published experiments: what is there, and what runs."""
 
 from __future__ import annotations
 
-import copy
 import csv
 import math
 import shutil
 import tarfile
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
-import yaml
 
 from erasekit.data.folder.check import read_folder
-from erasekit.data.folder.listing import SPLITS
+from erasekit.data.worlds import SPLITS
 from erasekit.errors import UsageError
-from erasekit.evaluate.scorecard import Row, Scorecard
 from erasekit.experiment.clip_experiment import Experiment
 from erasekit.files import read_json, write_json
-from erasekit.plots.reproduced import against_reported, against_reported_data
-from erasekit.settings import PROFILES, make_settings
 from erasekit.tutorial import reproduction
+from erasekit.tutorial.reported import MODELS, published
 from erasekit.tutorial.reproduction import (
-    MODELS,
     Prepared,
     Reproduced,
     data_here,
-    numbers,
     prepare,
-    published,
-    read_experiments,
     reproduce,
     weights_here,
     why_absent,
 )
+from erasekit.tutorial.reproduction_tables import numbers, setup_table, splits_table
 from erasekit.tutorial.stand_ins import FORMS, stand_in
 
-SCRIPTS = Path(__file__).parents[2] / "data_scripts"
-FILE = Path(reproduction.__file__).with_suffix(".yaml")
 PAPERS = "ViT-B-16-quickgelu"
-
-
-# What the file says
-
-
-@pytest.fixture
-def value() -> dict[str, Any]:
-    return copy.deepcopy(yaml.safe_load(FILE.read_text(encoding="utf-8")))
-
-
-def test_the_three_experiments_each_with_its_script() -> None:
-    assert list(published()) == ["cifar100", "flickr30k", "cc12m"]
-    for name, one in published().items():
-        assert (SCRIPTS / one.script).is_file() and one.script == f"get_{name}.py"
-        assert ("erased", "retain") in one.reported and one.why_tolerance and one.measured
-        assert "control" not in {model for model, _ in one.reported}, "the paper lacks it"
-
-
-def test_what_is_reported_is_what_the_notes_say() -> None:
-    told = {name: dict(one.reported) for name, one in published().items()}
-    assert told["cifar100"] == {
-        ("original", "forget"): 86.08,
-        ("original", "retain"): 72.85,
-        ("erased", "forget"): 0.0,
-        ("erased", "retain"): 90.99,
-    }
-    assert told["flickr30k"] == {("erased", "forget"): 10.55, ("erased", "retain"): 50.35}
-    assert told["cc12m"] == {("erased", "forget"): 0.74, ("erased", "retain"): 97.10}
-
-
-@pytest.mark.parametrize("setting", ["learning_rate", "epochs", "retain_batch", "pretrained"])
-def test_the_published_set_up_takes_effect(setting: str, tmp_path: Path) -> None:
-    for name, one in published().items():
-        settings = make_settings("paper", data=f"folder:{tmp_path}", **one.settings)
-        expected = 1e-8 if (name, setting) == ("flickr30k", "learning_rate") else None
-        assert getattr(settings, setting) == (expected or PROFILES["paper"][setting])
-    from erasekit.unlearn.methods.cliperase import CLIPErase
-
-    method = CLIPErase()
-    assert (method.retention, method.forgetting, method.consistency) == (1.0, 3.0, 3.0)
-
-
-def cifar(**change: Any) -> Any:
-    return lambda value: value["experiments"]["cifar100"].update(change)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (cifar(titel="x"), "unknown key of cifar100 'titel': did you mean 'title'"),
-        (lambda v: v["experiments"]["cifar100"].pop("forget"), "cifar100: 'forget' is missing"),
-        (lambda v: v.pop("open"), "reproduction: 'open' is missing"),
-        (cifar(settings={"learning_rat": 1}), "unknown parameter 'learning_rat'"),
-        (cifar(forget="wrod=apple"), "unknown rule 'wrod='"),
-        (cifar(reported={"erased": {"forget": 0.0, "retain": 1}}), r"must say so, as in '12.34"),
-        (cifar(reported={"erased": {"forget": "1 (2nd)"}}), "erased: 'retain' is missing"),
-        (cifar(reported={"oracle": {}}), "unknown model of cifar100 'oracle'"),
-        (cifar(reported={"erased": 3}), "cifar100, erased: 3 must be a mapping"),
-        (
-            cifar(measure={"metric": "top2", "direction": "image_to_text", "because": "x"}),
-            "unknown metric of cifar100 'top2': did you mean 'top1'",
-        ),
-        (
-            cifar(measure={"metric": "top1", "direction": "sideways", "because": "x"}),
-            "unknown direction",
-        ),
-        (cifar(tolerance={"forget": -1.0, "retain": None, "because": "x"}), "points above 0"),
-        (cifar(tolerance={"forget": 1.0, "retain": 1.0}), "tolerance: 'because' is missing"),
-    ],
-)
-def test_a_mistake_in_the_file_is_told(value: dict, change: Any, message: str) -> None:
-    assert read_experiments(value) == published()
-    change(value)
-    with pytest.raises(UsageError, match=message) as error:
-        read_experiments(value)
-    assert "\n" not in str(error.value)
-
-
-def test_what_is_left_open_says_what_is_taken_instead() -> None:
-    frame = reproduction.left_open()
-    assert list(frame.columns) == ["reported", "here"] and len(frame) >= 10
-    assert all(frame["here"].str.len() > 5)
-    for said in frame["reported"]:
-        assert "(2nd)" in said or "not known" in said
-    # The notebook shows cells of 400 letters.
-    for told in (frame, reproduction.reasons_table()):
-        assert told.map(len).max(axis=None) <= 400
-
-
-# The arithmetic
-
-
-def run(**points: float) -> Any:
-    """A whole run with a scorecard; ``erased_forget=25`` is a top-1 of 25 points."""
-    rows = []
-    for key, value in points.items():
-        model, subset = key.split("_")
-        rows.append(Row(model, "top1", subset, "image_to_text", value / 100, 0, 1, 9))
-        rows.append(Row(model, "top1", subset, "text_to_image", 0.123, 0, 1, 9))
-    return SimpleNamespace(scorecard=Scorecard({}, {}, rows))
-
-
-ONE = {"original_forget": 85.08, "original_retain": 79.0, "control_forget": 70, "control_retain": 8}
-
-
-def reproduced(absent: str) -> Reproduced:
-    prepared = Prepared(published()["cifar100"], make_settings(), absent)
-    first = run(**ONE, erased_forget=1.0, erased_retain=88.0)
-    return Reproduced(prepared, [first, run(**ONE, erased_forget=4.0, erased_retain=92.0)])
-
-
-def test_the_table_by_hand() -> None:
-    found = numbers([reproduced("")]).loc["cifar100"]
-    assert list(found.index) == [(m, s) for m in MODELS for s in ("forget", "retain")]
-    erased = found.loc[("erased", "forget")]
-    assert erased["ours"] == pytest.approx(2.5)
-    assert erased["deviation"] == pytest.approx(math.sqrt(4.5))
-    assert erased["difference"] == pytest.approx(2.5) and erased["within"] is False
-    kept = found.loc[("erased", "retain")]
-    assert kept["difference"] == pytest.approx(90.0 - 90.99) and kept["within"] is True
-    original = found.loc[("original", "forget")]
-    assert original["difference"] == pytest.approx(-1.0) and original["deviation"] == 0
-    control = found.loc[("control", "retain")]
-    assert control["ours"] == pytest.approx(8)
-    assert np.isnan(control["reported"]) and np.isnan(control["difference"])
-    cells = reproduction.table(numbers([reproduced("")])).loc["CIFAR-100"]
-    assert cells.loc[("erased", "forget")].to_dict() == {
-        "measure": "top1 image to text",
-        "reported": "0.00 (2nd)",
-        "ours": "2.50 ± 2.12",
-        "seeds": 2,
-        "difference": "+2.50",
-        "tolerance": "± 2",
-        "within tolerance": "no",
-    }
-    assert cells.loc[("control", "forget"), "reported":].to_list()[3:] == ["", "", ""]
-
-
-def test_a_stand_in_is_compared_with_nothing() -> None:
-    found = numbers([reproduced("there is no data")])
-    assert found[["difference", "tolerance"]].isna().all(axis=None)
-    assert found["within"].isna().all()
-    cells = reproduction.table(found)
-    assert set(cells["within tolerance"]) == {"not comparable: a stand-in"}
-    assert set(cells.index.get_level_values(0)) == {"CIFAR-100 (stand-in)"}
-    assert against_reported_data(found)["reported"].isna().all()
-
-
-def test_one_seed_has_no_deviation_and_the_picture_shows_what_is_comparable() -> None:
-    both = reproduced("")
-    found = numbers([Reproduced(both.prepared, both.runs[:1])])
-    assert found["deviation"].isna().all()
-    told = against_reported_data(found)
-    assert told["deviation"].eq(0).all() and told["reported"].notna().sum() == 4
-    labels = [text.get_text() for text in against_reported(found).legends[0].get_texts()]
-    assert labels == [*MODELS, "reported (2nd)"]
-
-
-def test_gains_are_over_the_original() -> None:
-    told = reproduction.values(numbers([reproduced("")]))
-    assert told["cifar100_retain_gain_erased"] == pytest.approx(90 - 79)
-    assert told["cifar100_retain_gain_control"] == pytest.approx(8 - 79)
-    assert told["cifar100_forget_control"] == pytest.approx(70)
-
-
-# What is there
 
 
 @pytest.fixture
@@ -245,9 +68,6 @@ def test_why_a_stand_in_runs(hub: Path, tmp_path: Path) -> None:
     (tmp_path / "cifar100" / "pairs.parquet").write_bytes(b"x")
     assert "model=ViT-B-16-quickgelu:openai fetches" in why_absent(one, "paper", tmp_path)
     assert why_absent(one, "paper", tmp_path, model="ViT-L-14-quickgelu:openai") == ""
-
-
-# What runs
 
 
 @pytest.fixture(scope="module")
@@ -307,7 +127,7 @@ def test_absent_data_give_stand_ins(tiny: dict, tmp_path: Path) -> None:
         f"{title} (stand-in)" for title in ("CIFAR-100", "Flickr30K", "CC12M")
     ]
     assert all(each.settings.profile == "smoke" for each in prepared)
-    frame = reproduction.splits_table(prepared)
+    frame = splits_table(prepared)
     assert (frame.loc[(slice(None), ["train", "test"]), ["forget", "retain"]] > 0).all(axis=None)
     for each in prepared:
         pairs = read_folder(each.settings.data, progress=False)
@@ -359,7 +179,7 @@ def test_present_data_take_the_published_way(real, results, published_data: Path
     assert (found["difference"].notna() == known).all()
     assert found.loc["cifar100"]["within"].notna().sum() == 4
     assert found.loc["flickr30k"]["within"].isna().all(), "no tolerance can be stated"
-    setup = reproduction.setup_table(results)
+    setup = setup_table(results)
     assert set(setup["set-up"]) == {"as published"} and setup["ran on"].str.len().gt(2).all()
 
 

@@ -13,8 +13,7 @@ from nbformat.v4 import new_markdown_cell
 from support_notebooks import read, write_notebook
 
 from erasekit.errors import UsageError
-from erasekit.tutorial import runner
-from erasekit.tutorial import sequence as tutorial
+from erasekit.tutorial import runner, sequence
 
 
 @pytest.fixture
@@ -33,20 +32,20 @@ def two_notebooks(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_the_tutorial_runs_all_and_prints_the_index_last(two_notebooks, capsys, monkeypatch, jobs):
-    from erasekit.tutorial import reference
-
+@pytest.mark.parametrize(("jobs", "right"), [(1, True), (2, False)])
+def test_the_tutorial_runs_all_prints_the_index_last_and_fails_if_it_is_worse(
+    two_notebooks, capsys, monkeypatch, jobs, right
+):
     monkeypatch.setattr(
-        reference, "compare_with_reference", lambda profile, folder: (True, [f"{profile} is fine"])
+        sequence, "compare_with_reference", lambda profile, folder: (right, [f"{profile}: {right}"])
     )
     monkeypatch.delenv("ERASEKIT_PROGRESS")
-    assert tutorial.run_tutorial("smoke", two_notebooks, jobs=jobs) == 0
+    assert sequence.run_tutorial("smoke", two_notebooks, jobs=jobs) == (0 if right else 1)
     captured = capsys.readouterr()
     for told in ("[1/2] 00_one: started", "[1/2] 00_one: done", "[2/2] 01_two: done"):
         assert told in captured.err
     printed = captured.out.strip().splitlines()
-    assert printed == ["smoke is fine", str(two_notebooks / "index.html")]
+    assert printed == [f"smoke: {right}", str(two_notebooks / "index.html")]
     page = (two_notebooks / "index.html").read_text(encoding="utf-8")
     for name in ("00_one", "01_two"):
         assert f"{name}.html" in page
@@ -56,20 +55,10 @@ def test_the_tutorial_runs_all_and_prints_the_index_last(two_notebooks, capsys, 
 
 
 @pytest.mark.slow
-def test_a_tutorial_worse_than_its_reference_fails(two_notebooks, monkeypatch):
-    from erasekit.tutorial import reference
-
-    monkeypatch.setattr(
-        reference, "compare_with_reference", lambda profile, folder: (False, ["worse"])
-    )
-    assert tutorial.run_tutorial("smoke", two_notebooks) == 1
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_failing_notebook_stops_the_tutorial_and_keeps_what_was_made(two_notebooks, capsys, jobs):
     given = {"parameters": {"fail": True}, "jobs": jobs}
-    assert tutorial.run_tutorial("smoke", two_notebooks, **given) == 1
+    assert sequence.run_tutorial("smoke", two_notebooks, **given) == 1
     captured = capsys.readouterr()
     assert "error: 01_two stopped in cell" in captured.err
     assert "AssertionError" in captured.err
@@ -79,19 +68,19 @@ def test_a_failing_notebook_stops_the_tutorial_and_keeps_what_was_made(two_noteb
 
 def test_the_tutorial_refuses_before_it_runs(two_notebooks, tmp_path):
     with pytest.raises(UsageError, match="did you mean 'fail'"):
-        tutorial.run_tutorial("smoke", two_notebooks, parameters={"fial": True})
+        sequence.run_tutorial("smoke", two_notebooks, parameters={"fial": True})
     with pytest.raises(UsageError, match="unknown profile"):
-        tutorial.run_tutorial("smoky", two_notebooks)
+        sequence.run_tutorial("smoky", two_notebooks)
     two_notebooks.write_text("")
     with pytest.raises(UsageError, match="is a file"):
-        tutorial.run_tutorial("smoke", two_notebooks)
+        sequence.run_tutorial("smoke", two_notebooks)
 
 
 def test_what_an_earlier_tutorial_made_is_taken_away_and_nothing_else(tmp_path):
     for name in ("03_old.html", "scorecard.json", "figures/03_old-x.png", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
-    tutorial._clear(tmp_path, whole=True)
+    sequence._clear(tmp_path, whole=True)
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["notes.txt"]
 
 
@@ -106,7 +95,7 @@ def test_a_process_that_dies_is_told_and_not_waited_for(tmp_path, capsys, monkey
         "runner = multiprocessing.parent_process()\n"
         "os.kill(runner.pid if runner else os.getppid(), signal.SIGKILL)",
     )
-    (row,) = tutorial._run_all({path: {}}, tmp_path / "out", jobs=2)
+    (row,) = sequence._run_all({path: {}}, tmp_path / "out", jobs=2)
     assert row["status"] == "failed"
     assert row["failure"] == "book stopped: its process died"
     told = capsys.readouterr().err
@@ -124,12 +113,12 @@ def test_ctrl_c_ends_every_notebook_that_runs(tmp_path):
         text = f"name: str = '{name}'  # file that tells that it began\nout: str = ''  # folder"
         write_notebook(folder / f"{name}.ipynb", text, sleep)
     code = (
-        "import pathlib, signal, sys; from erasekit.runs import notebooks, tutorial\n"
+        "import pathlib, signal, sys; from erasekit.tutorial import runner, sequence\n"
         # A job in a shell's background is started with Ctrl-C ignored, and hands that on.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        f"notebooks.notebooks_folder = lambda: pathlib.Path(r'{folder}')\n"
+        f"runner.notebooks_folder = lambda: pathlib.Path(r'{folder}')\n"
         "if __name__ == '__main__':\n"
-        "    try: tutorial.run_tutorial('smoke', sys.argv[1], jobs=2)\n"
+        "    try: sequence.run_tutorial('smoke', sys.argv[1], jobs=2)\n"
         "    except KeyboardInterrupt: sys.exit(130)\n"
     )
     script = tmp_path / "run.py"

@@ -16,16 +16,18 @@ import torch
 from support import build, fingerprint
 
 from erasekit.data.drawn import captions
+from erasekit.data.task import ErasureTask
 from erasekit.errors import RunError, UsageError
 from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import concept_features
-from erasekit.unlearn import engine
-from erasekit.unlearn.engine import EraseSpec, FrozenFeatures, erase
+from erasekit.unlearn.encode import FrozenFeatures
+from erasekit.unlearn.engine import EraseSpec, erase
 from erasekit.unlearn.look import Look
 from erasekit.unlearn.method import Method
 from erasekit.unlearn.methods.cliperase import CLIPErase
 from erasekit.unlearn.methods.fine_tune import FineTune
-from erasekit.unlearn.registry import METHODS, get_method
+from erasekit.unlearn.pair_batches import PairBatches
+from erasekit.unlearn.registry import get_method, methods_of
 
 SPEC = EraseSpec(steps=6, forget_batch=4, retain_batch=4, learning_rate=1e-3, stop_at=-1)
 
@@ -49,7 +51,7 @@ def whole(tiny_experiment):
     return run(tiny_experiment)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", methods_of("clip"))
 def test_the_original_stays_bit_identical(tiny_experiment, name: str) -> None:
     original = tiny_experiment.original.model
     before = fingerprint(original)
@@ -183,6 +185,64 @@ def test_a_checkpoint_of_another_original_is_not_used(
     assert fingerprint(again.model.model) == fingerprint(whole.model.model)
 
 
+@pytest.mark.parametrize("other", ["seed", "pairs", "options"])
+def test_a_checkpoint_of_another_seed_task_or_option_is_not_used(
+    tiny_experiment, whole, tmp_path: Path, other: str
+) -> None:
+    task = ErasureTask(tiny_experiment.world, "fruit", ["en"]) if other == "pairs" else None
+    spec = dataclasses.replace(SPEC, seed=7) if other == "seed" else SPEC
+    method = Interrupted(forgetting=2.0) if other == "options" else Interrupted()
+    checkpoint = tmp_path / "checkpoint.pt"
+    EVENTS.clear()
+    FAIL_AT[:] = [4, ctrl_c]
+    given = {"checkpoint": checkpoint, "progress": False}
+    with pytest.raises(KeyboardInterrupt):
+        erase(tiny_experiment.original, task or tiny_experiment.task, method, spec, **given)
+    FAIL_AT[0] = 0
+    again = run(tiny_experiment, Interrupted(), checkpoint=checkpoint)
+    assert fingerprint(again.model.model) == fingerprint(whole.model.model)
+    assert again.history == whole.history
+
+
+@dataclasses.dataclass(frozen=True)
+class Remembers(CLIPErase):
+    """CLIPErase that keeps what it is given of the original and of the model itself."""
+
+    needs_original_forget: ClassVar[bool] = True
+
+    def loss(self, forget, retain, prompts):
+        SEEN.append((forget, retain))
+        return super().loss(forget, retain, prompts)
+
+
+SEEN: list = []
+
+
+def test_a_loss_gets_the_originals_features_of_the_same_pairs(tiny_experiment) -> None:
+    """At the first step the model is the original; later it is not, and they stay the same."""
+    SEEN.clear()
+    task, original = tiny_experiment.task, tiny_experiment.original
+    run(tiny_experiment, Remembers(), dataclasses.replace(SPEC, learning_rate=1e-2))
+    assert len(SEEN) == SPEC.steps
+    for part in SEEN[0]:
+        assert torch.allclose(part.original_image, part.image_unit, atol=1e-5)
+        assert torch.allclose(part.original_text, part.text_unit, atol=1e-5)
+    for step, both in enumerate(SEEN):
+        for part, pairs in zip(both, (task.forget, task.retain), strict=True):
+            images, texts = (
+                original.encode_images(pairs.images),
+                original.encode_texts(pairs.captions),
+            )
+            rows = torch.cdist(part.original_image, images).argmin(1)
+            assert torch.allclose(part.original_image, images[rows], atol=1e-5)
+            assert torch.allclose(part.original_text, texts[rows], atol=1e-5)
+            if step:
+                assert not torch.allclose(part.original_image, part.image_unit, atol=1e-5)
+            assert float(part.original_scale) == pytest.approx(
+                float(original.model.logit_scale.exp())
+            )
+
+
 def test_a_damaged_checkpoint_starts_over(tiny_experiment, whole, tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint.pt"
     checkpoint.write_bytes(b"not a checkpoint")
@@ -306,13 +366,17 @@ def test_a_method_without_the_original_does_not_run_it(tiny_experiment, encoded:
 
 
 def test_contrasted_forget_pairs_are_no_false_negatives(tiny_experiment) -> None:
-    task = tiny_experiment.task
-    plan = engine._plan_forget(task, get_method("cliperase_infonce").build({}), SPEC)
+    original, task = tiny_experiment.original, tiny_experiment.task
+
+    def plan_forget(name: str) -> np.ndarray | None:
+        return PairBatches(original, task, get_method(name).build({}), SPEC).plan_forget()
+
+    plan = plan_forget("cliperase_infonce")
     assert plan is not None
     for rows in plan:
         kinds = [frozenset(task.forget.concepts[i]) for i in rows]
         assert len(set(kinds)) == len(kinds)
-    assert engine._plan_forget(task, get_method("fine_tune").build({}), SPEC) is None
+    assert plan_forget("fine_tune") is None
 
 
 def test_batches_shrink_to_what_there_is(tiny_experiment) -> None:

@@ -29,6 +29,7 @@ from erasekit.unlearn.methods.null_space import NullSpace
 from erasekit.unlearn.methods.salun import SalUn
 from erasekit.unlearn.methods.slug import SLUG
 from erasekit.unlearn.methods.task_negation import TaskNegation
+from erasekit.unlearn.pair_batches import PairBatches
 from erasekit.unlearn.registry import METHODS, get_method
 
 SPEC = EraseSpec(steps=5, forget_batch=4, retain_batch=4, learning_rate=1e-3)
@@ -65,9 +66,8 @@ def test_only_what_the_mask_lets_move_has_moved(
         monkeypatch.setattr(
             torch.optim, "Adam", lambda p, **rest: torch.optim.AdamW(p, weight_decay=0.3, **rest)
         )
-    copy = tiny_experiment.original.copy()
-    copy.model.requires_grad_(True)
-    look = Look(copy, tiny_experiment.original, tiny_experiment.task, SPEC, method.picture_noise())
+    e = tiny_experiment
+    look = Look(PairBatches(e.original, e.task, method, SPEC))
     mask = method.mask(look)
     assert mask is not None
     changed = moved(tiny_experiment, run(tiny_experiment, method))
@@ -330,8 +330,7 @@ def test_lip_smooths(tiny_experiment) -> None:
 def test_null_space_leaves_no_similarity_with_a_forgotten_concept(tiny_experiment) -> None:
     erasure = run(tiny_experiment, NullSpace())
     task, clip = tiny_experiment.task, tiny_experiment.original
-    copy = tiny_experiment.original.copy()
-    texts = Look(copy, clip, task, SPEC).forgotten_texts()
+    texts = Look(PairBatches(clip, task, NullSpace(), SPEC)).forgotten_texts()
     after = erasure.model.encode_images(task.forget.images) @ texts.T
     before = clip.encode_images(task.forget.images) @ texts.T
     assert float(after.abs().max()) < 1e-4 < 0.1 < float(before.abs().max())

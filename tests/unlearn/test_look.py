@@ -8,24 +8,25 @@ import torch
 from support import fingerprint
 
 from erasekit.data.drawn.captions import prompts
+from erasekit.unlearn.encode import encode
 from erasekit.unlearn.erase_spec import EraseSpec
-from erasekit.unlearn.look import Look, encode
+from erasekit.unlearn.look import Look
 from erasekit.unlearn.losses import contrastive
+from erasekit.unlearn.pair_batches import PairBatches
 from erasekit.unlearn.registry import get_method
 
 SPEC = EraseSpec(steps=3, forget_batch=4, retain_batch=6)
 
 
 @pytest.fixture
-def erased(tiny_experiment):
-    clip = tiny_experiment.original.copy()
-    clip.model.requires_grad_(True)
-    return clip
+def look(tiny_experiment) -> Look:
+    e = tiny_experiment
+    return Look(PairBatches(e.original, e.task, get_method("salun").build({}), SPEC))
 
 
 @pytest.fixture
-def look(tiny_experiment, erased) -> Look:
-    return Look(erased, tiny_experiment.original, tiny_experiment.task, SPEC)
+def erased(look: Look):
+    return look._adapter.erased
 
 
 @pytest.mark.parametrize("which", ["forget", "retain"])
@@ -122,7 +123,7 @@ def test_nothing_is_chosen_on_test(tiny_experiment, monkeypatch, name: str) -> N
 
     monkeypatch.setattr(type(world), "pairs", watched)
     monkeypatch.setattr(Look, "_mean", lambda self, w, loss, n, of: mean(self, w, loss, 2, of))
-    tiny_experiment.erase(name, options={}, steps=1)
+    tiny_experiment.erase(name, options={}, steps=1, stop_at=1.0, check_every=1)
     assert seen <= {"train", "validation"} and "validation" in seen
 
 

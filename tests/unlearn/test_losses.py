@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from support import unit
 
 from erasekit.errors import UsageError
+from erasekit.unlearn.answers import Answers
 from erasekit.unlearn.losses import kl_divergence
 from erasekit.unlearn.method import Features, Prompts, Unseen
 from erasekit.unlearn.methods.cliperase import (
@@ -29,7 +30,7 @@ from erasekit.unlearn.methods.gradient_difference import GradientDifference
 from erasekit.unlearn.methods.kl_minimization import KLMinimization
 from erasekit.unlearn.methods.multidelete import MultiDelete
 from erasekit.unlearn.methods.never_seen import NeverSeen
-from erasekit.unlearn.methods.npo import NPO
+from erasekit.unlearn.methods.npo import NPO, preference_loss
 from erasekit.unlearn.methods.random_label import RandomLabel
 from erasekit.unlearn.methods.scrub import SCRUB
 from erasekit.unlearn.registry import get_method
@@ -204,18 +205,17 @@ def test_switches_reach_the_losses() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(**SHAPES)
-def test_the_infonce_variant_climbs_and_holds(n: int, d: int, seed: int) -> None:
+def test_the_infonce_variant_climbs_among_all_rows_and_holds(n: int, d: int, seed: int) -> None:
     forget, retain = features(n, d, seed), features(n + 1, d, seed + 50)
-    terms = CLIPEraseInfoNCE(forgetting=2, consistency=5).loss(forget, retain, None)
-    climbed = contrastive(rows_unit(forget.image), rows_unit(forget.text), 7.0)
+    terms = CLIPEraseInfoNCE(forgetting=2, retention=3, consistency=5).loss(forget, retain, None)
+    images = np.concatenate([rows_unit(forget.image), rows_unit(retain.image)])
+    texts = np.concatenate([rows_unit(forget.text), rows_unit(retain.text)])
+    climbed = 2 * np.mean(nll(images, texts, 7.0)[:n])  # a sum of two directions, not their mean
     assert float(terms["forgetting"].detach()) == pytest.approx(-2 * climbed)
-    before = 5 * array(retain.original_image) @ array(retain.original_text).T
-    now = 7 * rows_unit(retain.image) @ rows_unit(retain.text).T
-    held = kl(before.tolist(), now.tolist()) + kl(before.T.tolist(), now.T.tolist())
+    kept = contrastive(rows_unit(retain.image), rows_unit(retain.text), 7.0)
+    assert float(terms["retention"].detach()) == pytest.approx(3 * kept)
+    held = over_batch(retain)
     assert float(terms["consistency"].detach()) == pytest.approx(5 * held, rel=1e-6, abs=1e-9)
-    for name in ("forgetting", "consistency"):
-        left = CLIPEraseInfoNCE(**{name: 0.0}).loss(forget, retain, None)
-        assert name not in left and len(left) == 1
 
 
 def test_fine_tuning_is_retention_and_nothing_else() -> None:
@@ -297,6 +297,15 @@ def test_npos_gradient_is_gradient_ascents_for_a_small_beta() -> None:
     forget.image.grad = None
     NPO(beta=1e-6, retention=0).loss(forget, retain, None)["forgetting"].backward()
     assert torch.allclose(forget.image.grad, ascent, atol=1e-5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("beta", [0.1, 2.0])
+def test_npos_first_step_is_gradient_ascents(beta: float) -> None:
+    """At the original itself 2/β · β · (1 − σ(0)) is 1, whatever β is."""
+    nll = torch.tensor([1.0, 3.0], dtype=torch.float64, requires_grad=True)
+    rows = Answers(nll, torch.tensor([1, 2]), nll.detach())
+    preference_loss(rows, beta).backward()
+    assert nll.grad is not None and nll.grad.tolist() == pytest.approx([-0.5, -0.5])
 
 
 def test_npo_refuses_a_beta_of_zero() -> None:
@@ -421,6 +430,7 @@ def test_never_seen_says_what_to_do_where_nothing_was_held_out() -> None:
 
 
 WEIGHTS = {
+    "cliperase_infonce": ("forgetting", "retention", "consistency"),
     "gradient_difference": ("forgetting", "retention"),
     "kl_minimization": ("forgetting", "retention"),
     "npo": ("forgetting", "retention"),

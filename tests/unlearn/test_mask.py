@@ -68,6 +68,27 @@ def test_momentum_from_before_the_mask_is_held_too(model) -> None:
     assert torch.equal(model[0].weight != before, moves["0.weight"])
 
 
+def test_a_mask_of_climbs_lets_retain_steps_move_what_a_climb_holds() -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+    moves = {"weight": torch.arange(12).view(3, 4) % 2 == 0, "bias": torch.zeros(3).bool()}
+    mask = WeightMask(model, moves, "test", climbs_only=True)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.3)
+    for number in range(6):
+        climbs = number % 2 == 1
+        mask.begin(climbs=climbs)
+        before = {k: v.detach().clone() for k, v in model.named_parameters()}
+        optimiser.zero_grad()
+        model(torch.ones(2, 4)).square().sum().backward()
+        if climbs:
+            assert not model.weight.grad[~moves["weight"]].any()  # type: ignore[index]
+        optimiser.step()
+        mask.hold()
+        for name, value in model.named_parameters():
+            allowed = moves[name] if climbs else torch.ones_like(moves[name])
+            assert torch.equal(value != before[name], allowed), (number, name)
+
+
 def test_the_norm_of_the_gradient_is_that_of_what_moves(model) -> None:
     model(torch.ones(5, 3)).square().sum().backward()
     whole = {k: p.grad.clone() for k, p in model.named_parameters()}

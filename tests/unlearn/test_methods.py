@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from erasekit.errors import UsageError
-from erasekit.unlearn.method import Method
-from erasekit.unlearn.registry import METHODS, get_method
+from erasekit.unlearn.method import KINDS, Method
+from erasekit.unlearn.registry import METHODS, get_method, methods_of
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -16,6 +16,26 @@ def test_every_method_says_what_it_is(name: str) -> None:
     assert method.summary and method.source
     assert set(method.option_types()) == set(method.defaults())
     assert method.build({}) == method.build(method.defaults())
+    assert method.kinds and set(method.kinds) <= set(KINDS)
+    for kind in method.kinds:
+        assert method.build({}, kind) == method.build(method.defaults(kind), kind)
+
+
+def test_a_default_may_differ_by_kind_of_model() -> None:
+    npo = get_method("npo")
+    assert npo.build({}, "clip") == npo.build({"beta": 0.5})
+    assert npo.build({}, "language") == npo.build({"beta": 0.1})
+    assert npo.build({"beta": 2}, "language") == npo.build({"beta": 2})
+
+
+def test_a_method_is_refused_for_a_kind_that_it_is_not_made_for() -> None:
+    with pytest.raises(UsageError, match="munba is made for a CLIP, not for a multimodal lang"):
+        get_method("munba").build({}, "language")
+    assert "mmunlearner" not in methods_of("clip") and "munba" in methods_of("clip")
+    assert list(methods_of("language")) == [
+        *("fine_tune", "gradient_ascent", "gradient_difference", "kl_minimization", "npo"),
+        "mmunlearner",
+    ]
 
 
 def test_the_papers_weights_are_the_defaults() -> None:
@@ -35,13 +55,13 @@ def test_options_come_as_text_too() -> None:
         ({"forgeting": 1}, "unknown option of cliperase 'forgeting': did you mean 'forgetting'"),
         ({"forgetting": -1}, "forgetting = -1 must be 0 or more"),
         ({"forgetting": float("nan")}, "forgetting = nan must be a number"),
-        ({"forgetting": float("inf")}, "forgetting = inf must be 0 or more, and finite"),
+        ({"forgetting": float("inf")}, "forgetting = inf must be a number, and finite"),
         ({"forgetting": "much"}, "forgetting = 'much' must be a number"),
         ({"forgetting": True}, "forgetting = True must be a number"),
         ({"forgetting": None}, "forgetting = None must be a number"),
         ({"scaled": 1}, "scaled = 1 must be true or false"),
         ({"scaled": "perhaps"}, "scaled = 'perhaps' must be true or false"),
-        ({"product": "euclid"}, "product = 'euclid' is not one of cosine, dot"),
+        ({"product": "euclid"}, "product = 'euclid' must be one of cosine, dot"),
     ],
 )
 def test_an_option_that_does_not_fit_is_refused(options: dict, message: str) -> None:

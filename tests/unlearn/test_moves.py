@@ -18,7 +18,7 @@ from erasekit.models.clip import Clip
 from erasekit.unlearn.engine import EraseSpec, erase
 from erasekit.unlearn.look import Look
 from erasekit.unlearn.methods.cliperase import CLIPErase
-from erasekit.unlearn.moves import PARTS, moving_names, parse_moves
+from erasekit.unlearn.moves import CLIP_PARTS, moving_names, parse_moves
 from erasekit.unlearn.registry import get_method
 
 SPEC = EraseSpec(steps=3, forget_batch=3, retain_batch=4, learning_rate=1e-3)
@@ -136,7 +136,7 @@ def test_a_part_that_a_model_lacks_is_refused_with_those_it_has() -> None:
 
 
 @given(
-    parts=st.lists(st.sampled_from(PARTS[1:]), max_size=3, unique=True),
+    parts=st.lists(st.sampled_from([*CLIP_PARTS.holds][1:]), max_size=3, unique=True),
     last=st.integers(0, 3),
 )
 def test_what_is_joined_moves_what_each_part_moves(parts: list[str], last: int) -> None:
@@ -186,7 +186,7 @@ def test_a_rule_that_would_change_what_is_held_is_refused(tiny_experiment) -> No
 def test_a_rule_that_reaches_around_is_found_out(tiny_experiment) -> None:
     class Sly(CLIPErase):
         def finish(self, look: Look) -> None:
-            look._erased.model.logit_scale.add_(1)
+            look._adapter.erased.model.logit_scale.add_(1)
 
     with pytest.raises(UsageError, match="changed 'logit_scale', which moves = image holds"):
         run(tiny_experiment, tiny_experiment.original, "image", Sly())
@@ -290,7 +290,7 @@ def test_adapters_without_their_library_are_refused(tiny_experiment, monkeypatch
 
 
 def test_parts_without_a_layer_for_adapters_are_refused(tiny_experiment) -> None:
-    with pytest.raises(UsageError, match="no layer in a block for an adapter"):
+    with pytest.raises(UsageError, match="no layer there takes an adapter"):
         run(tiny_experiment, tiny_experiment.original, "projection+lora:2")
 
 

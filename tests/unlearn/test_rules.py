@@ -282,7 +282,7 @@ def test_salun_lets_half_of_the_weights_move_by_default() -> None:
         ("salun", {"share": 1.5}, r"salun: share = 1\.5 must be above 0, and at most 1"),
         ("lip", {"noise": 0}, "lip: noise = 0 must be above 0"),
         ("null_space", {"strength": 2}, r"null_space: strength = 2\.0 must be at most 1"),
-        ("null_space", {"towers": "video"}, "is not one of image, text, both"),
+        ("null_space", {"towers": "video"}, "must be one of image, text, both"),
         ("slug", {"halvings": 2.5}, "halvings = 2.5 must be a whole number"),
     ],
 )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from erasekit.errors import RunError, UsageError
 from erasekit.unlearn.look import Look
 from erasekit.unlearn.losses import contrastive
+from erasekit.unlearn.pair_batches import PairBatches
 from erasekit.unlearn.saliency import largest_layers, largest_weights, layers, ratio_mask
 
 
@@ -99,9 +100,7 @@ def test_what_matters_to_neither_has_a_ratio_of_one(threshold: float, moves: boo
 def test_a_clip_s_mask_holds_what_matters_more_to_what_stays(tiny_experiment, method: str) -> None:
     """MMUnlearner's mask on a CLIP, against the ratio of squared gradients taken batch by batch."""
     e = tiny_experiment
-    look = Look(e.original.copy(), e.original, e.task, e.erase_spec)
-    for weight in look.weights.values():
-        weight.requires_grad_(True)
+    look = Look(PairBatches(e.original, e.task, e.method, e.erase_spec))
     forget, retain = (look.squared_gradient(part, contrastive) for part in ("forget", "retain"))
     erased = e.erase(method, salient=2.0).model
     moved = 0

@@ -25,9 +25,9 @@ from erasekit.audit.named import (
     named_right,
     trained_concepts,
 )
-from erasekit.data.drawn.world import World
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
+from erasekit.data.worlds import DrawingWorld, drawing
 from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.evaluate.subsets import distinct_scenes
 from erasekit.models.clip import Clip
@@ -62,7 +62,7 @@ def composition_leaks(
     Raises:
         UsageError: for an unknown split.
     """
-    world = task.world
+    world = drawing(task.world, "composition_leaks")
     result = Result([])
 
     def add(
@@ -109,8 +109,9 @@ def caption_choices(
         English captions: the right one first, then one for each retained concept that is
         not in the scene, in the forgotten one's place.
     """
+    world = drawing(task.world, "composition_leaks")
     concepts, rows, captions = [], [], []
-    for row, sample in enumerate(samples_of(task.world, scenes, split)):
+    for row, sample in enumerate(samples_of(world, scenes, split)):
         for place, forgotten in enumerate(sample.concepts):
             if forgotten not in task.forgotten:
                 continue
@@ -119,7 +120,7 @@ def caption_choices(
             told = [replace(sample, concepts=(*before, i, *after)) for i in (forgotten, *others)]
             concepts.append(forgotten)
             rows.append(row)
-            captions.append([task.world.caption(one, "en") for one in told])
+            captions.append([world.caption(one, "en") for one in told])
     return np.array(concepts, dtype=np.int64), np.array(rows, dtype=np.int64), captions
 
 
@@ -136,7 +137,7 @@ def first_of_choices(clip: Clip, images: Tensor, captions: list[list[str]]) -> n
     return np.array([float((s[0] > s[1:]).all()) for s in similarity])
 
 
-def near_duplicates(world: World, singles: Pairs, split: str) -> dict[str, Tensor]:
+def near_duplicates(world: DrawingWorld, singles: Pairs, split: str) -> dict[str, Tensor]:
     """The pictures of `singles`, changed in the ways that this test asks about.
 
     ``mirrored``: left and right exchanged. ``recoloured``: red and green exchanged, which

@@ -21,9 +21,9 @@ from erasekit.audit.attacks.probes import first_of_each
 from erasekit.audit.base import AuditTest, Measure, Metric, Models, Result, estimate_mean
 from erasekit.audit.fresh_pictures import LineWorld, cut_out, on_plain, samples_of
 from erasekit.audit.named import named_right, trained_concepts
-from erasekit.data.drawn.world import World
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
+from erasekit.data.worlds import DrawingWorld, drawing
 from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.evaluate.naming import trained_singles
 from erasekit.models.zero_shot import concept_features
@@ -59,7 +59,7 @@ def domain_shift(
     Raises:
         UsageError: for an unknown split.
     """
-    world = task.world
+    world = drawing(task.world, "domain_shift")
     singles = trained_singles(world, split)
     retained = first_of_each(singles.where(lambda shown: not task.touches(shown)), retain_pictures)
     subsets = {"forget": singles.where(task.touches), "retain": retained}
@@ -86,7 +86,7 @@ def domain_shift(
     return result
 
 
-def shifted(world: World, singles: Pairs, split: str, seed: int) -> dict[str, Tensor]:
+def shifted(world: DrawingWorld, singles: Pairs, split: str, seed: int) -> dict[str, Tensor]:
     """The pictures of `singles`, which come from `split`, as pictures of other kinds.
 
     Returns:

@@ -15,8 +15,8 @@ import numpy as np
 from erasekit.audit.base import AuditTest, Measure, Metric, Models, Result, estimate_mean
 from erasekit.audit.named import by_concept, forgotten_singles, named_right, trained_concepts
 from erasekit.audit.names import ORIGINAL
-from erasekit.data.drawn.concepts import Concept
 from erasekit.data.task import ErasureTask
+from erasekit.data.worlds import Concept
 from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.models.zero_shot import concept_features
 

@@ -29,6 +29,7 @@ from erasekit.audit.names import ORIGINAL
 from erasekit.cache import cached
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
+from erasekit.data.worlds import drawing
 from erasekit.errors import UsageError
 from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.models.clip import load_clip
@@ -164,6 +165,7 @@ def _shadow(
         "world": task.world.spec.as_dict(),
         "train": dataclasses.asdict(spec),
         "without": [c.name for c in task.forgotten_concepts],
+        "retain": task.retain.fingerprint(),
         "members": members.positions.tolist(),
         "split": split,
         "others": others.positions.tolist(),
@@ -173,7 +175,7 @@ def _shadow(
 
     def make(folder: Path) -> None:
         pairs = _joined([task.retain, members, others])
-        train_clip(task.world, pairs, spec, folder, device=device, label=label)
+        train_clip(drawing(task.world, "lira"), pairs, spec, folder, device=device, label=label)
 
     return cached("shadow", recipe, make, code=train_clip.__module__)
 

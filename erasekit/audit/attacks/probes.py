@@ -24,9 +24,9 @@ from torch import Tensor, nn
 
 from erasekit.audit.base import AuditTest, Measure, Metric, Models, Result, estimate_mean
 from erasekit.data.drawn.captions import prompts
-from erasekit.data.drawn.world import World
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
+from erasekit.data.worlds import PairsWorld
 from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.evaluate.naming import trained_singles
 from erasekit.models.clip import Clip
@@ -226,7 +226,7 @@ def first_of_each(pairs: Pairs, most: int) -> Pairs:
     return pairs.take(np.sort(np.concatenate(rows)))
 
 
-def wordings(world: World) -> tuple[dict[str, int], dict[str, int]]:
+def wordings(world: PairsWorld) -> tuple[dict[str, int], dict[str, int]]:
     """Texts to fit on and texts to ask about, each with the concept that it tells of.
 
     They are every trained concept's prompts in each language, and its descriptions.

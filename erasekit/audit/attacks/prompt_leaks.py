@@ -28,8 +28,8 @@ from erasekit.audit.named import (
 )
 from erasekit.audit.names import ORIGINAL
 from erasekit.data.drawn.captions import prompts
-from erasekit.data.drawn.concepts import Concept
 from erasekit.data.task import ErasureTask
+from erasekit.data.worlds import Concept
 from erasekit.evaluate.bootstrap import DRAWS
 
 #: Sentences that are in no caption of the world; a feature is the mean over them.

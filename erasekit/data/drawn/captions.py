@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from erasekit.data.drawn.concepts import Concept
+from erasekit.data.worlds import Concept
 
 #: Templates with one name; zero-shot evaluation averages over all of a language's.
 SINGLE: dict[str, tuple[str, ...]] = {

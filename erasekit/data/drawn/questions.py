@@ -7,15 +7,14 @@ told apart everywhere. Each kind has several phrasings; the last of them is kept
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 
-from erasekit.data.drawn.concepts import ATTRIBUTES, Concept
-from erasekit.data.drawn.world import SPLITS, Sample, World
+from erasekit.data.drawn.concepts import ATTRIBUTES
+from erasekit.data.question_list import Question, Questions
+from erasekit.data.worlds import SPLITS, Concept, DrawingWorld, Sample
 
 #: Phrasings of each visual kind. Each `{}` is a thing with its article. The last is held out.
 VISUAL: dict[str, tuple[str, ...]] = {
@@ -120,81 +119,7 @@ LEFT_QUESTIONS = 5
 CHOICES = 4
 
 
-@dataclass(frozen=True)
-class Question:
-    """One question with its answer.
-
-    Attributes:
-        text: what is asked.
-        answer: what is right, in a word or a few.
-        kind: what is asked for, such as ``name`` or ``colour``; ``cloze`` for a gap to be filled.
-        about: names of the things that its picture shows, or that a text question asks about;
-            of a benchmark, the person.
-        image: position of its picture in `Questions.images`; None for a text question.
-        choices: of a multiple choice, the right answer among them; empty if there are none.
-    """
-
-    text: str
-    answer: str
-    kind: str
-    about: tuple[str, ...]
-    image: int | None = None
-    choices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Questions:
-    """A finite list of questions, and the pictures that they are about.
-
-    Attributes:
-        items: the questions.
-        images: uint8 pictures, shape (n, 3, height, width), or a list of them in any size.
-    """
-
-    items: tuple[Question, ...]
-    images: Any
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __iter__(self) -> Iterator[Question]:
-        return iter(self.items)
-
-    @property
-    def subjects(self) -> np.ndarray:
-        """The first thing that each question is about, shape (n,)."""
-        return np.array([question.about[0] for question in self.items])
-
-    def take(self, indices: Sequence[int] | np.ndarray) -> Questions:
-        """The questions at `indices`, in that order."""
-        return Questions(tuple(self.items[int(i)] for i in indices), self.images)
-
-    def where(self, keep: Callable[[Question], bool]) -> Questions:
-        """The questions that `keep` accepts."""
-        return Questions(tuple(q for q in self.items if keep(q)), self.images)
-
-    @property
-    def visual(self) -> Questions:
-        """Those with a picture."""
-        return self.where(lambda question: question.image is not None)
-
-    @property
-    def textual(self) -> Questions:
-        """Those without."""
-        return self.where(lambda question: question.image is None)
-
-    def about_any(self, names: Sequence[str]) -> Questions:
-        """Those about at least one of the things named."""
-        wanted = set(names)
-        return self.where(lambda question: not wanted.isdisjoint(question.about))
-
-    def about_none(self, names: Sequence[str]) -> Questions:
-        """Those about none of the things named."""
-        wanted = set(names)
-        return self.where(lambda question: wanted.isdisjoint(question.about))
-
-
-def visual_questions(world: World, split: str) -> Questions:
+def visual_questions(world: DrawingWorld, split: str) -> Questions:
     """Questions about every picture of a split.
 
     Of a single: its name, its group, and whether it is some thing (half of the time it is; in
@@ -230,7 +155,7 @@ def visual_questions(world: World, split: str) -> Questions:
 
 
 def _about(
-    world: World, sample: Sample, rng: np.random.Generator, mirrored: bool, training: bool
+    world: DrawingWorld, sample: Sample, rng: np.random.Generator, mirrored: bool, training: bool
 ) -> Iterator[tuple[str, str, list[Concept]]]:
     """Kind, answer, and the things that the question itself names."""
     things = [world.concept(i) for i in sample.concepts]
@@ -253,7 +178,7 @@ def _about(
         yield "yes/no", "no", [world.concept(other)]
 
 
-def text_questions(world: World, split: str) -> Questions:
+def text_questions(world: DrawingWorld, split: str) -> Questions:
     """Questions in words alone about every trained concept: its group, its attributes, and gaps.
 
     Training takes every phrasing but the last, the other splits the last alone.
@@ -284,7 +209,7 @@ def text_questions(world: World, split: str) -> Questions:
 class _Offer:
     """What each question offers for choice: wrong answers of its kind, drawn from the seed."""
 
-    def __init__(self, world: World, split: str, stream: int) -> None:
+    def __init__(self, world: DrawingWorld, split: str, stream: int) -> None:
         self._world, self._answers = world, {}
         self._rng = np.random.default_rng([world.spec.seed, stream, SPLITS.index(split)])
 
@@ -297,7 +222,7 @@ class _Offer:
         return tuple(sorted([answer, *(wrong[i] for i in drawn)]))
 
 
-def answers_of(world: World, kind: str) -> tuple[str, ...]:
+def answers_of(world: DrawingWorld, kind: str) -> tuple[str, ...]:
     """Every answer that a question of this kind can have."""
     trained = [world.concept(i) for i in world.trained]
     if kind in ("name", "left"):
@@ -311,7 +236,7 @@ def answers_of(world: World, kind: str) -> tuple[str, ...]:
     return ("yes", "no")
 
 
-def question_texts(world: World) -> list[str]:
+def question_texts(world: DrawingWorld) -> list[str]:
     """Every phrasing about every concept, and every answer: what a tokenizer learns from.
 
     Holdout concepts and held-out phrasings are in it: they are unlearned, not unreadable.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -21,33 +20,16 @@ from torch import Tensor
 
 from erasekit.data.data_spec import WorldSpec
 from erasekit.data.drawn.captions import caption
-from erasekit.data.drawn.concepts import Concept, drawing_path, select_concepts
+from erasekit.data.drawn.concepts import drawing_path, select_concepts, split_concepts
 from erasekit.data.pairs import Pairs
+from erasekit.data.worlds import SPLITS, Concept, Sample
 from erasekit.errors import UsageError
 
-SPLITS = ("train", "validation", "test")
 #: Share of the singles captions in English that describe instead of naming.
 DESCRIBED = 0.25
 _MAX_LAYERS = 3
 # Scenes shrink a drawing to a third: sampling a smaller rendering avoids aliasing.
 _SOURCE_SIZES = {"single": 64, "scene": 32}
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What one picture shows and how it is told, before any pixel exists."""
-
-    concepts: tuple[int, ...]
-    layout: str  #: single, row or column
-    centres: np.ndarray  #: (k, 2), x and y from 0 to 1
-    sizes: np.ndarray  #: (k,), share of the picture's side
-    turns: np.ndarray  #: (k,), radians
-    tints: np.ndarray  #: (k, 3), factor on red, green and blue
-    background: np.ndarray  #: (2, 3), the two colours of a gradient
-    slope: float  #: direction of the gradient, radians
-    language: str
-    choice: float  #: in [0, 1), picks the template
-    describe: bool
 
 
 class World:
@@ -63,6 +45,14 @@ class World:
 
     def concept(self, index: int) -> Concept:
         return self.concepts[index]
+
+    def choose(
+        self, forget: str | Sequence[str], gone: Sequence[str]
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        names = [forget] if isinstance(forget, str) else forget
+        _, retained = split_concepts(self.concepts, ",".join([*gone, *names]))
+        forgotten, _ = split_concepts(self.concepts, forget)
+        return forgotten, retained
 
     def counts(self, split: str) -> tuple[int, int, int]:
         """How many singles, scenes and holdout singles a split has."""

@@ -19,11 +19,10 @@ import numpy as np
 from torch import Tensor
 
 from erasekit.data.data_spec import FolderSpec
-from erasekit.data.drawn.concepts import Concept
-from erasekit.data.drawn.world import World
-from erasekit.data.folder.listing import SPLITS, FolderPairs
+from erasekit.data.folder.listing import FolderPairs
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
+from erasekit.data.worlds import SPLITS, Concept
 from erasekit.errors import UsageError
 
 # Captions of a concept that are looked at to tell whether they only name it.
@@ -93,8 +92,8 @@ class DiskPairs(Pairs):
         return self.captions
 
 
-class FolderWorld(World):
-    """The pairs of a folder. It has no samples: nothing is drawn.
+class FolderWorld:
+    """The pairs of a folder. It gives pairs, and cannot draw.
 
     Args:
         spec: what is taken of the folder.
@@ -102,8 +101,6 @@ class FolderWorld(World):
         selected: which of them must go, shape (n,), the same for all rows of a picture.
         size: side of the pictures in pixels, as the model reads them.
     """
-
-    spec: FolderSpec  # type: ignore[assignment]
 
     def __init__(
         self, spec: FolderSpec, source: FolderPairs, selected: np.ndarray, size: int
@@ -126,7 +123,7 @@ class FolderWorld(World):
         whole = goes[here] & ~stays[here]
         self.concepts = tuple(self._concept(code, i) for i, code in enumerate(here.tolist()))
         self.trained = tuple(range(len(here)))
-        self.holdout = ()
+        self.holdout: tuple[int, ...] = ()
         self.forgotten = tuple(np.flatnonzero(whole).tolist())
         self._first_rows = {i: np.flatnonzero(self._named == i)[:_LOOKED_AT] for i in self.trained}
         self._lists: dict[str, DiskPairs] = {}
@@ -226,15 +223,35 @@ class FolderWorld(World):
     def captions_in(self, pairs: Pairs, split: str, language: str) -> list[str]:
         return list(pairs.captions)
 
-    def counts(self, split: str) -> tuple[int, int, int]:
-        """How many pairs a split has to forget and to retain, and 0."""
+    def choose(
+        self, forget: str | Sequence[str], gone: Sequence[str] = ()
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Concepts and single pictures to forget, and concepts to retain: as they were selected.
+
+        Where no retained picture has a name, some pictures stand for the retained concepts.
+        """
+        for split in ("train", "test"):
+            for number, fate in zip(self.sizes(split), ("forget", "retain"), strict=True):
+                if not number:
+                    raise UsageError(
+                        f"the {split} split has no pair to {fate}: "
+                        "give a column `split`, more pictures, or another rule"
+                    )
+        firsts = [shown[0] for shown in self.pairs("train").concepts]
+        forgotten = {first for first in firsts if self.goes(first)}
+        named = tuple(i for i in self.trained if not self.goes(i))
+        pictures = tuple(first for first in firsts if not self.goes(first))[:_COMPARED]
+        return tuple(sorted(forgotten)), named or pictures
+
+    def sizes(self, split: str) -> tuple[int, int]:
+        """How many pairs a split has to forget and to retain."""
         mine = self._source.split.codes == SPLITS.index(split)
         gone = int((mine & self._selected).sum())
-        return gone, int(mine.sum()) - gone, 0
+        return gone, int(mine.sum()) - gone
 
 
 class FolderTask(ErasureTask):
-    """A forget set and a retain set in a folder.
+    """A forget set and a retain set in a folder: of both, the parts that an erasure reads.
 
     Args:
         world: the folder, which knows what was selected.
@@ -244,48 +261,20 @@ class FolderTask(ErasureTask):
         UsageError: when train or test has no pair to forget, or none to retain.
     """
 
-    world: FolderWorld  # type: ignore[assignment]
-
     def __init__(self, world: FolderWorld, rule: str) -> None:
-        self.world, self.rule = world, rule
-        self.gone, self.scenes_only, self.forget_languages = (), False, ("en",)
-        for split in ("train", "test"):
-            for number, fate in zip(world.counts(split), ("forget", "retain"), strict=False):
-                if not number:
-                    raise UsageError(
-                        f"the {split} split has no pair to {fate}: "
-                        "give a column `split`, more pictures, or another rule"
-                    )
-        #: Named concepts, and pictures that have no name.
-        self.forgotten = tuple(sorted({shown[0] for shown in self.forget.concepts}))
-        named = tuple(i for i in world.trained if not world.goes(i))
-        #: Named concepts; where there are none, some pictures, for methods that compare with names.
-        self.retained = named or tuple(shown[0] for shown in self.retain.concepts[:_COMPARED])
-        self._named = bool(world.forgotten and named)
+        super().__init__(world, rule)
+        self._folder, self.rule = world, rule
 
     @property
     def named(self) -> bool:
         """Whether forgotten and retained pictures have names, so that they can be asked for."""
-        return self._named
+        return bool(self._folder.forgotten) and self.retained[0] in self._folder.trained
 
     def touches(self, concepts: tuple[int, ...]) -> bool:
-        return any(self.world.goes(i) for i in concepts)
-
-    def forget_part(self, pairs: Pairs) -> Pairs:
-        return pairs.where(self.touches)
-
-    @cached_property
-    def forget(self) -> Pairs:
-        """The part of the forget set that an erasure reads."""
-        return self.world.pairs("train").where(self.touches)
-
-    @cached_property
-    def retain(self) -> Pairs:
-        """The part of the retain set that an erasure reads."""
-        return self.world.pairs("train").where(lambda shown: not self.touches(shown))
+        return any(self._folder.goes(i) for i in concepts)
 
     def describe(self) -> dict:
-        forget, retain, _ = self.world.counts("train")
+        forget, retain = self._folder.sizes("train")
         return {
             "data": "folder",
             "forget": [self.rule],
@@ -293,7 +282,7 @@ class FolderTask(ErasureTask):
             "forget_pairs": forget,
             "retain_pairs": retain,
             "read_pairs": {"forget": len(self.forget), "retain": len(self.retain)},
-            "world": {**self.world.spec.as_dict(), "path": None, "content": self.world.content},
+            "world": {**self.world.spec.as_dict(), "path": None, "content": self._folder.content},
         }
 
 

@@ -8,49 +8,26 @@ batch, so that what was mapped does not add up. A picture is decoded when its pi
 
 from __future__ import annotations
 
-import io
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from erasekit.cache import MANIFEST
-from erasekit.errors import RunError, UsageError
+from erasekit.data.arrow_files import arrow, batches, looked_up, numbers
+from erasekit.data.folder.forms import FORMS
+from erasekit.data.folder.spots import Spot, content
+from erasekit.data.picture_files import cut_square, decode, in_threads
+from erasekit.data.worlds import SPLITS
+from erasekit.errors import RunError, UsageError, reason
 from erasekit.files import read_json, sha256_json
+from erasekit.text import shown
 
 if TYPE_CHECKING:
-    from PIL import Image
     from torch import Tensor
-
-#: The parts of a list, by their codes.
-SPLITS = ("train", "validation", "test")
-#: Rows of a batch in the Arrow files: only the last one of a file may have fewer.
-BATCH = 16_384
-# Rows that are looked up before a file is mapped anew: each holds some pages in memory.
-_LOOKED_UP = 64
-#: Formats that PIL decodes by itself; others, such as EPS, start further programs.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-
-_MOST_PIXELS = 50_000_000
-_MOST_BYTES = 200_000_000
-_LONGEST = 16  # times as long as short
-_THREADS = min(8, os.cpu_count() or 1)
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
-
-
-class Spot(NamedTuple):
-    """Where a picture's bytes lie: a file of its own, or a piece of a shard."""
-
-    path: str  #: relative to the folder; in a shard the shard's path, a slash, the member's name
-    offset: int = -1  #: in the shard; −1 for a file of its own
-    length: int = 0
 
 
 @dataclass(frozen=True)
@@ -197,7 +174,7 @@ class FolderPairs:
     def row(self, row: int) -> str:
         """Where a row comes from, in words: a line of the table, a file, a key of a shard."""
         line = self.listing.line(int(self.rows[row]))
-        return place(self.listing.form, self.listing.table, line, self.path(row))
+        return FORMS[self.listing.form].place(self.listing.table, line, self.path(row))
 
     def matches(self, pattern: str, *, ignore_case: bool = False) -> np.ndarray:
         """Which captions a regular expression is found in: bool, shape (n,).
@@ -277,9 +254,9 @@ class FolderPairs:
             try:
                 out[at] = cut_square(decode(content(self.listing.folder, spot)), size)
             except (OSError, ValueError) as error:
-                said = reason(error)
-                place = self.row(int(rows[at]))
-                raise RunError(f"{place}: {shown(spot.path)} cannot be read: {said}") from error
+                raise RunError(
+                    f"{self.row(int(rows[at]))}: {shown(spot.path)} cannot be read: {reason(error)}"
+                ) from error
 
         for _ in in_threads(fill, range(len(rows))):
             pass
@@ -288,184 +265,3 @@ class FolderPairs:
     @cached_property
     def _pictures(self) -> np.ndarray:
         return self.listing.picture[self.rows]
-
-
-def place(form: str, table: str, line: int, path: str) -> str:
-    """Where a row comes from, in words."""
-    if form == "shards":
-        shard, member = shard_and_member(path)
-        return f"shard {shown(shard)}, key {shown(sample_key(member))}"
-    if form == "classes":
-        return f"file {shown(path)}"
-    return f"{table}, {'row' if form == 'parquet' else 'line'} {line}"
-
-
-def shard_and_member(path: str) -> tuple[str, str]:
-    """The two halves of a path into a shard."""
-    shard, _, member = path.partition(".tar/")
-    return f"{shard}.tar", member
-
-
-def sample_key(member: str) -> str:
-    """What the files of one sample share: their name up to the first dot."""
-    folder, slash, name = member.rpartition("/")
-    return folder + slash + name.partition(".")[0]
-
-
-def shown(text: str) -> str:
-    """A text from the data as one harmless line, however it was broken."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:300]
-    )
-
-
-def reason(error: Exception) -> str:
-    """What an error says, in one line."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return shown((str(error).strip() or type(error).__name__).splitlines()[0])
-
-
-def content(folder: Path, spot: Spot) -> bytes:
-    """A picture's bytes as they are stored.
-
-    Raises:
-        OSError: when the file cannot be read.
-        ValueError: when it is too large, or the shard is shorter than it was.
-    """
-    inside = spot.offset >= 0
-    name = shard_and_member(spot.path)[0] if inside else spot.path
-    with (folder / name).open("rb") as file:
-        if inside:
-            file.seek(spot.offset)
-        held = file.read(min(spot.length, _MOST_BYTES + 1) if inside else _MOST_BYTES + 1)
-    if len(held) > _MOST_BYTES:
-        raise ValueError(f"it has more than {_MOST_BYTES:,} bytes")
-    if inside and len(held) < spot.length:
-        raise ValueError("the shard ends before the picture does")
-    return held
-
-
-def opened(file: Path | IO[bytes]) -> Image.Image:
-    """A picture whose header has been read, and whose pixels have not.
-
-    Raises:
-        ValueError: when it is damaged, of another format, or too large; says which.
-    """
-    from PIL import Image
-
-    try:
-        picture = Image.open(file, formats=FORMATS)
-    except Exception as error:  # PIL's decoders raise errors of many kinds
-        # PIL's own words for an unknown kind name an address in memory, which tells nobody a thing
-        said = "no JPEG, PNG, WebP, GIF or BMP" if "identify" in str(error) else reason(error)
-        raise ValueError(said) from error
-    width, height = picture.size
-    if width * height > _MOST_PIXELS:
-        picture.close()
-        raise ValueError(f"it is {width} × {height}, more than {_MOST_PIXELS:,} pixels")
-    return picture
-
-
-def decode(held: bytes) -> Image.Image:
-    """A picture from its bytes, mode RGB; of a moving one, the first frame.
-
-    Raises:
-        ValueError: as `opened`.
-    """
-    with opened(io.BytesIO(held)) as picture:
-        try:
-            # Alone, PIL would warn of transparency that goes by the palette.
-            by_palette = picture.mode == "P" and "transparency" in picture.info
-            return (picture.convert("RGBA") if by_palette else picture).convert("RGB")
-        except Exception as error:  # as above
-            raise ValueError(reason(error)) from error
-
-
-def cut_square(picture: Image.Image, size: int) -> np.ndarray:
-    """The centre of a picture as CLIP's preprocessing cuts it: uint8, shape (3, size, size)."""
-    from PIL import Image
-
-    # Resized as a whole, a very long picture would not fit into memory; nobody sees its ends.
-    most = _LONGEST * min(picture.size)
-    if max(picture.size) > most:
-        picture = _middle(picture, min(picture.width, most), min(picture.height, most))
-    # The longer side in whole pixels, as torchvision rounds it.
-    short = min(picture.size)
-    width, height = (size * side // short for side in picture.size)
-    resized = picture.resize((width, height), Image.Resampling.BICUBIC)
-    return np.asarray(_middle(resized, size, size)).transpose(2, 0, 1)
-
-
-def _middle(picture: Image.Image, width: int, height: int) -> Image.Image:
-    left, top = round((picture.width - width) / 2), round((picture.height - height) / 2)
-    return picture.crop((left, top, left + width, top + height))
-
-
-def in_threads(do: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """`do` of each item, in order, by a few threads: PIL and the disk let others work."""
-    with ThreadPoolExecutor(_THREADS) as threads:
-        yield from threads.map(do, items)
-
-
-def mapped(path: Path) -> Any:
-    """The table in an Arrow IPC file, mapped into memory."""
-    pa = arrow()
-    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-
-
-def looked_up(
-    path: Path, columns: Sequence[str], rows: Sequence[int] | np.ndarray
-) -> Iterator[tuple]:
-    """What some rows of an Arrow IPC file have in columns, row by row in the order given.
-
-    The file is mapped for a few rows at a time: a row touches pages that stay in memory as long
-    as the file is mapped.
-    """
-    for first in range(0, len(rows), _LOOKED_UP):
-        table = mapped(path)
-        chunks = [table[name].chunks for name in columns]
-        for row in rows[first : first + _LOOKED_UP]:
-            # Batches are as long as each other, so that a row is found without a search.
-            number, at = divmod(int(row), BATCH)
-            yield tuple(each[number][at].as_py() for each in chunks)
-        del table, chunks
-
-
-def batches(path: Path, columns: Sequence[str]) -> Iterator[Any]:
-    """Columns of an Arrow IPC file, batch by batch: each is read, and let go again."""
-    pa = arrow()
-    with pa.OSFile(str(path)) as file:
-        schema = pa.ipc.open_file(file).schema
-        wanted = [schema.get_field_index(name) for name in columns]
-        only = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=wanted))
-        for number in range(only.num_record_batches):
-            yield only.get_batch(number).select(list(columns))
-
-
-def numbers(path: Path, name: str) -> np.ndarray:
-    """A column of numbers, shape (n,)."""
-    table = mapped(path)
-    found = np.empty(len(table), dtype=table.schema.field(name).type.to_pandas_dtype())
-    at = 0
-    for part in batches(path, (name,)):
-        found[at : at + len(part)] = part.column(0).to_numpy()
-        at += len(part)
-    return found
-
-
-def arrow() -> Any:
-    """The package pyarrow, with its parts `compute` and `ipc`.
-
-    Raises:
-        UsageError: when it is not installed.
-    """
-    try:
-        import pyarrow
-        import pyarrow.compute
-        import pyarrow.ipc
-    except ImportError as error:
-        raise UsageError(
-            "your own data takes the package pyarrow: pip install 'erasekit[data]'"
-        ) from error
-    return pyarrow

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from PIL import Image
 
-from erasekit.data.drawn.world import SPLITS, World
 from erasekit.data.pairs import Pairs
+from erasekit.data.worlds import SPLITS, PairsWorld
 from erasekit.files import write_bytes, write_whole
 
 TABLE = "pairs.csv"
 
 
 def write_world(
-    world: World, folder: Path, keep: Callable[[tuple[int, ...]], bool] | None = None
+    world: PairsWorld, folder: Path, keep: Callable[[tuple[int, ...]], bool] | None = None
 ) -> Path:
     """Write a world's pairs, concepts and groups as a table `TABLE` with PNG files beside it.
 
@@ -25,7 +25,7 @@ def write_world(
     gets none.
 
     Args:
-        world: drawn here.
+        world: gives the pairs.
         folder: receives the table, and its pictures below ``pictures/``.
         keep: which pairs, by their concepts; all by default.
 

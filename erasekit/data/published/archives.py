@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from erasekit.errors import ErasekitError, RunError, UsageError
+from erasekit.errors import ErasekitError, RunError, UsageError, reason
 from erasekit.progress import progress_bar
 
 if TYPE_CHECKING or sys.version_info >= (3, 12):
@@ -54,10 +54,11 @@ def unpack(archive: Path, folder: Path, *, progress: bool = True) -> Path:
     except ErasekitError:
         raise
     except OSError as error:
-        raise RunError(f"cannot unpack {archive}: {error.strerror or error}") from error
+        raise RunError(f"cannot unpack {archive}: {reason(error)}") from error
     except Exception as error:  # of many kinds, where bytes are damaged
-        said = (str(error) or type(error).__name__).splitlines()[0].rstrip(":")
-        raise RunError(f"{archive} is damaged, or no tar or zip: {said}") from error
+        raise RunError(
+            f"{archive} is damaged, or no tar or zip: {reason(error).rstrip(':')}"
+        ) from error
     return folder
 
 

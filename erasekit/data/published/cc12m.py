@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 from erasekit.data.published.archives import check_end
 from erasekit.data.published.common import CARD, at_mirrors, check_picture, link_or_copy, writing
 from erasekit.data.published.download import download
-from erasekit.errors import ErasekitError, RunError, UsageError
+from erasekit.errors import ErasekitError, RunError, UsageError, reason
 from erasekit.files import sha256_file, write_text
 from erasekit.progress import progress_bar
 
@@ -193,8 +193,7 @@ def _count_pairs(file: Path) -> int:
     except ErasekitError:
         raise
     except Exception as error:  # of many kinds, where bytes are damaged
-        said = (str(error) or type(error).__name__).splitlines()[0]
-        raise RunError(f"{file} is damaged: {said}. Remove it to fetch it anew") from error
+        raise RunError(f"{file} is damaged: {reason(error)}. Remove it to fetch it anew") from error
     return len(pairs)
 
 
@@ -245,7 +244,7 @@ def read_sums(file: Path) -> dict[str, tuple[str, int | None]]:
     try:
         lines = Path(file).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the checksums {file}: {error}") from error
+        raise UsageError(f"cannot read the checksums {file}: {reason(error)}") from error
     for number, line in enumerate(filter(str.strip, lines), 1):
         found = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line.strip())
         if found is None:
@@ -273,8 +272,7 @@ def hub_sums(pattern: str) -> dict[str, tuple[str, int | None]]:
             if (lfs := getattr(each, "lfs", None)) is not None
         }
     except Exception as error:  # no network, no such data set: of many kinds
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        print(f"note: {found[1]} does not tell its checksums: {said}", file=sys.stderr)
+        print(f"note: {found[1]} does not tell its checksums: {reason(error)}", file=sys.stderr)
         return {}
 
 

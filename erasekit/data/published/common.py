@@ -20,11 +20,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from erasekit.data.folder.listing import SPLITS, opened
+from erasekit.data.arrow_files import arrow
+from erasekit.data.picture_files import opened
 from erasekit.data.published.download import download
-from erasekit.errors import RunError, UsageError
+from erasekit.data.worlds import SPLITS
+from erasekit.errors import RunError, UsageError, reason
 from erasekit.files import sha256_file, write_bytes, write_text, write_whole
 
 #: The table of pairs, the pictures beside it, and what explains them.
@@ -88,7 +90,7 @@ def writing(out: Path, *, new: bool = True) -> Iterator[None]:
         RunError: when it cannot be written.
     """
     if new:
-        _pyarrow()
+        arrow()
         for name in (PAIRS, IMAGES):
             if (out / name).exists():
                 raise UsageError(f"{out} has {name} already: remove it, or give another folder")
@@ -96,18 +98,7 @@ def writing(out: Path, *, new: bool = True) -> Iterator[None]:
         out.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        raise RunError(f"cannot write {out}: {error.strerror or error}") from error
-
-
-def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise UsageError(
-            "the table of pairs takes the package pyarrow: pip install 'erasekit[data]'"
-        ) from error
-    return pyarrow, parquet
+        raise RunError(f"cannot write {out}: {reason(error)}") from error
 
 
 def counts_of(splits: Iterator[str]) -> dict[str, int]:
@@ -131,14 +122,13 @@ def source_line(file: Path) -> str:
 
 def finish(out: Path, names: Sequence[str], rows: Sequence[Sequence[str]], card: str) -> None:
     """Write the card and then the table, which says that the folder is whole."""
-    pyarrow, parquet = _pyarrow()
+    pa = arrow()
     columns = zip(*rows, strict=True)
     held = io.BytesIO()
     table = {
-        name: pyarrow.array(values, pyarrow.string())
-        for name, values in zip(names, columns, strict=True)
+        name: pa.array(values, pa.string()) for name, values in zip(names, columns, strict=True)
     }
-    parquet.write_table(pyarrow.table(table), held)
+    pa.parquet.write_table(pa.table(table), held)
     content = held.getvalue()
     table_sum = hashlib.sha256(content).hexdigest()
     write_text(out / CARD, f"{card}- `{PAIRS}`: SHA-256 `{table_sum}`\n")

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
-from erasekit.errors import RunError, UsageError
+from erasekit.errors import RunError, UsageError, reason
+from erasekit.extras import needed
 from erasekit.progress import progress_bar
 
 #: Digits of each kind of checksum that is understood.
@@ -65,7 +66,7 @@ def download(
             reason. When the file cannot be written, or is there and is another one.
     """
     path = Path(path)
-    session = _session()
+    session = needed("requests", "data", "fetching data").Session()
     if checksum is not None:
         _parsed(checksum)
     if not urls:
@@ -85,7 +86,7 @@ def download(
                 os.fsync(file.fileno())
             part.replace(path)
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+        raise RunError(f"cannot write {path}: {reason(error)}") from error
     return path
 
 
@@ -102,7 +103,7 @@ def verify(path: Path, checksum: str | None) -> None:
     try:
         found = _sum(path, kind)
     except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+        raise RunError(f"cannot read {path}: {reason(error)}") from error
     if found != right:
         raise RunError(
             f"{path} is not the file that was asked for: its {kind} is {found}, not {right}. "
@@ -123,16 +124,6 @@ def _parsed(checksum: str) -> tuple[str, str]:
 def _sum(path: Path, kind: str) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, kind).hexdigest()
-
-
-def _session() -> Any:
-    try:
-        import requests
-    except ImportError as error:
-        raise UsageError(
-            "fetching data takes the package requests: pip install 'erasekit[data]'"
-        ) from error
-    return requests.Session()
 
 
 def _from_any(

@@ -1,8 +1,7 @@
 """The other objective that goes by CLIPErase's name: ascent on InfoNCE.
 
-Forget rows climb the contrastive loss; retain rows are held to the original's
-softmax by KL. Known from secondary notes on the paper, and kept apart from
-`cliperase`, since the two are different mathematics.
+As FMUClip, an independent reimplementation, has it. It is known from secondary notes on that
+code, and kept apart from `cliperase`, since the two are different mathematics.
 """
 
 from __future__ import annotations
@@ -19,13 +18,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CLIPEraseInfoNCE(Method):
-    """L = −forgetting · InfoNCE(forget) + consistency · KL(row softmaxes on retain)."""
+    """L = −forgetting · InfoNCE(forget) + retention · InfoNCE(retain) + consistency · KL(retain).
+
+    The ascent's InfoNCE is the sum of the two directions' cross-entropies, not their mean. Its
+    softmax runs over the forget and the retain rows of the batch together, its mean over the
+    forget rows alone. KL is from the original's softmaxes over the retain rows to the model's;
+    the notes name no direction, so that it is taken in both. The retention term is CLIP's loss.
+    """
 
     name: ClassVar[str] = "cliperase_infonce"
-    summary: ClassVar[str] = "ascent on the forget pairs' InfoNCE, KL on the retain rows"
-    source: ClassVar[str] = "circulates under CLIPErase's name; secondary notes on arXiv 2410.23330"
+    summary: ClassVar[str] = "ascent on InfoNCE over all rows, retention, KL on the retain rows"
+    source: ClassVar[str] = "circulates under CLIPErase's name (FMUClip); secondary notes"
 
     forgetting: float = 1.0
+    retention: float = 1.0
     consistency: float = 3.0
 
     needs_original: ClassVar[bool] = True
@@ -36,6 +42,18 @@ class CLIPEraseInfoNCE(Method):
     ) -> dict[str, Tensor]:
         assert forget is not None
         return weighted(
-            ("forgetting", -self.forgetting, lambda: contrastive(forget)),
+            ("forgetting", -self.forgetting, lambda: joint_cross_entropy(forget, retain)),
+            ("retention", self.retention, lambda: contrastive(retain)),
             ("consistency", self.consistency, lambda: drift(retain)),
         )
+
+
+def joint_cross_entropy(forget: Features, retain: Features) -> Tensor:
+    """CE(picture → captions) + CE(caption → pictures) over all rows, the mean over forget rows."""
+    import torch
+
+    image = torch.cat([forget.image_unit, retain.image_unit])
+    text = torch.cat([forget.text_unit, retain.text_unit])
+    logits = forget.scale * image @ text.T
+    each = logits.logsumexp(1) + logits.logsumexp(0) - 2 * logits.diagonal()
+    return each[: len(forget.image)].mean()

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from erasekit.unlearn.losses import contrastive
-from erasekit.unlearn.method import Features, Method, Prompts
+from erasekit.unlearn.method import Method, Prompts, Rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,15 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FineTune(Method):
-    """L = InfoNCE(retain): θ − η∇L_r."""
+    """L = the model's own training loss on retain: θ − η∇L_r."""
 
     name: ClassVar[str] = "fine_tune"
     summary: ClassVar[str] = "further training on the retain set only: the control"
     source: ClassVar[str] = "the customary control, e.g. Warnecke et al. 2021"
 
+    kinds: ClassVar[tuple[str, ...]] = ("clip", "language")
     needs_forget: ClassVar[bool] = False
 
-    def loss(
-        self, forget: Features | None, retain: Features, prompts: Prompts | None
-    ) -> dict[str, Tensor]:
-        return {"retention": contrastive(retain)}
+    def loss(self, forget: Rows | None, retain: Rows, prompts: Prompts | None) -> dict[str, Tensor]:
+        return {"retention": retain.loss}

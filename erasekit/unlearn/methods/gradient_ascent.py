@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from erasekit.unlearn.losses import contrastive
-from erasekit.unlearn.method import Features, Method, Prompts
+from erasekit.unlearn.method import Method, Prompts, Rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,19 +13,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GradientAscent(Method):
-    """L = −InfoNCE(forget): θ + η∇L_f.
+    """L = −(the model's own training loss on forget): θ + η∇L_f.
 
     The loss has no ceiling, and nothing holds the rest: it ends in collapse if it goes on.
     """
 
     name: ClassVar[str] = "gradient_ascent"
-    summary: ClassVar[str] = "ascent on the forget pairs' contrastive loss alone"
-    source: ClassVar[str] = "Golatkar et al. 2020, arXiv 1911.04933 (NegGrad)"
+    summary: ClassVar[str] = "ascent on the forget set's training loss alone"
+    source: ClassVar[str] = (
+        "Golatkar et al. 2020, arXiv 1911.04933 (NegGrad); "
+        "of language models Yao et al., arXiv 2310.10683"
+    )
 
+    kinds: ClassVar[tuple[str, ...]] = ("clip", "language")
+    needs_retain: ClassVar[bool] = False
     contrasts_forget: ClassVar[bool] = True
 
     def loss(
-        self, forget: Features | None, retain: Features, prompts: Prompts | None
+        self, forget: Rows | None, retain: Rows | None, prompts: Prompts | None
     ) -> dict[str, Tensor]:
         assert forget is not None
-        return {"forgetting": -contrastive(forget)}
+        return {"forgetting": -forget.loss}

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from erasekit.unlearn.answers import AnswerMethod, Answers
+from erasekit.unlearn.answers import Answers
+from erasekit.unlearn.method import Method
 from erasekit.unlearn.saliency import ratio_mask
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from erasekit.unlearn.answer_look import AnswerLook
+    from erasekit.unlearn.look import Look
 
 
 @dataclass(frozen=True)
-class MMUnlearner(AnswerMethod):
+class MMUnlearner(Method):
     """θ ← θ + η m ⊙ ∇CE(forget) now and then, θ ← θ − η ∇CE(retain) at every step.
 
     m = 1[(F_forget + ε) / (F_preserve + ε) ≥ threshold], F the mean squared gradient by weight:
@@ -37,17 +38,27 @@ class MMUnlearner(AnswerMethod):
     every: int = 4
     masked: Literal["forgetting", "always"] = "forgetting"
 
-    def loss(self, forget: Answers | None, retain: Answers | None) -> dict[str, Tensor]:  # type: ignore[override]
+    kinds: ClassVar[tuple[str, ...]] = ("language",)
+    masks_adapters: ClassVar[bool] = True
+
+    def loss(
+        self, forget: Answers | None, retain: Answers | None, prompts: None
+    ) -> dict[str, Tensor]:
         if forget is not None:
-            return {"forgetting": -forget.cross_entropy}
+            return {"forgetting": -forget.loss}
         assert retain is not None
-        return {"retention": retain.cross_entropy}
+        return {"retention": retain.loss}
 
     def turns(self, forget: int, retain: int) -> int:
         return self.every or max(retain // max(forget, 1), 1)
 
-    def mask(self, look: AnswerLook) -> dict[str, Tensor]:  # type: ignore[override]
-        return ratio_mask(look.forget(), look.preserve(), self.threshold)
+    def mask(self, look: Look) -> dict[str, Tensor]:
+        forget = look.squared_gradient("forget", _cross_entropy)
+        return ratio_mask(forget, look.preserved(_cross_entropy), self.threshold)
 
     def masks_retain(self) -> bool:
         return self.masked == "always"
+
+
+def _cross_entropy(answers: Answers) -> Tensor:
+    return answers.loss

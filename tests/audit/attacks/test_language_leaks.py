@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from erasekit.audit.attacks.language_leaks import language_leaks
+from erasekit.data.data_spec import WorldSpec
 from erasekit.data.drawn.captions import prompts
-from erasekit.data.drawn.world import World, WorldSpec
+from erasekit.data.drawn.world import World
 from erasekit.data.task import ErasureTask
 
 

@@ -9,6 +9,7 @@ from support import fingerprint
 from erasekit.audit.attacks import lira as module
 from erasekit.audit.attacks.lira import assign, lira, log_likelihood_ratio, unbounded
 from erasekit.audit.attacks.membership import make_pool
+from erasekit.data.task import ErasureTask
 from erasekit.errors import UsageError
 from erasekit.evaluate.membership_auc import membership_auc
 from erasekit.models.train_spec import TrainSpec
@@ -125,6 +126,16 @@ def test_a_second_run_trains_nothing(models, tiny_experiment, result, monkeypatc
         lira(alone, tiny_experiment.task, shadows=SHADOWS, train=TRAIN, seed=5)
 
 
+def test_a_shadow_of_another_retain_set_is_another(models, tiny_experiment, result) -> None:
+    """A kept shadow cannot hide that the list it was trained on was wrong."""
+    task = ErasureTask(tiny_experiment.world, tiny_experiment.settings.forget)
+    _ = task.forget
+    task.__dict__["retain"] = tiny_experiment.world.pairs("train")
+    alone = {"original": models["original"]}
+    found = lira(alone, task, draws=10, shadows=SHADOWS, train=TRAIN)
+    assert found.measures[0].estimate.value != result.measures[0].estimate.value
+
+
 def test_a_shadow_sees_the_retain_set_and_its_half_of_the_pool(
     models, tiny_experiment, empty_cache, monkeypatch
 ) -> None:
@@ -149,6 +160,13 @@ def test_a_shadow_sees_the_retain_set_and_its_half_of_the_pool(
         assert set(own[len(retain) :]) <= set(images)
     assert all(sum(image in own for own in held) == SHADOWS // 2 for image in images)
     assert all(len(p) == len(p.concepts) == len(p.positions) for p in lists)
+    # Of the forgotten, a shadow sees nothing but its half of the pool.
+    gone = {c.index for c in task.world.concepts if c.group == "fruit"}
+    pairs = [sample for sample in task.world.samples("train") if gone.isdisjoint(sample.concepts)]
+    for own in lists:
+        first = own.concepts[: len(pairs)]
+        assert first == tuple(sample.concepts for sample in pairs)
+        assert all(not gone.isdisjoint(concepts) for concepts in own.concepts[len(pairs) :])
     assert labels == [f"shadow {i} of 4" for i in (1, 2, 3, 4)]
     assert len(set(seeds)) == SHADOWS
     assert min(seeds) > 100  # no oracle starts from the same weights

@@ -7,11 +7,10 @@ import unicodedata
 
 import pytest
 
+from erasekit.data.data_spec import WorldSpec
 from erasekit.data.drawn.captions import SINGLE, caption, name_in, prompts, vocabulary_texts
 from erasekit.data.drawn.concepts import curated
-from erasekit.data.drawn.world import SPLITS, World, WorldSpec
-from erasekit.errors import RunError
-from erasekit.models.train_clip import context_length_of, tokenize, tokenizer_of
+from erasekit.data.drawn.world import World
 
 LANGUAGES = ("en", "ja", "ru", "ar")
 #: What each language says of two things, (relation, first, second) in the sentence's order.
@@ -96,40 +95,6 @@ def test_a_caption_names_everything_in_the_picture(world: World, language: str) 
             text = world.caption(sample, language)
             for concept in sample.concepts:
                 assert name_in(world.concept(concept), language) in text
-
-
-def test_the_tokenizer_gives_back_every_caption(world: World) -> None:
-    tokenizer = tokenizer_of(world)
-    texts = {
-        world.caption(sample, language)
-        for split in SPLITS
-        for sample in world.samples(split)
-        for language in LANGUAGES
-    }
-    texts |= {p for c in world.concepts for language in LANGUAGES for p in prompts(c, language)}
-    for text in texts:
-        ids = tokenizer.encode(text).ids
-        assert tokenizer.decode(ids).strip() == unicodedata.normalize("NFC", text).lower()
-
-
-def test_every_caption_fits_the_context(world: World) -> None:
-    tokenizer = tokenizer_of(world)
-    context = context_length_of(world, tokenizer)
-    longest = 0
-    for split in SPLITS:
-        for sample in world.samples(split):
-            for language in (sample.language, "en"):
-                n = len(tokenizer.encode(world.caption(sample, language)).ids)
-                longest = max(longest, n)
-    assert longest <= context < longest + 4
-    for concept in world.concepts:  # what zero-shot reads must fit as well
-        for language in LANGUAGES:
-            tokenize(tokenizer, prompts(concept, language), context)
-
-
-def test_a_caption_that_does_not_fit_is_refused(world: World) -> None:
-    with pytest.raises(RunError, match="tokens; the model reads 4"):
-        tokenize(tokenizer_of(world), ["a picture of a banana and of grapes"], 4)
 
 
 def test_the_vocabulary_holds_the_holdout_and_every_language(world: World) -> None:

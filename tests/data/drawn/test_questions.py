@@ -15,7 +15,6 @@ from erasekit.data.drawn.questions import (
     TEXTUAL,
     VISUAL,
     Question,
-    Questions,
     answers_of,
     question_texts,
     text_questions,
@@ -172,16 +171,3 @@ def test_the_tokenizer_learns_from_all_that_can_be_asked(world):
             assert asked and asked <= texts
         of_two = {q.text for q in visual_questions(world, split) if q.kind == "left"}
         assert {word for text in of_two for word in re.findall(r"\w+", text)} <= words
-
-
-def test_lists_of_questions():
-    items = (
-        Question("what is this?", "owl", "name", ("owl",), 0),
-        Question("can an owl fly?", "yes", "flies", ("owl",)),
-        Question("what is this?", "ant", "name", ("ant",), 1),
-    )
-    asked = Questions(items, ["first", "second"])
-    assert len(asked) == 3 and list(asked.take([2, 0])) == [items[2], items[0]]
-    assert list(asked.visual) == [items[0], items[2]] and list(asked.textual) == [items[1]]
-    assert list(asked.about_any(["owl"])) == list(items[:2])
-    assert list(asked.about_none(["owl"])) == [items[2]]

@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from erasekit.data.data_spec import WorldSpec
 from erasekit.data.drawn.concepts import curated, drawing_path
-from erasekit.data.drawn.world import SPLITS, Sample, World, WorldSpec, drawing
+from erasekit.data.drawn.world import World, drawing
+from erasekit.data.worlds import SPLITS, Sample
 from erasekit.errors import UsageError
 
 SPEC = WorldSpec(concepts=12, pictures=3, scenes=5, held_out_pictures=3)
@@ -181,20 +183,3 @@ def test_a_character_without_a_drawing_is_refused() -> None:
     assert drawing(curated()[0].emoji, 16).shape == (4, 16, 16)
     with pytest.raises(UsageError, match="no drawing of 'x'"):
         drawing("x", 16)
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "message"),
-    [
-        ("pictures", 0, "pictures = 0"),
-        ("scenes", -1, "scenes = -1"),
-        ("held_out_pictures", 2, "held_out_pictures = 2"),
-        ("image_size", 8, "image_size = 8"),
-        ("seed", -1, "seed = -1"),
-        ("languages", ("ja",), "'en' must be one of them"),
-        ("languages", ("en", "tlh"), "language 'tlh' has no names"),
-    ],
-)
-def test_a_world_that_cannot_be_is_refused(field: str, value: object, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        WorldSpec(**{field: value})  # type: ignore[arg-type]

@@ -132,13 +132,6 @@ def test_a_split_without_what_it_needs_is_refused(own_folder: Path, fruit) -> No
         fruit.world.pairs("dev")
 
 
-def test_a_spec_is_checked_at_the_door(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"template 'a photo' must hold \{\}"):
-        FolderSpec(str(tmp_path), templates=("a photo",))
-    with pytest.raises(UsageError, match="most_pairs = 0"):
-        FolderSpec(str(tmp_path), most_pairs=0)
-
-
 def test_a_picture_is_retrieved_once_however_many_captions_it_has(tmp_path: Path) -> None:
     """With a second row of its own it would be its own rival, and a tie counts against it."""
     rows = ["image,caption,split"]

@@ -10,34 +10,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from support_folder import (
-    encoded,
     noise,
     put,
     simple,
-    told,
-    write_shard,
 )
 from torchvision import transforms
 
-from erasekit.data.folder import check as folders
-from erasekit.data.folder import listing
 from erasekit.data.folder.check import read_folder
 from erasekit.data.folder.listing import FolderPairs
 from erasekit.errors import RunError, UsageError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
-
-
-def test_rows_are_found_over_many_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folders, "BATCH", 4)
-    monkeypatch.setattr(listing, "BATCH", 4)
-    names = [f"{n}.png" for n in range(11)]
-    simple(tmp_path, *(f"{name},caption {name}" for name in names), names=tuple(names))
-    pairs = read_folder(tmp_path)
-    assert [(each[0], each[1]) for each in told(pairs)] == [(n, f"caption {n}") for n in names]
-    assert np.flatnonzero(pairs.matches(r"\b9")).tolist() == [9]
 
 
 @pytest.fixture(scope="module")
@@ -94,29 +78,6 @@ def test_pixels_are_what_clip_preprocessing_makes(tmp_path: Path, size: tuple[in
     assert torch.equal(found[0], want)
 
 
-def test_a_very_long_picture_fits_into_memory(tmp_path: Path) -> None:
-    held = io.BytesIO()
-    picture = Image.new("RGB", (200_000, 1), (9, 8, 7))
-    picture.paste((5, 5, 5), (100_000, 0, 200_000, 1))
-    picture.save(held, "PNG")
-    put(tmp_path / "a.png", held.getvalue())
-    pairs = read_folder(simple(tmp_path, "a.png,a", names=()))
-    found = pairs.pixels([0], 512)[0, :, 3]  # resized whole, it would have 157 GB
-    assert found[:, 0].tolist() == [9, 8, 7] and found[:, -1].tolist() == [5, 5, 5]
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1", "CMYK"])
-def test_pictures_of_every_mode_become_rgb(tmp_path: Path, mode: str) -> None:
-    held = io.BytesIO()
-    picture = Image.new("RGB", (9, 9), (255, 255, 255)).convert(mode)
-    how = {"transparency": b"\x05" * 4} if mode == "P" else {}
-    picture.save(held, "JPEG" if mode == "CMYK" else "PNG", **how)
-    put(tmp_path / "a.png", held.getvalue())
-    pairs = read_folder(simple(tmp_path, "a.png,a", names=()))
-    assert (pairs.pixels([0], 4) == 255).all()
-
-
 def test_a_picture_that_went_away_is_named(tmp_path: Path) -> None:
     pairs = read_folder(simple(tmp_path, "a.png,a", "b.png,b"))
     (tmp_path / "b.png").unlink()
@@ -126,11 +87,3 @@ def test_a_picture_that_went_away_is_named(tmp_path: Path) -> None:
     put(tmp_path / "b.png", b"?")
     with pytest.raises(RunError, match=r"b.png cannot be read: no JPEG, PNG, WebP, GIF or BMP"):
         pairs.pixels([1], 4)
-
-
-def test_a_shard_that_became_shorter_is_named(tmp_path: Path) -> None:
-    file = write_shard(tmp_path / "0.tar", [("1.png", encoded()), ("1.txt", b"a")])
-    pairs = read_folder(tmp_path)
-    put(file, file.read_bytes()[:530])
-    with pytest.raises(RunError, match=r"^shard 0.tar, key 1: .*shard ends before the picture"):
-        pairs.pixels([0], 4)

@@ -1,0 +1,86 @@
+"""Hold a value that a person wrote against its declared type and range; without torch.
+
+pydantic does the checking. A refusal is one line that names the value and what it must be.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from erasekit.errors import UsageError
+
+_WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    dict: "a mapping of names to values",
+}
+
+
+def checked(name: str, value: Any, hint: Any) -> Any:
+    """`value` as the type `hint` has it; text that reads as a number or truth value is taken.
+
+    Args:
+        name: of the value, for the message.
+        value: what was given.
+        hint: a type such as ``float``, a ``Literal``, or ``Annotated`` with pydantic's bounds.
+
+    Raises:
+        UsageError: naming the value and what it must be.
+    """
+    kind = base_type(hint)
+    plain = isinstance(value, bool) or str(value).lower() in ("true", "false")
+    if plain is not (kind is bool) and kind in (bool, int, float):  # pydantic takes yes, and 1
+        raise _refused(name, value, _WORDS[kind])
+    try:
+        return adapter(hint).validate_python(value)
+    except ValidationError as error:
+        raise _refused(name, value, _wanted(hint, error)) from None
+
+
+def base_type(hint: Any) -> Any:
+    """The type under ``Annotated`` and type parameters; ``Literal`` itself for choices."""
+    if typing.get_origin(hint) is typing.Annotated:
+        hint = typing.get_args(hint)[0]
+    return typing.get_origin(hint) or hint
+
+
+def choices(hint: Any) -> tuple[str, ...]:
+    """What a ``Literal`` admits; empty for any other type."""
+    if typing.get_origin(hint) is typing.Annotated:
+        hint = typing.get_args(hint)[0]
+    return typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
+
+
+def bound_words(bounds: Mapping[str, Any]) -> str:
+    """Bounds in words, such as ``0 or more``, from their names in pydantic: ge, gt, le, lt."""
+    words = []
+    for name, form in (("ge", "at least {:g}"), ("gt", "above {:g}"), ("le", "at most {:g}")):
+        if (bound := bounds.get(name)) is not None:
+            words.append("0 or more" if (name, bound) == ("ge", 0) else form.format(bound))
+    return ", and ".join(words)
+
+
+@cache
+def adapter(hint: Any) -> TypeAdapter[Any]:
+    """pydantic's check of one type, made once."""
+    return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
+
+
+def _wanted(hint: Any, error: ValidationError) -> str:
+    fault = error.errors(include_url=False)[0]
+    if fault["type"] == "finite_number" and base_type(hint) is float:
+        return "a number, and finite"
+    if allowed := choices(hint):
+        return f"one of {', '.join(map(str, allowed))}"
+    return bound_words(fault.get("ctx", {})) or _WORDS.get(base_type(hint), fault["msg"])
+
+
+def _refused(name: str, value: Any, wanted: str) -> UsageError:
+    return UsageError(f"{name} = {value!r} must be {wanted}")

@@ -1,0 +1,78 @@
+"""`benchmark`: compare every method on the same tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from erasekit.errors import UsageError
+
+
+def benchmark(
+    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    methods: Annotated[
+        str, typer.Option(metavar="NAMES", help="Joined by commas, or all; see `list methods`.")
+    ] = "all",
+    tasks: Annotated[
+        str, typer.Option(metavar="NAMES", help="Joined by commas, or all; see `list tasks`.")
+    ] = "all",
+    seeds: Annotated[str, typer.Option(metavar="N N ...", help="Seeds of the tests.")] = "0 1 2",
+    profile: Annotated[
+        str, typer.Option(metavar="PROFILE", help="benchmark, or smoke for a short look.")
+    ] = "benchmark",
+    out: Annotated[
+        Path, typer.Option(help="File of results; what is in it is not run again.")
+    ] = Path("runs/benchmark.jsonl"),
+    page: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write leaderboard.md with its pictures there."),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Processes at once; one a core by default."),
+    ] = None,
+) -> None:
+    """Hold every method against three oracles on the same tasks, tuned with the same budget.
+
+    \b
+    Examples:
+      erasekit benchmark --methods all --tasks all --seeds 0 1 2     hours; resumable
+      erasekit benchmark --methods cliperase,munba --tasks one_group --seeds 0
+
+    Each method's settings are chosen on validation for each task, then tested once a seed.
+    Results are appended as they come: the same command goes on where it stopped.
+    """
+    from erasekit.leaderboard.plan import pick_methods, pick_tasks
+
+    chosen = pick_methods(_names(methods))
+    asked = [task.name for task in pick_tasks(profile, _names(tasks))]
+    numbers = _seeds([*seeds.replace(",", " ").split(), *(more or [])])
+    from erasekit.leaderboard.run import run_benchmark
+    from erasekit.leaderboard.summary import summary_text
+
+    records = run_benchmark(profile, chosen, asked, numbers, out, jobs=jobs)
+    typer.echo(summary_text(records.read()))
+    typer.echo(f"results: {out}")
+    if page is not None:
+        from erasekit.leaderboard.page import write_leaderboard
+
+        typer.echo(f"page: {write_leaderboard(records.read(), page)}")
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError("name at least one, or say all")
+    return names
+
+
+def _seeds(words: Sequence[str]) -> list[int]:
+    for word in words:
+        if not word.isdecimal():
+            raise UsageError(f"--seeds {word}: give whole numbers from 0, such as --seeds 0 1 2")
+    if not words:
+        raise UsageError("--seeds is empty: give whole numbers from 0, such as --seeds 0 1 2")
+    return list(dict.fromkeys(map(int, words)))

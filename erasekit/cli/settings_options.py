@@ -1,0 +1,139 @@
+"""Settings as options of a command, made from their declaration.
+
+Values stay text until `make_settings` reads them: it knows their types and ranges, and says in
+the same words as in Python what is wrong.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from erasekit.errors import UsageError
+from erasekit.settings import DECLARED, Settings, make_settings
+
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Any other setting, e.g. concepts=128; repeatable. See `erasekit list settings`.",
+    ),
+]
+_TYPES = {int: "INTEGER", float: "NUMBER"}
+
+
+class SectionedCommand(TyperCommand):
+    """A command whose help shows its own options first, then the settings by group."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for parameter in self.get_params(ctx):
+            kind = "Arguments" if parameter.param_type_name == "argument" else "Options"
+            name = getattr(parameter, "rich_help_panel", None) or kind
+            if (record := parameter.get_help_record(ctx)) is not None:
+                sections.setdefault(name, []).append(record)
+        for name, records in sections.items():
+            if records:
+                with formatter.section(name):
+                    formatter.write_dl(records)
+
+
+def setting_option(name: str) -> Any:
+    """The option that gives the setting `name` as text; options of a method as NAME=VALUE."""
+    one = DECLARED[name]
+    flag, metavar, text = f"--{name.replace('_', '-')}", _TYPES.get(one.type, "TEXT"), one.help
+    if one.type is dict:
+        flag, metavar, text = "--option", "NAME=VALUE", f"{one.help} Repeatable."
+    elif one.choices:
+        metavar = f"[{one.type_name}]"
+    if one.default not in ("", {}):
+        text += f" [{'; '.join(filter(None, [one.unit, one.range, f'default: {one.default}']))}]"
+    return typer.Option(
+        flag, metavar=metavar, help=text, rich_help_panel=one.group, show_default=False
+    )
+
+
+def with_settings(*names: str, instead_of: str = "") -> Callable[[Callable], Callable]:
+    """Give a command an option for each of these settings, and hand it one `Settings`.
+
+    Its parameter ``settings`` gives way to these options, ``--profile`` and ``--set``.
+
+    Args:
+        names: of settings.
+        instead_of: a parameter of the command, a run folder, which brings its own settings: with
+            it no option may be given.
+    """
+    options = ("profile", *names)
+
+    def decorate(command: Callable) -> Callable:
+        def run(**given: Any) -> Any:
+            found = {name: given.pop(name) for name in options}
+            more = given.pop("set_")
+            if instead_of and given[instead_of] is not None:
+                for name, value in {**found, "set": more}.items():
+                    if value not in (None, []):
+                        raise goes_with_model(name)
+            return command(settings=_settings(more, **found), **given)
+
+        signature = inspect.signature(command, eval_str=True)
+        own = [p for p in signature.parameters.values() if p.name != "settings"]
+        hints = {"set_": Set} | {
+            name: Annotated[
+                list[str] | None if DECLARED[name].type is dict else str | None,
+                setting_option(name),
+            ]
+            for name in options
+        }
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+            for name, hint in hints.items()
+        ]
+        kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+        run.__signature__ = signature.replace(parameters=[*kept, *added])  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in (*kept, *added)}
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        return run
+
+    return decorate
+
+
+def goes_with_model(name: str) -> UsageError:
+    """What is said of an option that makes no sense for a run folder."""
+    return UsageError(
+        f"--{name.replace('_', '-')} goes with --model only: a run folder brings its own parameters"
+    )
+
+
+def _settings(more: list[str] | None, **given: Any) -> Settings:
+    """Settings from options and `--set`, checked as far as they can be without torch."""
+    if "options" in given:
+        given["options"] = dict(_pairs("--option", given["options"])) or None
+    for name, value in _pairs("--set", more):
+        if name in ("profile", "options"):
+            raise UsageError(f"--set {name}: use --{name.rstrip('s')} for it")
+        if given.get(name) is not None:
+            raise UsageError(f"{name} is given twice, by an option and by --set")
+        given[name] = value
+    from erasekit.experiment.specs import make_plan
+
+    settings = make_settings(given.pop("profile") or "default", **given)
+    make_plan(settings)
+    return settings
+
+
+def _pairs(flag: str, given: Iterable[str] | None) -> Iterator[tuple[str, str]]:
+    """NAME=VALUE arguments, each name once."""
+    seen = set()
+    for text in given or []:
+        name, sign, value = (part.strip() for part in text.partition("="))
+        if not sign or not name:
+            raise UsageError(f"{flag} {text}: write NAME=VALUE")
+        if name in seen:
+            raise UsageError(f"{flag} {name} is given twice")
+        seen.add(name)
+        yield name, value

@@ -1,0 +1,127 @@
+"""Check the pictures of a folder: decode each of them, and find those that are the same."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from erasekit.data.arrow_files import batches, cell, mapped, numbers
+from erasekit.data.folder.file_states import FINE, STATES
+from erasekit.data.folder.problems import DAMAGED, TWICE, Problem, ProblemFile, read_problems
+from erasekit.data.folder.row_splits import split_rows
+from erasekit.data.folder.rows import Form
+from erasekit.data.folder.spots import Spot, content
+from erasekit.data.picture_files import decode, in_threads
+from erasekit.data.worlds import SPLITS
+from erasekit.errors import reason
+from erasekit.files import read_json, write_json
+from erasekit.progress import progress_bar
+from erasekit.text import shown
+
+# Pictures whose checks are saved together, so that an interrupted run goes on from there.
+_SAVED_AT_ONCE = 512
+
+
+def check_pictures(form: Form, read: Path, states: np.ndarray, checks: str, entry: Path) -> None:
+    """Fill a cache entry with what was found: the rows to keep, their splits, the problems."""
+    listed, rows = read / "pictures.arrow", read / "rows.arrow"
+    pictures = mapped(listed)
+    about = read_json(read / "about.json")
+    shutil.copyfile(read / "problems.csv", entry / "problems.csv")
+    contents = np.arange(len(pictures), dtype=np.int32)
+    good = states == FINE
+    with ProblemFile(entry / "problems.csv", about["counts"]) as problems:
+
+        def add(at: int, line: int, kind: str, said: str) -> None:
+            path = cell(pictures, "path", at)
+            problems.add(Problem(form.where(line, path), kind, f"{shown(path)}{said}"))
+
+        for at in np.flatnonzero(~good).tolist():
+            add(at, cell(pictures, "line", at), *STATES[states[at]])
+        if checks == "all":
+            digests = np.arange(len(pictures), dtype=np.uint64)
+            for at, (digest, said) in enumerate(_decoded(form, listed, good, entry)):
+                if digest:  # what cannot be read keeps its number, and is like nothing else
+                    digests[at] = int(digest[:16], 16)
+                if said:
+                    add(at, cell(pictures, "line", at), DAMAGED, f": {said}")
+                    good[at] = False
+            contents = _same(digests, pictures)
+        picture, told = numbers(rows, "picture"), numbers(rows, "split")
+        kept = good[picture]
+        splits, clash = split_rows(contents[picture], told, kept, listed)
+        for row in np.flatnonzero(clash).tolist():
+            both = f"{SPLITS[told[row]]} and, before, in {SPLITS[splits[row]]}"
+            line = cell(mapped(rows), "line", row)
+            add(int(picture[row]), line, TWICE, f" is told to be in {both}")
+    np.save(entry / "kept.npy", np.flatnonzero(kept & ~clash).astype(np.int32))
+    np.save(entry / "splits.npy", splits)
+    np.save(entry / "contents.npy", contents)
+    first = next(read_problems(entry / "problems.csv"), None)
+    report = {"rows": about["rows"], "pictures": len(pictures), "ignored": about["ignored"]}
+    report |= {"kept": int((kept & ~clash).sum()), "counts": problems.counts, "first": first}
+    write_json(entry / "report.json", report)
+    shutil.rmtree(entry / "saved", ignore_errors=True)
+
+
+def _same(digests: np.ndarray, pictures: Any) -> np.ndarray:
+    """For each picture, of those with its content the one whose path is the smallest.
+
+    Args:
+        digests: uint64, shape (pictures,): equal for pictures of equal content.
+        pictures: the table with their paths.
+
+    Returns:
+        int32, shape (pictures,).
+    """
+    contents = np.arange(len(digests), dtype=np.int32)
+    order = np.argsort(digests, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(digests[order]) != 0, True)) + 1
+    starts = np.append(0, ends[:-1])
+    for first, end in zip(*(edge[ends - starts > 1] for edge in (starts, ends)), strict=True):
+        alike = order[first:end]
+        paths = {cell(pictures, "path", int(at)): at for at in alike}
+        contents[alike] = paths[min(paths)]
+    return contents
+
+
+def _decoded(
+    form: Form, pictures: Path, good: np.ndarray, entry: Path
+) -> Iterator[tuple[str, str]]:
+    """Each picture's hash, and what is wrong with it; both empty where there is no file.
+
+    What was done is saved in `entry`, from where an interrupted run goes on.
+    """
+
+    def check(one: tuple[Spot, bool]) -> tuple[str, str]:
+        return _digest(form.root, one[0]) if one[1] else ("", "")
+
+    start = 0
+    with progress_bar("checking pictures", "picture", len(good), show=form.progress) as bar:
+        for part in batches(pictures, Spot._fields):
+            for first in range(0, len(part), _SAVED_AT_ONCE):
+                saved = entry / "saved" / f"{start:09}.json"
+                some = part.slice(first, _SAVED_AT_ONCE)
+                if not saved.exists():
+                    spots = [Spot(**each) for each in some.to_pylist()]
+                    asked = zip(spots, good[start : start + len(some)], strict=True)
+                    write_json(saved, list(in_threads(check, asked)))
+                found = read_json(saved)
+                start += len(some)
+                bar.update(len(found))
+                yield from found
+
+
+def _digest(root: Path, spot: Spot) -> tuple[str, str]:
+    """The hash of a picture's bytes, and what is wrong with it."""
+    try:
+        held = content(root, spot)
+        decode(held)
+    except (OSError, ValueError) as error:
+        return "", reason(error)
+    return hashlib.blake2b(held, digest_size=16).hexdigest(), ""

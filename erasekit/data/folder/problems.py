@@ -1,0 +1,57 @@
+"""Problems of rows: their kinds, and the CSV file that lists them."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Self
+
+#: Kinds of problems.
+MISSING, OUTSIDE, ROW = "missing file", "path outside the folder", "unreadable row"
+SHARD, DAMAGED, EMPTY = "damaged shard", "damaged picture", "empty caption"
+ENCODING, SPLIT, TWICE = "wrong encoding", "unknown split", "same picture in two splits"
+
+
+class Problem(NamedTuple):
+    """What is wrong with a row."""
+
+    place: str  #: the row in words
+    kind: str
+    said: str  #: what exactly
+
+
+class ProblemFile:
+    """A file of problems that is being written, and how many of each kind it has.
+
+    Args:
+        path: of the file; if it is there and has `counts`, more is added to it.
+        counts: of the problems in it.
+    """
+
+    def __init__(self, path: Path, counts: dict[str, int] | None = None) -> None:
+        self.counts: Counter[str] = Counter(counts)
+        mode = "w" if counts is None else "a"
+        self._file = path.open(mode, encoding="utf-8", newline="")
+        self._lines = csv.writer(self._file)
+        if counts is None:
+            self._lines.writerow(Problem._fields)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def add(self, problem: Problem) -> None:
+        self.counts[problem.kind] += 1
+        self._lines.writerow(problem)
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def read_problems(path: Path) -> Iterator[Problem]:
+    """Every problem in a file, one at a time."""
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = csv.reader(file)
+        next(lines)
+        yield from (Problem(*line) for line in lines)

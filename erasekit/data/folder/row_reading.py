@@ -1,0 +1,63 @@
+"""Read the rows of a folder into the cache, the bad ones as problems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from erasekit.data.arrow_files import ArrowWriter, arrow
+from erasekit.data.folder.problems import Problem, ProblemFile
+from erasekit.data.folder.rows import Form, faults
+from erasekit.data.worlds import SPLITS
+from erasekit.files import write_json
+
+
+def read_rows(form: Form, entry: Path) -> None:
+    """Fill a cache entry with the rows that can be read, and the problems of the others."""
+    pa = arrow()
+    text, number, small = pa.large_string(), pa.int64(), pa.int32()
+    row_columns = {"picture": small, "line": number, "caption": text}
+    row_columns |= {"concept": small, "group": small, "split": pa.int8()}
+    picture_columns = {"path": text, "offset": number, "length": number, "line": number}
+    concepts, groups, pictures = _Codes(), _Codes(), _Codes()
+    rows = 0
+    with (
+        ProblemFile(entry / "problems.csv") as problems,
+        ArrowWriter(entry / "rows.arrow", row_columns) as row_file,
+        ArrowWriter(entry / "pictures.arrow", picture_columns) as picture_file,
+    ):
+        for rows, row in enumerate(form.rows(), start=1):  # noqa: B007
+            if isinstance(row, Problem):
+                problems.add(row)
+                continue
+            wrong = list(faults(row))
+            for kind, said in wrong:
+                problems.add(Problem(form.where(row.line, row.image), kind, said))
+            if wrong:
+                continue
+            # Only a table tells of one picture twice; a shard's are told apart by their place.
+            picture = pictures[row.image] if form.repeats_pictures else len(picture_file)
+            if picture == len(picture_file):
+                picture_file.add((row.image, row.offset, row.length, row.line))
+            split = SPLITS.index(row.split.lower()) if row.split else -1
+            concept = concepts[row.concept] if row.concept else -1
+            group = groups[row.group] if row.group else -1
+            row_file.add((picture, row.line, row.caption, concept, group, split))
+    about = {
+        "form": form.name,
+        "table": form.files[0].name,
+        "rows": rows,
+        "concept": list(concepts),
+        "group": list(groups),
+        "counts": problems.counts,
+        "ignored": form.ignored(),
+    }
+    write_json(entry / "about.json", about)
+
+
+class _Codes(dict):
+    """A number for each thing, in the order in which they come."""
+
+    def __missing__(self, thing: Any) -> int:
+        self[thing] = len(self)
+        return self[thing]

@@ -1,0 +1,126 @@
+"""Shards as webdataset writes them: tar files whose members of one key belong together."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from erasekit.data.folder.problems import MISSING, OUTSIDE, ROW, SHARD, Problem
+from erasekit.data.folder.rows import MOST_TEXT, PICTURES, Form, Row, within
+from erasekit.data.folder.spots import sample_key, shard_and_member
+from erasekit.data.folder.table_form import json_texts, optional
+from erasekit.errors import reason
+from erasekit.progress import progress_bar
+from erasekit.text import shown
+
+
+class Shards(Form):
+    """``*.tar`` or ``shards/*.tar`` with ``KEY.jpg`` and ``KEY.txt``, and perhaps ``KEY.json``."""
+
+    name = "shards"
+    own_files = False
+
+    @classmethod
+    def find(cls, root: Path) -> tuple[Path, ...]:
+        return tuple(sorted([*root.glob("*.tar"), *root.glob("shards/*.tar")]))
+
+    def recipe(self) -> Any:
+        times = [(file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
+        names = [file.relative_to(self.root).as_posix() for file in self.files]
+        return {"form": self.name, "files": list(zip(names, times, strict=True))}
+
+    def rows(self) -> Iterator[Row | Problem]:
+        with progress_bar("reading shards", "shard", len(self.files), show=self.progress) as bar:
+            for shard in self.files:
+                yield from self._rows_of(shard)
+                bar.update(1)
+
+    @staticmethod
+    def place(table: str, line: int, path: str) -> str:
+        shard, member = shard_and_member(path)
+        return f"shard {shown(shard)}, key {shown(sample_key(member))}"
+
+    def _rows_of(self, shard: Path) -> Iterator[Row | Problem]:
+        name = shard.relative_to(self.root).as_posix()
+        if not within(self.root, shard):
+            yield Problem(f"shard {shown(name)}", OUTSIDE, "it is a link out of the folder")
+            return
+        try:
+            with shard.open("rb") as file:
+                for members in _samples(file):
+                    yield _sample(file, f"{name}/", members)
+        except (tarfile.TarError, OSError) as error:
+            yield Problem(f"shard {shown(name)}", SHARD, f"it cannot be read on: {reason(error)}")
+
+
+def _samples(file: BinaryIO) -> Iterator[list[tarfile.TarInfo]]:
+    """The members of a shard that belong together, one after the other.
+
+    Raises:
+        TarError: after the last sample, if the shard is damaged behind it.
+    """
+    together: list[tarfile.TarInfo] = []
+    damage = None
+    try:
+        for member in _members(file):
+            if together and sample_key(member.name) != sample_key(together[0].name):
+                yield together
+                together = []
+            together.append(member)
+    except tarfile.TarError as error:
+        damage = error
+    if together:
+        yield together
+    if damage is not None:
+        raise damage
+
+
+def _members(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    """The files in a shard. Raises as `_samples`."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    with tarfile.open(fileobj=file, mode="r:") as tar:
+        while (member := tar.next()) is not None:
+            tar.members = []  # type: ignore[attr-defined]  # tarfile would keep them all
+            if member.offset_data + member.size > size:
+                raise tarfile.ReadError("it ends too early")
+            # What begins so is no part of a sample: notes of packers and of desktops.
+            aside = posixpath.basename(member.name).startswith((".", "__"))
+            if member.isreg() and not member.issparse() and not aside:
+                yield member
+        # tarfile takes a header that it cannot read for the end.
+        file.seek(tar.offset)
+        if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
+            raise tarfile.ReadError("a header is damaged")
+
+
+def _sample(file: BinaryIO, prefix: str, members: Sequence[tarfile.TarInfo]) -> Row | Problem:
+    """The members of one key as a row."""
+    key = sample_key(members[0].name)
+    parts = {member.name[len(key) + 1 :].lower(): member for member in members}
+    where = Shards.place("", -1, prefix + key)
+    picture = next((part for part in parts if f".{part}" in PICTURES), None)
+    for part, wanted in ((picture, "picture"), ("txt" if "txt" in parts else None, "caption")):
+        if part is None:
+            said = f"there is no {wanted} beside {shown(members[0].name)}"
+            return Problem(where, MISSING, f"{said}: the files of a key follow each other")
+    assert picture is not None
+    try:
+        texts = json_texts(_member_text(file, parts["json"])) if "json" in parts else {}
+        caption = _member_text(file, parts["txt"]).strip()
+    except ValueError as error:
+        return Problem(where, ROW, str(error))
+    spot = parts[picture]
+    at: dict[str, Any] = {"offset": spot.offset_data, "length": spot.size}
+    return Row(prefix + spot.name, caption, **optional(texts), **at)
+
+
+def _member_text(file: BinaryIO, member: tarfile.TarInfo) -> str:
+    if member.size > 4 * MOST_TEXT:
+        raise ValueError(f"{shown(member.name)} has {member.size:,} bytes, too many for a text")
+    file.seek(member.offset_data)
+    return file.read(member.size).decode("utf-8-sig", errors="surrogateescape")

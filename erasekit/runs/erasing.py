@@ -1,0 +1,154 @@
+"""Erasing into a run folder, and measuring again what is in one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from erasekit.data.data_spec import FOLDER
+from erasekit.experiment.specs import make_plan
+from erasekit.models.model_name import check_model
+from erasekit.processes import join, on_main
+from erasekit.runs.run_folder import TRACKERS, RunFolder
+from erasekit.runs.trackers import check_trackers, tracking
+from erasekit.settings import Settings
+
+if TYPE_CHECKING:
+    from erasekit.evaluate.scorecard import Scorecard
+    from erasekit.unlearn.engine import Erasure
+
+
+def run_erase(
+    settings: Settings,
+    out: Path,
+    *,
+    oracle: bool = True,
+    control: bool = True,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> RunFolder:
+    """Erase, judge, and write the whole run folder.
+
+    Interrupted, it leaves a folder that the same call takes up again; the result is
+    then the same, bit for bit, as if it had never stopped. Several processes may call it
+    together; the main one judges and writes.
+
+    Args:
+        settings: every parameter.
+        out: the folder to write.
+        oracle: whether to train the oracle and measure against it; of a model that was not
+            trained here there is one only if `oracle_model` gives it.
+        control: whether to fine-tune the control and measure it too.
+        overwrite: whether a run that is there may be replaced.
+        progress: whether to show progress bars.
+
+    Raises:
+        UsageError: for parameters or a folder that do not do; nothing is changed then.
+        RunError: when the run cannot go on; what was reached is kept.
+    """
+    oracle = oracle and bool(make_plan(settings).train or settings.oracle_model)
+    join(settings.device)
+    trackers = check_trackers(settings.trackers)
+    _check_data(settings, progress)
+    folder = on_main(
+        lambda: RunFolder.create(out, settings, oracle=oracle, control=control, overwrite=overwrite)
+    )
+    with folder.locked():
+        # All checks are done: torch may load.
+        from erasekit.experiment.clip_experiment import Experiment
+
+        experiment = Experiment(settings, progress)
+        _ = experiment.task.forget  # an empty forget set is said before training starts
+        _ = experiment.original
+        if oracle:
+            _ = experiment.oracle
+        with tracking(trackers, folder.path / TRACKERS, settings) as log:
+            erasure = experiment.erase(checkpoint=folder.checkpoint, log=log)
+        fine_tuned = experiment.control(erasure.steps) if control else None
+
+        def judge() -> None:
+            scorecard = experiment.evaluate(_judged(erasure, fine_tuned), oracle=oracle)
+            folder.write(experiment, erasure, scorecard, fine_tuned)
+
+        on_main(judge)
+
+    def publish() -> RunFolder:
+        from erasekit.runs.pages.run_page import write_report
+
+        published = folder.publish(Path(out))
+        write_report(published.path)
+        return published
+
+    return on_main(publish)
+
+
+def _judged(erasure: Erasure, control: Erasure | None) -> dict[str, Erasure]:
+    return {"erased": erasure} | ({} if control is None else {"control": control})
+
+
+def _check_data(settings: Settings, progress: bool) -> None:
+    """Of a folder of pairs: its problems, and a rule that finds nothing, before a run begins."""
+    if settings.data.startswith(FOLDER):
+        from erasekit.data.folder.check import read_folder
+        from erasekit.data.folder.selection import select
+
+        select(
+            read_folder(settings.data, skip_bad=settings.skip_bad, progress=progress),
+            settings.forget,
+        )
+
+
+def run_evaluate(path: Path, *, progress: bool = True) -> RunFolder:
+    """Measure the saved model of a run again; write scorecard, pictures and report anew.
+
+    The control is not kept in a run folder: where the run had one, it is made again.
+
+    Raises:
+        UsageError: when there is no whole run.
+        RunError: when its model is damaged.
+    """
+    folder = RunFolder.open(path)
+    settings = folder.settings
+    with folder.locked():
+        from erasekit.experiment.clip_experiment import Experiment
+        from erasekit.runs.pages.run_page import write_report
+
+        experiment = Experiment(settings, progress)
+        before = folder.scorecard
+        erasure = folder.load_erasure(experiment)
+        fine_tuned = experiment.control(erasure.steps) if "control" in before.models else None
+        scorecard = experiment.evaluate(
+            _judged(erasure, fine_tuned), oracle="oracle" in before.models
+        )
+        folder.write(experiment, erasure, scorecard, fine_tuned)
+        write_report(folder.path)
+    return folder
+
+
+def evaluate_model(
+    model: Path | str, settings: Settings, *, oracle: bool = True, progress: bool = True
+) -> Scorecard:
+    """The scorecard of any CLIP that open_clip loads, as the erased model of a task.
+
+    Args:
+        model: see `models.clip.load_clip`.
+        settings: give the world and what was to be forgotten.
+        oracle: whether to measure against the oracle.
+
+    Raises:
+        UsageError: when there is no such model.
+        RunError: when it is damaged, or cannot be fetched.
+    """
+    make_plan(settings)
+    check_model(str(model))
+    from erasekit.evaluate.scorecard import evaluate
+    from erasekit.experiment.clip_experiment import Experiment
+    from erasekit.models.clip import load_clip
+
+    experiment = Experiment(settings, progress)
+    clip = load_clip(model, experiment.device)
+    models = {"original": experiment.original, "erased": clip}
+    if oracle and experiment.has_oracle:
+        models["oracle"] = experiment.oracle
+    with experiment.running():
+        return evaluate(experiment.task, models, draws=settings.draws, gallery=settings.gallery)

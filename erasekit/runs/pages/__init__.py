@@ -1,0 +1,1 @@
+"""Pages that a person reads: a run, a comparison, the tutorial, and a notebook."""

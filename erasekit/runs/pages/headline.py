@@ -1,0 +1,112 @@
+"""What a scorecard says, in sentences: forgotten? kept? and against the oracle?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from erasekit.errors import RunError
+from erasekit.evaluate.scorecard import Scorecard
+from erasekit.runs.pages.score_table import percent, points, signed
+
+#: Top-1 on the forgotten up to which they count as forgotten, and the drop on the
+#: retained up to which they count as kept. The glossary on the page says so too.
+FORGOTTEN_AT_MOST, DROP_AT_MOST = 0.05, 0.10
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One line of the verdict: how it reads, and whether it is good news."""
+
+    lead: str
+    text: str
+    mood: str  #: good, bad or plain
+
+
+def headline(scorecard: Scorecard) -> list[Sentence]:
+    """What the scorecard says, in plain words: forgotten? kept? and against the oracle?
+
+    Raises:
+        RunError: when there is no erased model in it.
+    """
+    if "erased" not in scorecard.models:
+        raise RunError("the scorecard has no erased model: there is nothing to tell of")
+    sentences = [_forgotten(scorecard), _kept(scorecard)]
+    if "oracle" in scorecard.models:
+        sentences.append(_against_oracle(scorecard))
+        sentences.append(_average(scorecard))
+    else:
+        text = "How far from retraining this is cannot be said: there is no oracle in this run."
+        sentences.append(Sentence("No oracle.", text, "plain"))
+    return sentences
+
+
+def _forgotten(card: Scorecard) -> Sentence:
+    metric, (measure, things) = card.main_metric, _main(card)
+    before, after = (card.value(m, metric, "forget") for m in ("original", "erased"))
+    text = f"{measure} on the forgotten {things} went from {percent(before)} to {percent(after)}"
+    if "oracle" in card.models:
+        text += f"; the oracle has {percent(card.value('oracle', metric, 'forget'))}"
+    if after <= FORGOTTEN_AT_MOST:
+        return Sentence("Forgotten.", text + ".", "good")
+    lead = "Forgotten in part." if after <= before / 2 else "Not forgotten."
+    return Sentence(lead, text + ".", "bad")
+
+
+def _kept(card: Scorecard) -> Sentence:
+    metric, (measure, things) = card.main_metric, _main(card)
+    before, after = (card.value(m, metric, "retain") for m in ("original", "erased"))
+    text = f"{measure} on the retained {things} went from {percent(before)} to {percent(after)}"
+    near_before = near_after = 0.0
+    if card.has(metric, "neighbours"):
+        near_before, near_after = (
+            card.value(m, metric, "neighbours") for m in ("original", "erased")
+        )
+        text += (
+            f", on the neighbours of the forgotten from {percent(near_before)} to "
+            f"{percent(near_after)}"
+        )
+    if "control" in card.models:
+        control = card.value("control", metric, "retain")
+        text += f"; further training alone, without forgetting, gives {percent(control)} retained"
+    if before - after > DROP_AT_MOST:
+        return Sentence("Damaged.", text + ".", "bad")
+    if near_before - near_after > DROP_AT_MOST:
+        return Sentence("Kept, but the neighbours are damaged.", text + ".", "bad")
+    return Sentence("Kept.", text + ".", "good")
+
+
+def _main(card: Scorecard) -> tuple[str, str]:
+    """What the first sentences measure, and on what."""
+    return ("Top-1", "concepts") if card.main_metric == "top1" else ("R@1", "pairs")
+
+
+def _against_oracle(card: Scorecard) -> Sentence:
+    erased, oracle = (_row(card, m, "similarity", "forget") for m in ("erased", "oracle"))
+    text = (
+        f"Pictures of the forgotten have a similarity of {signed(erased.value)} with their names, "
+        f"against {signed(oracle.value)} in the oracle, which never learned them "
+        f"(gap {points(card.gap('similarity', 'forget'))} points)."
+    )
+    if erased.high < oracle.low:
+        return Sentence("Forgot more than the oracle.", text, "bad")
+    if erased.low > oracle.high:
+        return Sentence("Forgot less than the oracle.", text, "bad")
+    return Sentence("About as the oracle.", text + " The two intervals overlap.", "good")
+
+
+def _average(card: Scorecard) -> Sentence:
+    text = f"{card.average_gap():.1f} points away from the oracle"
+    if "control" in card.models:
+        text += (
+            f"; the control, which forgets nothing on purpose, {card.average_gap('control'):.1f}"
+        )
+    text += f"; the original {card.average_gap('original'):.1f}."
+    return Sentence("Average gap:", text, "plain")
+
+
+def _row(card: Scorecard, model: str, metric: str, subset: str) -> Any:
+    for row in card.rows:
+        if (row.model, row.metric, row.subset) == (model, metric, subset):
+            return row
+    raise RunError(f"the scorecard has no {metric} on {subset} for {model}")

@@ -1,0 +1,51 @@
+"""How every page is made: one environment, one style sheet, templates that escape by default.
+
+Every page stands alone: style and pictures are in it, and nothing comes from a network.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, select_autoescape
+
+from erasekit import __version__
+
+_SHARED = "erasekit.runs.pages"
+
+
+def render_page(template: str, package: str = _SHARED, **values: Any) -> str:
+    """Fill a template with values.
+
+    Args:
+        template: a file in the folder ``templates`` of `package`. It may extend or import the
+            shared ones.
+        package: the package that holds the template.
+        values: what the template shows, escaped. `version` is erasekit's unless given.
+    """
+    values = {"version": __version__, **values}
+    return _environment(package).get_template(template).render(values)
+
+
+@cache
+def _environment(package: str) -> Environment:
+    loaders = [PackageLoader(each, "templates") for each in dict.fromkeys((package, _SHARED))]
+    return Environment(
+        loader=ChoiceLoader(loaders),
+        autoescape=select_autoescape(["html"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def link(path: Path | str | None, folder: Path) -> str:
+    """The address of a file, relative to the folder of the page; empty for none."""
+    if not path:
+        return ""
+    path = Path(path)
+    relative = Path(os.path.relpath(path, folder)) if path.is_absolute() else path
+    return quote(relative.as_posix())

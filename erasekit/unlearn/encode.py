@@ -1,0 +1,154 @@
+"""Pairs through a CLIP's towers: in pieces, shared among processes, or once for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from erasekit import processes
+from erasekit.data.pairs import Pairs
+from erasekit.device import autocast
+from erasekit.errors import unknown
+from erasekit.models.clip import Clip
+from erasekit.unlearn.method import Features
+
+Tower = Callable[[Tensor], Tensor]
+Piece = TypeVar("Piece")
+Made = TypeVar("Made")
+Function = TypeVar("Function", bound=Callable)
+
+
+class FrozenFeatures:
+    """Normalised features of a fixed list of pairs by a frozen model, each computed once."""
+
+    def __init__(self, clip: Clip, pairs: Pairs) -> None:
+        self._clip = clip
+        self._pairs = pairs
+        self._images: Tensor | None = None
+        self._texts: Tensor | None = None
+        self._known = torch.zeros(len(pairs), dtype=torch.bool)
+
+    def require(self, indices: np.ndarray) -> None:
+        """Compute what is not there yet of the pairs at `indices`, in few large batches."""
+        wanted = np.unique(indices)
+        missing = wanted[~self._known[torch.from_numpy(wanted)].numpy()]
+        if not len(missing):
+            return
+        part = self._pairs.take(missing)
+        image = self._clip.encode_images(part.images)
+        text = self._clip.encode_texts(part.captions)
+        if self._images is None or self._texts is None:
+            self._images = image.new_zeros(len(self._pairs), image.shape[1])
+            self._texts = torch.zeros_like(self._images)
+        rows = torch.from_numpy(missing)
+        self._images[rows], self._texts[rows] = image, text
+        self._known[rows] = True
+
+    def at(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Image and text features of the pairs at `indices`, on the model's device."""
+        self.require(indices)
+        assert self._images is not None and self._texts is not None
+        rows = torch.from_numpy(indices)
+        device = self._clip.device
+        return self._images[rows].to(device), self._texts[rows].to(device)
+
+
+def encode(
+    clip: Clip,
+    images: Tensor,
+    tokens: Tensor,
+    precision: str,
+    *,
+    micro_batch: int = 0,
+    noise: float = 0.0,
+    noised: int = 0,
+    key: tuple[int, ...] = (),
+    towers: tuple[Tower, Tower] | None = None,
+) -> Features:
+    """Features of pairs by a model, in full precision, differentiable, in one pass a tower.
+
+    Where several processes share the work, each passes its part, and all get all features.
+
+    Args:
+        images: uint8 pictures, shape (n, 3, h, w).
+        tokens: of their captions.
+        precision: of the passes.
+        micro_batch: see `features_of`.
+        noise: deviation of Gaussian noise on the preprocessed picture; 0 for none.
+        noised: how many of the pictures, from the first, are encoded a second time with it.
+        key: what the noise is drawn from: the same key gives the same noise.
+        towers: of pictures and of texts, in place of the model's own: the same ones compiled.
+    """
+    of_image, of_text = towers or (clip.model.encode_image, clip.model.encode_text)
+    pixels = clip.preprocess(images)
+    n, extra, length = len(pixels), None, None
+    if noise:
+        rng = np.random.default_rng(key)
+        drawn = rng.standard_normal(pixels[:noised].shape, dtype=np.float32) * np.float32(noise)
+        added = torch.from_numpy(drawn).to(pixels.device)
+        length = added.flatten(1).norm(dim=1)
+        pixels = torch.cat([pixels, pixels[:noised] + added])
+    with autocast(clip.device, precision):
+        image = features_of(of_image, processes.share(pixels), micro_batch)
+        text = features_of(of_text, processes.share(tokens), micro_batch)
+    image = processes.gather(image.float(), len(pixels))
+    text = processes.gather(text.float(), len(tokens))
+    if noise:
+        image, extra = image[:n], image[n:]
+    return Features(
+        image,
+        text,
+        clip.model.logit_scale.exp(),
+        noised_image=extra,
+        noise_norm=length,
+    )
+
+
+def features_of(tower: Tower, rows: Tensor, micro_batch: int = 0) -> Tensor:
+    """What a tower makes of pictures or tokens, shape (n, d).
+
+    A contrastive loss of the features sees the whole batch, whatever `micro_batch` is. As batch
+    statistics are frozen, features do not depend on where the pieces are cut.
+
+    Args:
+        tower: from rows to features.
+        rows: of the batch.
+        micro_batch: rows of a piece; 0 for all at once.
+    """
+    if not 0 < micro_batch < len(rows):
+        return tower(rows)
+    return torch.cat(in_pieces(tower, rows.split(micro_batch)))
+
+
+def in_pieces(compute: Callable[[Piece], Made], pieces: Sequence[Piece]) -> list[Made]:
+    """What `compute` makes of each piece of a batch, in the memory of one piece.
+
+    Of each piece the result alone is kept, and its activations are computed again in the
+    backward pass (gradient caching, Gao et al., arXiv 2101.06983), for one forward pass more.
+    """
+    if len(pieces) == 1:
+        return [compute(pieces[0])]
+    # Nothing is drawn at random in a model here: its generators' state need not be kept.
+    return [
+        checkpoint(compute, piece, use_reentrant=False, preserve_rng_state=False)  # type: ignore[misc]
+        for piece in pieces
+    ]
+
+
+def compiled(function: Function, backend: str) -> Function:
+    """A function compiled by a backend of torch.compile; itself without one.
+
+    Raises:
+        UsageError: for a backend that is not installed, with the nearest that is.
+    """
+    if not backend:
+        return function
+    known = torch.compiler.list_backends(exclude_tags=())
+    if backend not in known:
+        raise unknown("backend of torch.compile", backend, known)
+    return torch.compile(function, backend=backend)  # type: ignore[return-value]

@@ -1,0 +1,83 @@
+"""Shards of a webdataset, good and bad."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from support_folder import (
+    encoded,
+    problems,
+    put,
+    told,
+    write_shard,
+)
+
+from erasekit.data.folder.check import check_folder, read_folder
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+
+@pytest.mark.parametrize("where", ["", "shards/"])
+def test_shards_are_read_and_any_picture_by_one_seek(tmp_path: Path, where: str) -> None:
+    about = {"concept": "apple", "group": "fruit", "split": "test", "url": 3}
+    colours = [encoded(colour, "JPEG", (8, 8)) for colour in range(3)]
+    first = [("in/1.jpg", colours[0]), ("in/1.txt", "an äpple\n".encode())]
+    first += [("in/1.json", json.dumps(about).encode()), ("__index__.json", b"{}")]
+    write_shard(
+        tmp_path / where / "0.tar",
+        [*first, ("2.txt", b"b"), ("2.cls", b"7"), ("2.jpg", colours[1])],
+    )
+    write_shard(tmp_path / where / "1.tar", [("1.jpeg", colours[2]), ("1.txt", b"c")])
+    pairs = read_folder(tmp_path)
+    assert told(pairs)[0] == (f"{where}0.tar/in/1.jpg", "an äpple", "apple", "fruit", "test")
+    assert pairs.captions([1, 2]) == ["b", "c"]
+    assert pairs.row(0) == f"shard {where}0.tar, key in/1"
+    assert pairs.row(2) == f"shard {where}1.tar, key 1"
+    for row, held in enumerate(colours):
+        want = torch.from_numpy(np.array(Image.open(io.BytesIO(held)))).permute(2, 0, 1)
+        assert torch.equal(pairs.pixels([row], 8)[0], want)
+
+
+def test_parts_that_a_shard_lacks_are_named(tmp_path: Path) -> None:
+    members = [("1.png", encoded()), ("2.txt", b"b"), ("3.png", b"?"), ("3.txt", b"c")]
+    members += [("4.png", encoded(4)), ("4.txt", b"d"), ("4.json", b"{")]
+    members += [("5.png", encoded(5)), ("5.txt", b"\n"), ("6.png", encoded(6)), ("6.txt", b"f")]
+    write_shard(tmp_path / "0.tar", members)
+    assert [each[:2] for each in problems(tmp_path)] == [
+        ("shard 0.tar, key 1", "missing file"),
+        ("shard 0.tar, key 2", "missing file"),
+        ("shard 0.tar, key 4", "unreadable row"),
+        ("shard 0.tar, key 5", "empty caption"),
+        ("shard 0.tar, key 3", "damaged picture"),
+    ]
+    assert read_folder(tmp_path, skip_bad=True).row(0) == "shard 0.tar, key 6"
+
+
+def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
+    members = [(f"{n}.{part}", held) for n in range(3) for part, held in _sample(n)]
+    file = write_shard(tmp_path / "0.tar", members)
+    whole = file.read_bytes()
+    with tarfile.open(file) as tar:
+        header = tar.getmember("1.png").offset
+    for content, said, kept in [
+        (whole[: header + 515], "it ends too early", 1),
+        (whole[: header + 100], "a header is damaged", 1),
+        (whole[:header] + b"?" * 512 + whole[header + 512 :], "a header is damaged", 1),
+        (b"not a tar at all", "", 0),
+        (b"", "", 0),
+    ]:
+        put(file, content)
+        (*_, (place, kind, words)) = problems(tmp_path)
+        assert (place, kind) == ("shard 0.tar", "damaged shard") and said in words
+        assert check_folder(tmp_path).kept == kept
+
+
+def _sample(number: int) -> list[tuple[str, bytes]]:
+    return [("png", encoded(number)), ("txt", b"a")]
