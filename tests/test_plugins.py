@@ -180,6 +180,11 @@ def test_what_the_settings_told_stays_unless_overridden() -> None:
         choose_method(None, {"forgeting": 1}, told, "clip")
 
 
+def test_get_gives_the_default_for_a_name_that_is_not_there() -> None:
+    assert METHODS.get("npo") is NPO
+    assert METHODS.get("original") is None and METHODS.get("original", 3) == 3
+
+
 def test_every_name_loads() -> None:
     assert [method.name for method in METHODS.values()] == list(METHODS)
 

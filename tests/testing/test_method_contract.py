@@ -15,7 +15,7 @@ from erasekit.unlearn.methods.gradient_difference import GradientDifference
 from erasekit.unlearn.registry import methods_of
 
 #: Options of methods that forget too little by their defaults in so small a world.
-STRONGER: dict[str, dict[str, float]] = {"lip": {"noise": 2.0}}
+STRONGER: dict[str, dict[str, float]] = {"lip": {"noise": 4.0, "layers": 20}}
 
 
 @pytest.mark.parametrize("name", methods_of("clip"))
