@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import torch
 from support import build
-from support_processes import free_port, start
 from support_tiny import TINY
 from typer.testing import CliRunner
 
@@ -23,6 +22,7 @@ from erasekit.cli.app import app
 from erasekit.errors import UsageError
 from erasekit.files import read_json
 from erasekit.runs.run_folder import RunFolder
+from erasekit.testing import free_port, start
 from erasekit.unlearn.engine import EraseSpec, erase
 from erasekit.unlearn.methods.cliperase import CLIPErase
 from erasekit.unlearn.registry import get_method

@@ -1,12 +1,50 @@
-"""Every audit test by its name, in the order of a report: what is left, then what is broken."""
+"""Every audit test by its name, in the order of a report: what is left, then what is broken.
+
+Importing this takes no torch; asking for a test does.
+"""
 
 from __future__ import annotations
 
-from importlib import import_module
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from erasekit.audit.base import AuditTest
-from erasekit.audit.names import NAMES
+from erasekit.errors import UsageError
+from erasekit.plugins import Registry, modules_of
 
-#: Each test is in a module of its own name, as its `TEST`.
-_MODULES = {name: import_module(f"erasekit.audit.attacks.{name}") for name in NAMES}
-TESTS: dict[str, AuditTest] = {name: module.TEST for name, module in _MODULES.items()}
+if TYPE_CHECKING:
+    from erasekit.audit.base import AuditTest
+
+#: The order of a report. A test that is not in it comes after those that are.
+_ORDER = (
+    *("prompt_leaks", "language_leaks", "composition_leaks", "domain_shift", "compression"),
+    *("relearning", "probes", "membership", "lira", "over_forgetting", "downstream"),
+)
+
+
+def _test(name: str, found: Any) -> AuditTest:
+    """The test, from itself or from the module whose `TEST` it is."""
+    test = getattr(found, "TEST", found)
+    if getattr(test, "name", None) != name or not hasattr(test, "run"):
+        raise UsageError(f"no TEST, an erasekit.audit.base.AuditTest with name = '{name}'")
+    return test
+
+
+TESTS: Registry[AuditTest] = Registry(
+    "audit test", "erasekit.attacks", modules_of("erasekit.audit.attacks", _ORDER), _test
+)
+
+
+def check_names(names: Sequence[str]) -> tuple[str, ...]:
+    """`names`, if each is an audit test's.
+
+    Raises:
+        UsageError: for one that is not, with the nearest that is.
+    """
+    for name in names:
+        TESTS.check(name)
+    return tuple(dict.fromkeys(names))
+
+
+def usual_tests() -> list[str]:
+    """The tests of an audit that names none: all but those that run only when asked for."""
+    return [name for name, test in TESTS.items() if not test.opt_in]

@@ -23,14 +23,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
 
-from erasekit.audit.names import NAMES
+from erasekit.audit.attack_registry import TESTS
 from erasekit.errors import UsageError, reason, unknown
 
 SHIPPED = Path(__file__).with_name("policies")
@@ -57,7 +57,7 @@ class Criterion:
 
     source: ClassVar[str]
     #: What some keys may be; the others are free text or numbers.
-    choices: ClassVar[Mapping[str, tuple[str, ...]]]
+    choices: ClassVar[Mapping[str, Collection[str]]]
 
     id: str
     about: str
@@ -91,7 +91,7 @@ class ScorecardCriterion(Criterion):
     """A requirement on a value of `scorecard.json`."""
 
     source: ClassVar[str] = "scorecard"
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+    choices: ClassVar[Mapping[str, Collection[str]]] = {
         "metric": METRICS,
         "subset": SUBSETS,
         "direction": DIRECTIONS,
@@ -115,8 +115,8 @@ class AuditCriterion(Criterion):
     """A requirement on a test of `audit.json`: on its verdict, or on its rows."""
 
     source: ClassVar[str] = "audit"
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "test": NAMES,
+    choices: ClassVar[Mapping[str, Collection[str]]] = {
+        "test": TESTS,
         "model": ("erased", "original", "oracle"),
         "compare": ("value", "gap"),
         "use": ("value", "low", "high"),
@@ -308,7 +308,6 @@ def check_against_audit(policy: Policy) -> None:
     Raises:
         UsageError: for a name that there is not, with the nearest that there is.
     """
-    from erasekit.audit.attack_registry import TESTS
     from erasekit.audit.verdict import VERDICTS
 
     for criterion in policy.criteria:

@@ -67,7 +67,7 @@ def audit(
 
     Each test ends in words: as the oracle, less forgotten, over-forgetting, or cannot tell.
     """
-    from erasekit.audit.names import check_names
+    from erasekit.audit.attack_registry import check_names
 
     names = check_names([n.strip() for n in tests.split(",") if n.strip()]) if tests else None
     if [run is not None, model is not None, known_answers].count(True) != 1:

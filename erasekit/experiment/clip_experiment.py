@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from erasekit.audit.attack_registry import TESTS
+from erasekit.audit.attack_registry import usual_tests
 from erasekit.audit.audit_result import Audit
 from erasekit.audit.names import AUDITED, ORIGINAL, oracle_name
 from erasekit.audit.suite import audit
@@ -36,7 +36,7 @@ from erasekit.settings import Settings, make_settings, takes_settings
 from erasekit.unlearn.encode import FrozenFeatures
 from erasekit.unlearn.engine import Erasure, erase
 from erasekit.unlearn.method import Method
-from erasekit.unlearn.registry import get_method
+from erasekit.unlearn.registry import choose_method
 
 
 class Experiment:
@@ -148,7 +148,7 @@ class Experiment:
 
     def erase(
         self,
-        method: str | None = None,
+        method: str | type[Method] | Method | None = None,
         *,
         checkpoint: Path | None = None,
         log: Callable[[dict[str, float]], None] | None = None,
@@ -157,8 +157,10 @@ class Experiment:
     ) -> Erasure[Clip]:
         """Erase with a method; what is not given is as in the settings.
 
+        Options of the settings hold for the settings' method. Another method has its defaults.
+
         Args:
-            method: a name of `unlearn.registry`.
+            method: a name of `unlearn.registry`, or a method of your own: a class, an instance.
             checkpoint: file to resume from after an interruption.
             log: called with each step's row of the history.
             options: the method's own options, such as ``{"consistency": 0}``.
@@ -169,9 +171,7 @@ class Experiment:
             RunError: when a loss or gradient is not finite.
         """
         asked = self.erase_spec.with_fields(**spec)
-        chosen: Method = self.method
-        if method is not None or options is not None:
-            chosen = get_method(method or self.settings.method).build(dict(options or {}), "clip")
+        chosen = choose_method(method, options, self.method, "clip")
         with self.running():
             return erase(
                 self.original,
@@ -187,7 +187,7 @@ class Experiment:
     def control(self, steps: int | None = None) -> Erasure[Clip]:
         """The original fine-tuned on the retain set alone, for as many steps as a method ran."""
         steps = steps or self.erase_spec.steps
-        return self.erase("fine_tune", options={}, steps=steps, stop_at=-1.0)
+        return self.erase("fine_tune", steps=steps, stop_at=-1.0)
 
     def evaluate(
         self,
@@ -245,7 +245,7 @@ class Experiment:
                 retrained for it, so that it has no oracles.
         """
         drawing(self.world, "the audit")
-        names = list(tests or [name for name, test in TESTS.items() if not test.opt_in])
+        names = list(tests or usual_tests())
         options: dict[str, dict[str, Any]] = {}
         if shadows and "lira" not in names:
             names.append("lira")

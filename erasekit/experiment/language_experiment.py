@@ -28,7 +28,8 @@ from erasekit.models.trained import cost_of
 from erasekit.settings import takes_settings
 from erasekit.unlearn.engine import Erasure, erase
 from erasekit.unlearn.erase_spec import EraseSpec
-from erasekit.unlearn.registry import get_method
+from erasekit.unlearn.method import Method
+from erasekit.unlearn.registry import choose_method, get_method
 
 #: Training and erasing of each profile.
 PROFILES: dict[str, tuple[LlavaSpec, EraseSpec]] = {
@@ -97,7 +98,7 @@ class MllmExperiment:
 
     def erase(
         self,
-        method: str = "mmunlearner",
+        method: str | type[Method] | Method = "mmunlearner",
         *,
         checkpoint: Path | None = None,
         log: Callable[[dict[str, float]], None] | None = None,
@@ -107,7 +108,8 @@ class MllmExperiment:
         """Erase with a method; what is not given is as in the profile.
 
         Args:
-            method: a name of `unlearn.registry`, of a method made for language models.
+            method: a name of `unlearn.registry`, or a method of your own: a class, an instance.
+                It must be made for language models.
             checkpoint: file to resume from after an interruption.
             log: called with each step's row of the history.
             options: the method's own.
@@ -117,7 +119,8 @@ class MllmExperiment:
             UsageError: for a method, an option or a field that does not exist.
             RunError: when a loss or gradient is not finite.
         """
-        chosen = get_method(method).build(dict(options or {}), "language")
+        configured = get_method("mmunlearner").build({}, "language")
+        chosen = choose_method(method, options, configured, "language")
         asked = self.erase_spec.with_fields(**spec)
         with self.clip.running():
             return erase(

@@ -184,7 +184,7 @@ def pick_methods(wanted: Sequence[str], kind: Kind = CLIP) -> list[str]:
     """Methods by name without the control, which always runs; ``all`` for every one.
 
     Raises:
-        UsageError: for a method that does not exist.
+        UsageError: for a method that does not exist, or has no trials to tune it by.
     """
     names = list(kind.methods) if list(wanted) == ["all"] else list(dict.fromkeys(wanted))
     for name in names:

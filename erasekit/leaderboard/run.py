@@ -62,7 +62,7 @@ class Unit:
         plan = make_plan(settings)
         assert isinstance(plan.data, WorldSpec) and plan.train is not None
         llava, erase = None, plan.erase
-        if self.kind is LANGUAGE:
+        if self.kind == LANGUAGE:
             from erasekit.experiment.language_experiment import PROFILES
 
             llava, erase = PROFILES[self.profile]

@@ -1,8 +1,10 @@
 """Pictures: each function takes data first and returns a matplotlib figure.
 
 The numbers in a picture come from a function of the same name with ``_data`` at its
-end, in the same file.
+end, in the same file. Packages add pictures by entry points of the group ``erasekit.pictures``.
 """
+
+from typing import Any
 
 from erasekit.plots.audit import audit_values, audit_verdicts
 from erasekit.plots.audit_details import (
@@ -19,6 +21,7 @@ from erasekit.plots.scores import compare, scorecard_bars
 from erasekit.plots.sheets import concept_sheet, contact_sheet
 from erasekit.plots.similarity import similarity_distributions, similarity_matrix
 from erasekit.plots.tradeoff import forget_retain
+from erasekit.plugins import Registry
 
 __all__ = [
     "audit_values",
@@ -41,3 +44,16 @@ __all__ = [
     "similarity_distributions",
     "similarity_matrix",
 ]
+
+PICTURES: Registry[Any] = Registry(
+    "picture",
+    "erasekit.pictures",
+    {name: f"{globals()[name].__module__}:{name}" for name in __all__},
+    lambda name, found: found if callable(found) else getattr(found, name),
+)
+
+
+def __getattr__(name: str) -> Any:
+    if not name.startswith("_") and name in PICTURES:
+        return PICTURES[name]
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -260,9 +260,18 @@ class Method:
             }
         )
 
+    def options(self) -> dict[str, Any]:
+        """The options that it has, by name."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload]
+
+    def but(self, **options: Any) -> Method:
+        """The same method with some options replaced; see `build`."""
+        return type(self).build({**self.options(), **options})
+
     @classmethod
     def check_kind(cls, kind: str) -> None:
         """Refuse a kind of model that the method is not made for.
+
 
         Raises:
             UsageError: naming the kinds that it is made for.

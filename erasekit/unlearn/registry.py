@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
-from erasekit.errors import unknown
+from erasekit.errors import UsageError
+from erasekit.plugins import Registry, modules_of, subclass_of
 from erasekit.unlearn.method import Method
 
-#: In the order in which they are listed; each is in a module of its own name.
-_NAMES = (
-    *("cliperase", "cliperase_infonce", "fine_tune", "gradient_ascent", "gradient_difference"),
-    *("kl_minimization", "npo", "random_label", "scrub", "delete", "multidelete", "salun", "ssd"),
-    *("lip", "null_space", "slug", "task_negation", "munba", "never_seen", "mmunlearner"),
+METHODS: Registry[type[Method]] = Registry(
+    "method", "erasekit.methods", modules_of("erasekit.unlearn.methods"), subclass_of(Method)
 )
-
-
-def _load(name: str) -> type[Method]:
-    module = import_module(f"erasekit.unlearn.methods.{name}")
-    classes = (value for value in vars(module).values() if isinstance(value, type))
-    return next(c for c in classes if issubclass(c, Method) and vars(c).get("name") == name)
-
-
-METHODS: dict[str, type[Method]] = {name: _load(name) for name in _NAMES}
 
 
 def get_method(name: str) -> type[Method]:
@@ -30,11 +21,41 @@ def get_method(name: str) -> type[Method]:
     Raises:
         UsageError: for a name that is not registered, with the nearest that is.
     """
-    if name not in METHODS:
-        raise unknown("method", name, METHODS)
     return METHODS[name]
 
 
 def methods_of(kind: str) -> dict[str, type[Method]]:
     """The methods that are made for a kind of model, of `method.KINDS`, by name."""
     return {name: method for name, method in METHODS.items() if kind in method.kinds}
+
+
+def choose_method(
+    method: str | type[Method] | Method | None,
+    options: Mapping[str, Any] | None,
+    configured: Method,
+    kind: str,
+) -> Method:
+    """The method that is asked for, with its options.
+
+    What `configured` was told stays unless `options` say otherwise. A method of another class
+    starts from its own defaults, and an instance from what it has.
+
+    Args:
+        method: a name, a class, an instance; None for `configured`.
+        options: the method's own.
+        configured: the method of the settings.
+        kind: of the model; see `method.KINDS`.
+
+    Raises:
+        UsageError: for a name or an option that does not exist, and for a kind of model that the
+            method is not made for.
+    """
+    if isinstance(method, Method):
+        start = method
+    else:
+        cls = get_method(method) if isinstance(method, str) else method or type(configured)
+        start = configured if cls is type(configured) else cls.build({}, kind)
+    if not dataclasses.is_dataclass(start):
+        raise UsageError(f"{type(start).__name__}: put @dataclass(frozen=True) above the class")
+    start.check_kind(kind)
+    return start.but(**options) if options else start

@@ -19,7 +19,7 @@ from support_certificate import (
     write_keys,
 )
 
-from erasekit.audit.names import NAMES
+from erasekit.audit.attack_registry import TESTS
 from erasekit.certificate.certificate import SIGNATURE, certify, sealed
 from erasekit.errors import RunError, UsageError
 from erasekit.files import read_json, write_json
@@ -86,11 +86,11 @@ def test_what_is_not_met_or_not_tested_is_no_pass(
 def test_tests_that_did_not_run_are_named(run: Path) -> None:
     made = certify(run, policy_of(ALWAYS))
     assert [test["name"] for test in made["audit"]] == ["prompt_leaks"]
-    assert {test["name"] for test in made["not_tested"]} == set(NAMES) - {"prompt_leaks"}
+    assert {test["name"] for test in made["not_tested"]} == set(TESTS) - {"prompt_leaks"}
     (run / AUDIT).unlink()
     made = certify(run, policy_of(ALWAYS))
     assert made["audit"] is None
-    assert {test["name"] for test in made["not_tested"]} == set(NAMES)
+    assert {test["name"] for test in made["not_tested"]} == set(TESTS)
 
 
 def test_what_it_does_not_say_follows_the_run(

@@ -25,6 +25,7 @@ RANK = {
     "audit": 4,
     "experiment": 5,
     "plots": 6,
+    "testing": 6,
     "runs": 7,
     "leaderboard": 8,
     "certificate": 8,
@@ -36,7 +37,7 @@ RANK = {
 #: What every room may use; it uses nothing but itself.
 GROUND = {
     *("errors", "files", "fingerprint", "cache", "device", "progress", "processes", "loop"),
-    *("settings", "checks", "frames", "text", "extras"),
+    *("settings", "checks", "frames", "text", "extras", "plugins"),
 }
 #: The same inside `data`; what is not here may be used by all of them.
 DATA_RANK = {"drawn": 1, "folder": 1, "published": 1, "question_task": 2}
@@ -53,7 +54,7 @@ LIGHT = (
     "cache",
     "runs.run_folder",
     "runs.erasing",
-    "audit.names",
+    "audit.attack_registry",
     "leaderboard.plan",
     "models.model_name",
     "sharing.export",

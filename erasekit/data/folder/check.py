@@ -142,7 +142,8 @@ def _examine(path: Path | str, checks: str, progress: bool) -> tuple[FolderRepor
         recipe = {"folder": str(form.root), "source": form.recipe()}
     except OSError as error:
         raise RunError(f"cannot read {error.filename or folder}: {reason(error)}") from error
-    read = cached("folder", recipe, lambda partial: read_rows(form, partial), code=__name__)
+    code = (__name__, type(form).__module__)
+    read = cached("folder", recipe, lambda partial: read_rows(form, partial), code=code)
     pictures = read / "pictures.arrow"
     if not len(mapped(pictures)) and not read_json(read / "about.json")["counts"]:
         raise UsageError(f"{form.root}: {form.what} has no rows")
@@ -151,7 +152,7 @@ def _examine(path: Path | str, checks: str, progress: bool) -> tuple[FolderRepor
         "folder-checked",
         {**recipe, "files": seen, "checks": checks},
         lambda partial: check_pictures(form, read, states, checks, partial),
-        code=__name__,
+        code=code,
     )
     listing = Listing(form.root, read, checked)
     about = read_json(checked / "report.json")

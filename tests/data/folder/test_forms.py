@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +17,11 @@ from support_folder import (
     write_shard,
 )
 
+from erasekit import fingerprint
+from erasekit.cache import cache_root
 from erasekit.data.folder.check import read_folder
+from erasekit.data.folder.class_folders import ClassFolders
+from erasekit.data.folder.forms import FORMS, form_of
 from erasekit.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -60,3 +65,45 @@ def test_bytes_that_are_no_utf8_are_named_in_every_form(tmp_path: Path) -> None:
     except OSError:
         return  # a file system that takes UTF-8 alone
     assert only_problem(tmp_path / "c")[:2] == (r"file x/\udcff\n.png", "wrong encoding")
+
+
+FORM = """
+from erasekit.data.folder.class_folders import ClassFolders
+
+
+class Odd(ClassFolders):
+    name = "odd"
+
+    @classmethod
+    def find(cls, root):
+        return super().find(root) if (root / "odd").exists() else ()
+"""
+
+
+def test_a_form_of_another_package_comes_before_class_folders_and_its_code_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, folder = tmp_path / "odd_form.py", tmp_path / "pictures"
+    module.write_text(FORM)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(FORMS._registered, "odd", import_module("odd_form").Odd)
+    write_pictures(folder, "apple/a.png")
+    assert form_of(folder.resolve(), False).name == "classes"
+    (folder / "odd").touch()
+    assert form_of(folder.resolve(), False).name == "odd"
+
+    def entries() -> set[str]:
+        read_folder(folder, progress=False)
+        return {path.name for path in cache_root().glob("folder-*") if path.is_dir()}
+
+    before = entries()
+    assert entries() == before
+    module.write_text(FORM + "MORE = 1\n")
+    for function in (fingerprint.fingerprint, fingerprint.closure, fingerprint.module_hash):
+        function.cache_clear()
+    assert len(entries() - before) == 2
+
+
+def test_a_form_of_a_notebook_is_refused() -> None:
+    with pytest.raises(UsageError, match="form 'own': put its class in a module"):
+        FORMS.register(type("Own", (ClassFolders,), {"name": "own", "__module__": "__main__"}))

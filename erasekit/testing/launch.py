@@ -1,7 +1,4 @@
-"""Two processes on the loopback device, as a launcher starts them, without importing twice.
-
-They are forked from a server that has imported everything once.
-"""
+"""Processes that know of each other, as a launcher starts them."""
 
 from __future__ import annotations
 
@@ -13,27 +10,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    ["erasekit.experiment.clip_experiment", "support", "accelerate", "numpy.testing"]
-)
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
 
 def start(work: Callable[..., Any], folder: Path, *arguments: Any, count: int = 2) -> list[Any]:
     """Run ``work(folder, *arguments)`` in so many processes that know of each other.
 
+    They are forked from a server that has imported everything once. A process that fails leaves
+    its error in ``error-<rank>.txt``.
+
     Returns:
         the exit code of each, by its rank.
     """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["erasekit.experiment.clip_experiment", "accelerate", "numpy.testing"]
+    )
     port, found = free_port(), []
     for rank in range(count):
         variables = {
+            **{name: os.environ[name] for name in _SHARED if name in os.environ},
             "RANK": str(rank),
             "LOCAL_RANK": str(rank),
             "WORLD_SIZE": str(count),
@@ -41,10 +35,8 @@ def start(work: Callable[..., Any], folder: Path, *arguments: Any, count: int = 
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(port),
             "OMP_NUM_THREADS": "1",
-            "ERASEKIT_CACHE": os.environ["ERASEKIT_CACHE"],
-            "ERASEKIT_PROGRESS": os.environ.get("ERASEKIT_PROGRESS", "0"),
         }
-        process = CONTEXT.Process(target=_run, args=(variables, work, folder, *arguments))
+        process = context.Process(target=_run, args=(variables, work, folder, *arguments))
         process.start()
         found.append(process)
     for process in found:
@@ -53,6 +45,15 @@ def start(work: Callable[..., Any], folder: Path, *arguments: Any, count: int = 
             process.kill()
             process.join()
     return [process.exitcode for process in found]
+
+
+_SHARED = ("ERASEKIT_CACHE", "ERASEKIT_PROGRESS")
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 def _run(variables: dict[str, str], work: Callable[..., Any], folder: Path, *arguments: Any):

@@ -1,0 +1,27 @@
+"""Contracts that a method or an audit test of your own must keep, checked in seconds.
+
+    from erasekit.testing import check_method
+
+    def test_my_method():
+        check_method(MyMethod, forgetting=2.0)
+
+Each check runs on a tiny experiment. An `AssertionError` says what
+is wrong and what to mend. A method that passes can be interrupted, resumed, masked and spread over
+processes like the kit's own.
+"""
+
+from erasekit.testing.attack_contract import check_attack
+from erasekit.testing.launch import free_port, start
+from erasekit.testing.method_contract import check_method, check_options, check_processes
+from erasekit.testing.tiny import TINY, tiny_experiment
+
+__all__ = [
+    "TINY",
+    "check_attack",
+    "check_method",
+    "check_options",
+    "check_processes",
+    "free_port",
+    "start",
+    "tiny_experiment",
+]
