@@ -55,7 +55,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "threads": 1,
     },
     # CLIPErase's published set-up, as far as secondary notes on the paper tell it; for a folder
-    # that data_scripts/ wrote. What they leave open is listed in runs/reproduction.yaml, which
+    # that data_scripts/ wrote. What they leave open is listed in tutorial/reproduction.yaml, which
     # names the paper's own backbone too: this one is the small one that folders start from.
     "paper": {
         "method": "cliperase",

@@ -52,7 +52,7 @@ def leaderboard_text(records: Sequence[Mapping[str, Any]], pictures: Sequence[st
     """The whole page; equal records give an equal page.
 
     Args:
-        records: of one profile, from `benchmark.records`.
+        records: of one profile, from `leaderboard.records`.
         pictures: file names to show, in order.
 
     Raises:

@@ -30,7 +30,7 @@ def results(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Every test result: task, method, seed, ``average_gap``, its measures, its cost.
 
     Args:
-        records: of `benchmark.records`; of two of one task, method and seed the later counts.
+        records: of `leaderboard.records`; of two of one task, method and seed the later counts.
 
     Returns:
         A row a result. ``kind`` is method, reference, filter or floor. ``average_gap`` is in
