@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from support import fingerprint
 
-from erasekit.audit.attack_registry import TESTS
+from erasekit.audit.attack_registry import TESTS, check_names
 from erasekit.audit.base import AuditTest, Measure
-from erasekit.audit.names import NAMES
 from erasekit.errors import UsageError
 
 
 def test_names_are_the_registrys_and_each_test_is_complete():
-    assert tuple(TESTS) == NAMES
+    assert " ".join(TESTS) == (
+        "prompt_leaks language_leaks composition_leaks domain_shift compression relearning "
+        "probes membership lira over_forgetting downstream"
+    )
     for name, test in TESTS.items():
         assert test.name == name
         assert test.title
@@ -25,6 +27,12 @@ def test_names_are_the_registrys_and_each_test_is_complete():
         assert test.source
         assert test.metrics
     assert [test.name for test in TESTS.values() if test.opt_in] == ["lira"]
+
+
+def test_a_misspelt_test_is_named_with_the_nearest():
+    assert check_names(["probes", "probes"]) == ("probes",)
+    with pytest.raises(UsageError, match="relearning"):
+        check_names(["relerning"])
 
 
 #: Options under which a test is quick, of those that measure every model by every metric.

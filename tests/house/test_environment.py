@@ -23,7 +23,7 @@ def requirements(extra: str = "dev") -> list[str]:
     for line in EXTRAS[extra]:
         wanted = Requirement(line)
         lines += (
-            [each for name in wanted.extras for each in EXTRAS[name]]
+            [each for name in sorted(wanted.extras) for each in EXTRAS[name]]
             if wanted.name == "erasekit"
             else [line]
         )
