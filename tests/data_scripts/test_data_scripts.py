@@ -15,7 +15,7 @@ from erasekit.data.drawn.concepts import curated
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "data_scripts" / "check_drawings.py"
-CARD = ROOT / "erasekit" / "data" / "DATASET_CARD.md"
+CARD = ROOT / "erasekit" / "data" / "drawn" / "DATASET_CARD.md"
 
 
 def run(*arguments: str, script: Path = SCRIPT) -> subprocess.CompletedProcess[str]:
