@@ -151,16 +151,15 @@ def test_the_oracles_list_is_the_retain_set(
     tiny_experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import erasekit
-    from erasekit.experiment import clip_experiment as module
 
     seen = {}
-    real = module.train_clip
+    real = train.train_clip
 
     def spy(world, pairs, spec, folder, **rest):
         seen[rest["label"]] = (world, pairs, spec)
         return real(world, pairs, spec, folder, **rest)
 
-    monkeypatch.setattr(module, "train_clip", spy)
+    monkeypatch.setattr(train, "train_clip", spy)
     monkeypatch.setenv("ERASEKIT_CACHE", str(tmp_path))
     settings = dataclasses.asdict(tiny_experiment.settings)
     again = erasekit.load(**{**settings, "forget_languages": "ja"}, progress=False)
