@@ -22,6 +22,7 @@ from erasekit.loop import LoopResult, cosine, run_loop
 from erasekit.models.batches import plan_batches
 from erasekit.models.clip import MEAN, STD, build_model, normalise, read_config, save_new_model
 from erasekit.models.contrastive import info_nce
+from erasekit.models.encode_text import encode_text
 from erasekit.models.tokenizer import train_tokenizer
 from erasekit.models.train_spec import TrainSpec
 from erasekit.models.trained import trained
@@ -107,8 +108,9 @@ def train_clip(
     def loss(step: int) -> dict[str, Tensor]:
         index = torch.from_numpy(plan[step])
         with autocast(device, precision):
-            image, text, scale = model(normalise(images[index], MEAN, STD), tokens[index])
-        return {"contrastive": info_nce(image.float(), text.float(), scale.float())}
+            image = model.encode_image(normalise(images[index], MEAN, STD), normalize=True)
+            text = encode_text(model, tokens[index], normalize=True)
+        return {"contrastive": info_nce(image.float(), text.float(), model.logit_scale.exp())}
 
     @torch.no_grad()
     def clamp_scale() -> None:

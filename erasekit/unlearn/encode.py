@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,12 +16,12 @@ from erasekit.data.pairs import Pairs
 from erasekit.device import autocast
 from erasekit.errors import unknown
 from erasekit.models.clip import Clip
+from erasekit.models.encode_text import encode_text
 from erasekit.unlearn.method import Features
 
 Tower = Callable[[Tensor], Tensor]
 Piece = TypeVar("Piece")
 Made = TypeVar("Made")
-Function = TypeVar("Function", bound=Callable)
 
 
 class FrozenFeatures:
@@ -82,9 +83,9 @@ def encode(
         noise: deviation of Gaussian noise on the preprocessed picture; 0 for none.
         noised: how many of the pictures, from the first, are encoded a second time with it.
         key: what the noise is drawn from: the same key gives the same noise.
-        towers: of pictures and of texts, in place of the model's own: the same ones compiled.
+        towers: of pictures and of texts, as `towers_of` makes them; made anew if not given.
     """
-    of_image, of_text = towers or (clip.model.encode_image, clip.model.encode_text)
+    of_image, of_text = towers or towers_of(clip.model)
     pixels = clip.preprocess(images)
     n, extra, length = len(pixels), None, None
     if noise:
@@ -107,6 +108,25 @@ def encode(
         noised_image=extra,
         noise_norm=length,
     )
+
+
+def towers_of(model: Any, backend: str = "") -> tuple[Tower, Tower]:
+    """The towers of pictures and of texts of an open_clip model, from rows to features.
+
+    Args:
+        backend: of torch.compile, which compiles both; empty for none.
+
+    Raises:
+        UsageError: for a backend that is not installed, with the nearest that is.
+    """
+    towers = (model.encode_image, partial(encode_text, model))
+    if not backend:
+        return towers
+    known = torch.compiler.list_backends(exclude_tags=())
+    if backend not in known:
+        raise unknown("backend of torch.compile", backend, known)
+    image, text = (torch.compile(tower, backend=backend) for tower in towers)
+    return image, text
 
 
 def features_of(tower: Tower, rows: Tensor, micro_batch: int = 0) -> Tensor:
@@ -138,17 +158,3 @@ def in_pieces(compute: Callable[[Piece], Made], pieces: Sequence[Piece]) -> list
         checkpoint(compute, piece, use_reentrant=False, preserve_rng_state=False)  # type: ignore[misc]
         for piece in pieces
     ]
-
-
-def compiled(function: Function, backend: str) -> Function:
-    """A function compiled by a backend of torch.compile; itself without one.
-
-    Raises:
-        UsageError: for a backend that is not installed, with the nearest that is.
-    """
-    if not backend:
-        return function
-    known = torch.compiler.list_backends(exclude_tags=())
-    if backend not in known:
-        raise unknown("backend of torch.compile", backend, known)
-    return torch.compile(function, backend=backend)  # type: ignore[return-value]

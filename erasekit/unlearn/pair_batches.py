@@ -17,7 +17,7 @@ from erasekit.models.batches import plan_batches
 from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import concept_features, hits
 from erasekit.unlearn.adapter import Adapter, Which
-from erasekit.unlearn.encode import FrozenFeatures, compiled, encode
+from erasekit.unlearn.encode import FrozenFeatures, encode, towers_of
 from erasekit.unlearn.method import Features, Prompts, Unseen
 from erasekit.unlearn.moves import CLIP_PARTS, in_block
 
@@ -72,9 +72,7 @@ class PairBatches(Adapter[Clip]):
         self._forget_tokens = original.tokenizer(list(task.forget.captions)).to(device)
         self._retain_tokens = original.tokenizer(list(task.retain.captions)).to(device)
         self._names = _Names(original, task, spec.seed) if method.needs_names else None
-        model = self.erased.model
-        image, text = (compiled(t, spec.compile) for t in (model.encode_image, model.encode_text))
-        self._towers = image, text
+        self._towers = towers_of(self.erased.model, spec.compile)
 
     def plan_forget(self) -> np.ndarray | None:
         """Indices of the forget pairs of each step; None for a method without."""
