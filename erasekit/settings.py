@@ -156,12 +156,16 @@ class Settings:
     most_pairs: int = _setting(
         20_000,
         _FOLDER_DATA,
-        "Most pairs of the forget set, and of the retain set, that an erasure may read.",
+        "Most pairs of the retain set that an erasure reads; the forget set is read whole.",
         "pairs",
         ge=1,
     )
     judged_pairs: int = _setting(
-        1_000, _FOLDER_DATA, "Most pairs of each set in validation, and in test.", "pairs", ge=1
+        1_000,
+        _FOLDER_DATA,
+        "Most pairs that are judged on: of the request, and of the retained in each split.",
+        "pairs",
+        ge=1,
     )
     templates: str = _setting(
         "a photo of a {}",

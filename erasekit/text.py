@@ -1,6 +1,8 @@
-"""Text from somebody else's data, made safe to print."""
+"""Text from somebody else's data: made safe to print, and compared whatever its form."""
 
 from __future__ import annotations
+
+import unicodedata
 
 
 def shown(text: str) -> str:
@@ -8,3 +10,13 @@ def shown(text: str) -> str:
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:300]
     )
+
+
+def composed(text: str) -> str:
+    """A text in Unicode's composed form (NFC), in which equal letters are equal characters."""
+    return unicodedata.normalize("NFC", text)
+
+
+def folded(text: str) -> str:
+    """A text for comparing: composed, and without upper case."""
+    return composed(composed(text).casefold())

@@ -44,6 +44,7 @@ METRICS = (
     "recall@1",
     "recall@5",
     "recall@10",
+    "rank",
     "neighbourhood_kept",
     "membership_auc",
 )

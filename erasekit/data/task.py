@@ -73,6 +73,14 @@ class ErasureTask:
             ]
         )
 
+    def judged(self, split: str) -> Pairs:
+        """The pairs by which models are judged on a split."""
+        return self.world.pairs(split)
+
+    def members(self, split: str) -> tuple[Pairs, Pairs]:
+        """Forgotten pairs that the original was trained on, and pairs like them it never saw."""
+        return self.forget, self.forget_part(self.world.pairs(split))
+
     @cached_property
     def forget(self) -> Pairs:
         """The forget set."""

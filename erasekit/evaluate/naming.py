@@ -24,7 +24,7 @@ def trained_singles(world: PairsWorld, split: str = "test") -> Pairs:
 
 def forgotten_singles(task: ErasureTask, split: str) -> Pairs:
     """The pictures of a split that show one forgotten concept alone."""
-    return task.world.pairs(split).singles.where(task.touches)
+    return task.judged(split).singles.where(task.touches)
 
 
 def trained_concepts(world: PairsWorld) -> list[Concept]:

@@ -10,18 +10,23 @@ DEPTHS = (1, 5, 10)
 DIRECTIONS = ("image_to_text", "text_to_image")
 
 
-def ranks(queries: Tensor, items: Tensor) -> np.ndarray:
+def ranks(queries: Tensor, items: Tensor, same: np.ndarray | None = None) -> np.ndarray:
     """Rank of item i for query i, 0 when it comes first, shape (n,).
 
     Ties count against the query, and so does what is not a number: a collapsed or broken
     model must not look good.
 
     Args:
-        queries, items: normalised features, shape (n, d), row i of each belonging together.
+        queries, items: normalised features, shape (n, d) and (n or more, d); row i of each belong
+            together.
+        same: bool, shape (n, items): items that are right answers too and so no rivals.
     """
     similarity = queries @ items.T
     own = similarity.diagonal().unsqueeze(1)
-    return ((~(similarity < own)).sum(1) - 1).numpy()
+    ahead = ~(similarity < own)
+    if same is not None:
+        return (ahead & ~torch.from_numpy(same)).sum(1).numpy()
+    return (ahead.sum(1) - 1).numpy()
 
 
 def recall(image: Tensor, text: Tensor) -> dict[tuple[str, int], np.ndarray]:

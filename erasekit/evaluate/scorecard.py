@@ -14,6 +14,7 @@ from erasekit.data.task import ErasureTask
 from erasekit.errors import RunError
 from erasekit.evaluate.bootstrap import DRAWS, bootstrap_mean, bootstrap_statistic
 from erasekit.evaluate.membership_auc import membership_auc, pair_similarity
+from erasekit.evaluate.request_scores import RequestScores
 from erasekit.evaluate.retrieval import neighbourhood_kept, recall
 from erasekit.evaluate.subsets import (
     Subsets,
@@ -47,7 +48,8 @@ class Row:
     Attributes:
         model: original, erased, control or oracle.
         metric: top1, top5, top1_among_forgotten, similarity, recall@1, recall@5,
-            recall@10, neighbourhood_kept or membership_auc.
+            recall@10, rank (the share of all others that come before the right one),
+            neighbourhood_kept or membership_auc.
         subset: forget, neighbours, retain or holdout.
         direction: image_to_text, text_to_image, image_to_image, text_to_text; or pair
             for what is measured on a matched pair.
@@ -167,9 +169,12 @@ _LINES = (
     ("top5", "retain"),
     ("top1_among_forgotten", "forget"),
     ("recall@1", "forget"),
+    ("recall@1", "holdout"),
     ("recall@1", "retain"),
     ("recall@5", "retain"),
     ("recall@10", "retain"),
+    ("rank", "forget"),
+    ("rank", "holdout"),
     ("similarity", "forget"),
     ("similarity", "neighbours"),
     ("similarity", "retain"),
@@ -203,14 +208,17 @@ def evaluate(
     subsets = make_subsets(original, task, split)
     rows: list[Row] = []
     reference = _Encoded(original, task, subsets, gallery)
+    request = None if task.named else RequestScores(original, task, split, gallery)
     for name, clip in models.items():
         encoded = reference if clip is original else _Encoded(clip, task, subsets, gallery)
         rows += _zero_shot(name, encoded, task, subsets, draws)
-        if not task.named:
+        if request is not None:
+            rows += [Row(name, *measured) for measured in request.rows(clip, draws)]
             rows += _pair_similarity(name, encoded, draws)
         rows += _retrieval(name, encoded, draws)
         rows += _neighbourhoods(name, encoded, reference, task, draws)
-        rows += _membership(name, clip, task, split, draws)
+        if request is None:
+            rows += _membership(name, clip, task, split, draws)
     described = {**task.describe(), "split": split}
     near = subsets.concepts.get("neighbours", ())
     described["neighbours"] = [task.world.concept(i).name for i in near]
@@ -225,11 +233,11 @@ class _Encoded:
         self.concepts = concept_features(clip, world.concepts) if subsets.concepts else None
         self.singles = clip.encode_images(subsets.singles.images)
         self.scenes: dict[str, tuple[torch.Tensor, torch.Tensor, np.ndarray]] = {}
-        scenes = world.pairs(subsets.split).scenes
-        for subset, chosen in (
-            ("forget", scenes.where(task.touches)),
-            ("retain", scenes.where(lambda concepts: not task.touches(concepts))),
-        ):
+        scenes = task.judged(subsets.split).scenes
+        of = {"retain": scenes.where(lambda concepts: not task.touches(concepts))}
+        if task.named:  # else the request's own pairs are judged, see `RequestScores`
+            of = {"forget": scenes.where(task.touches), **of}
+        for subset, chosen in of.items():
             chosen = distinct_scenes(chosen, gallery)
             captions = world.captions_in(chosen, subsets.split, "en")
             self.scenes[subset] = (
@@ -270,7 +278,7 @@ def _zero_shot(
 
 
 def _pair_similarity(name: str, encoded: _Encoded, draws: int) -> list[Row]:
-    """Of pictures without a name: how similar each is to its caption."""
+    """Of retained pictures without a name: how similar each is to its caption."""
     return [
         Row(
             name,
@@ -322,15 +330,17 @@ def _neighbourhoods(
 
 
 def _membership(name: str, clip: Clip, task: ErasureTask, split: str, draws: int) -> list[Row]:
-    unseen = task.forget_part(task.world.pairs(split))
-    members, others = pair_similarity(clip, task.forget), pair_similarity(clip, unseen)
+    trained, unseen = task.members(split)
+    if not len(trained) or not len(unseen):  # of a folder: all pictures of a thing in one split
+        return []
+    members, others = pair_similarity(clip, trained), pair_similarity(clip, unseen)
     scores = np.concatenate([members, others])
     seen = np.concatenate([np.ones(len(members), bool), np.zeros(len(others), bool)])
     # The forgotten concept of a pair is what it is grouped by, not what stands beside it.
     groups = np.array(
         [
             next(i for i in concepts if task.touches((i,)))
-            for concepts in (*task.forget.concepts, *unseen.concepts)
+            for concepts in (*trained.concepts, *unseen.concepts)
         ]
     )
 

@@ -44,7 +44,7 @@ class Subsets:
 
 def make_subsets(original: Clip, task: ErasureTask, split: str = "test") -> Subsets:
     """The subsets of a task that have pictures in a split; none where nothing has a name."""
-    singles = task.world.pairs(split).singles
+    singles = task.judged(split).singles
     concepts = {}
     if task.named:
         concepts = {

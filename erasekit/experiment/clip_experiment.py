@@ -20,7 +20,7 @@ from erasekit.data.data_spec import FolderSpec
 from erasekit.data.drawn.world import World
 from erasekit.data.folder.check import read_folder
 from erasekit.data.folder.folder_world import FolderTask, FolderWorld
-from erasekit.data.folder.selection import select
+from erasekit.data.folder.selection import Request, ask
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
 from erasekit.data.worlds import drawing
@@ -60,6 +60,8 @@ class Experiment:
         self.train_spec = plan.train
         self.erase_spec = plan.erase
         self._oracles: list[Clip] = []
+        #: What was asked for in a folder; None for the drawn world.
+        self.request: Request | None = None
         if isinstance(plan.data, FolderSpec):
             self.world, self.task = self._folder(plan.data)
         else:
@@ -79,9 +81,10 @@ class Experiment:
     def _folder(self, spec: FolderSpec) -> tuple[FolderWorld, FolderTask]:
         """A folder, which is read and asked for the rule before any model is loaded."""
         source = read_folder(spec.path, skip_bad=spec.skip_bad, progress=self.progress)
-        selected = select(source, self.settings.forget)
-        world = FolderWorld(spec, source, selected, image_size(self.original))
-        return world, FolderTask(world, self.settings.forget)
+        request = ask(source, self.settings.forget)
+        self.request = request
+        world = FolderWorld(spec, source, request, image_size(self.original))
+        return world, FolderTask(world, trained=self.train_spec is not None)
 
     @property
     def has_oracle(self) -> bool:

@@ -80,7 +80,7 @@ def embedding_shift_data(
 def _centres(experiment: Experiment, clip: Clip) -> np.ndarray:
     """Normalised features, first of each concept's pictures, then of its name, (2c, d)."""
     world = experiment.world
-    singles = world.pairs("test").singles
+    singles = experiment.task.judged("test").singles
     image, labels = clip.encode_images(singles.images), singles.labels()
     trained = _shown(experiment)
     pictures = [image[np.flatnonzero(labels == i)].mean(0) for i in trained]
@@ -91,7 +91,7 @@ def _centres(experiment: Experiment, clip: Clip) -> np.ndarray:
 
 def _shown(experiment: Experiment) -> list[int]:
     """The trained concepts that have test pictures."""
-    there = set(experiment.world.pairs("test").singles.labels().tolist())
+    there = set(experiment.task.judged("test").singles.labels().tolist())
     return [i for i in experiment.world.trained if i in there]
 
 
@@ -128,7 +128,7 @@ def embedding_shift(
     ):
         part = where(data, modality=modality).sort_values("forgotten")
         for line in records(part):
-            _draw_shift(axes, line, concept_pixels(experiment.world, int(line.concept)), zoom)
+            _draw_shift(axes, line, concept_pixels(experiment.task, int(line.concept)), zoom)
         axes.set_title(title)
         axes.set(xticks=[], yticks=[])
         axes.set_xlabel({"tsne": "t-SNE 1", "pca": "first principal component"}[method])

@@ -36,7 +36,7 @@ def gallery_queries(experiment: Experiment, queries: int | Sequence[str] = 3) ->
     if not isinstance(queries, int):
         trained = [experiment.world.concept(i) for i in experiment.world.trained]
         return [i for name in queries for i in match_concepts(trained, [name])]
-    there = set(experiment.world.pairs("test").singles.labels().tolist())
+    there = set(experiment.task.judged("test").singles.labels().tolist())
     forgotten = [i for i in experiment.task.forgotten if i in there][: max(1, queries - 1)]
     near = neighbours(experiment.original, experiment.task)
     return (forgotten + list(near))[: max(1, queries)]
@@ -59,7 +59,7 @@ def retrieval_gallery_data(
     """
     world = experiment.world
     trained = set(world.trained)
-    pool = world.pairs("test").singles.where(lambda concepts: concepts[0] in trained)
+    pool = experiment.task.judged("test").singles.where(lambda concepts: concepts[0] in trained)
     labels, asked = pool.labels(), gallery_queries(experiment, queries)
     lines = []
     for when, clip in (("before", before), ("after", after)):
@@ -98,7 +98,7 @@ def retrieval_gallery(
     """
     data = retrieval_gallery_data(experiment, before, after, queries)
     trained = set(experiment.world.trained)
-    pool = experiment.world.pairs("test").singles.where(lambda c: c[0] in trained)
+    pool = experiment.task.judged("test").singles.where(lambda c: c[0] in trained)
     asked = list(dict.fromkeys(data["query"]))
     figure = plt.figure(figsize=(WIDTH, 2.55 * len(asked)))
     parts = figure.subfigures(len(asked), 1, squeeze=False)[:, 0]

@@ -67,7 +67,7 @@ def similarity_distributions_data(
 
 
 def _with_captions(experiment: Experiment, models: Mapping[str, Clip]) -> pd.DataFrame:
-    task, test = experiment.task, experiment.world.pairs("test")
+    task, test = experiment.task, experiment.task.judged("test")
     parts = []
     for name, clip in models.items():
         for subset, pairs in (
@@ -165,7 +165,7 @@ def similarity_matrix_data(
         order of `matrix_concepts`, the forgotten first; values from −1 to 1.
     """
     world, shown = experiment.world, matrix_concepts(experiment, most)
-    singles = world.pairs("test").singles
+    singles = experiment.task.judged("test").singles
     singles = singles.where(lambda concepts: concepts[0] in set(shown))
     labels, names = singles.labels(), [world.concept(i).name for i in shown]
     tables = {}
@@ -212,7 +212,7 @@ def similarity_matrix(
             spine.set_visible(False)
         side = 72 * 0.8 * panel / len(table)  # of a drawing, in points
         for row, concept in enumerate(shown):
-            drawn = concept_pixels(experiment.world, concept, 48)
+            drawn = concept_pixels(experiment.task, concept, 48)
             axes.add_artist(
                 AnnotationBbox(
                     OffsetImage(drawn, zoom=side / 48, interpolation="hanning", resample=True),

@@ -22,7 +22,7 @@ from matplotlib.ticker import PercentFormatter
 from erasekit.plots.fonts import font_families
 
 if TYPE_CHECKING:
-    from erasekit.data.worlds import PairsWorld
+    from erasekit.data.task import ErasureTask
 
 #: Width of every picture in inches: a notebook cell, or a column of the report.
 WIDTH = 8.5
@@ -145,14 +145,14 @@ def drawing_pixels(character: str, size: int = 64) -> np.ndarray:
     return np.clip(np.concatenate([straight, alpha], axis=2), 0, 1)
 
 
-def concept_pixels(world: PairsWorld, index: int, size: int = 64) -> np.ndarray:
+def concept_pixels(task: ErasureTask, index: int, size: int = 64) -> np.ndarray:
     """What stands for a concept in a picture: its drawing, or else its first test picture."""
-    concept = world.concept(index)
+    concept = task.world.concept(index)
     if concept.emoji:
         return drawing_pixels(concept.emoji, size)
     from PIL import Image
 
-    singles = world.pairs("test").singles
+    singles = task.judged("test").singles
     picture = singles.images[int(np.argmax(singles.labels() == index))].permute(1, 2, 0).numpy()
     shrunk = Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS)
     return np.asarray(shrunk.convert("RGBA")) / 255

@@ -33,6 +33,8 @@ PARAMS = "params.json"
 PROVENANCE = "provenance.json"
 HISTORY = "history.csv"
 SCORECARD = "scorecard.json"
+#: What was asked for in a folder of one's own, and what of it was found and erased.
+REQUEST = "request.json"
 MODEL = "model"
 FIGURES = "figures"
 TRACKERS = "trackers"
@@ -46,7 +48,7 @@ _OF_THE_RUN = (REPORT, AUDIT, CERTIFICATE, CERTIFICATE_PAGE, SIGNATURE)
 CHECKPOINT = "checkpoint.pt"
 LOCK = ".lock"
 #: What a run writes, in the order in which a finished one is put in another's place.
-_DATA = (PARAMS, PROVENANCE, HISTORY, MODEL, FIGURES, TRACKERS, SCORECARD)
+_DATA = (PARAMS, PROVENANCE, HISTORY, REQUEST, MODEL, FIGURES, TRACKERS, SCORECARD)
 
 
 class RunFolder:
@@ -226,6 +228,8 @@ class RunFolder:
             models["oracle"] = experiment.oracle
         erasure.model.save(self.path / MODEL)
         write_history(self.path / HISTORY, erasure.history)
+        if experiment.request is not None:
+            write_json(self.path / REQUEST, experiment.request.as_dict())
         with experiment.running():
             write_figures(self.path / FIGURES, experiment, models, erasure.history, scorecard)
         write_json(self.path / PROVENANCE, provenance(experiment, models))

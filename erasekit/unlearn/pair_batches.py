@@ -252,7 +252,7 @@ class _Validation:
 
     def __init__(self, clip: Clip, task: ErasureTask) -> None:
         self._clip, self._task = clip, task
-        singles = task.world.pairs("validation").singles
+        singles = task.judged("validation").singles
         asked = {*task.forgotten, *task.retained}  # not of what earlier requests took
         self._pairs = singles.where(lambda concepts: concepts[0] in asked)
         labels = self._pairs.labels()
@@ -273,15 +273,19 @@ class _Validation:
         }
 
     def _own_captions(self) -> dict[str, float]:
-        touches, pairs = self._task.touches, self._task.world.pairs("validation")
-        found = {}
+        touches, pairs = self._task.touches, self._task.judged("validation")
+        parts = {}
         for name, part in (
             ("forget", pairs.where(touches)),
             ("retain", pairs.where(lambda shown: not touches(shown))),
         ):
             rows = list({answer: row for row, answer in enumerate(part.answers())}.values())
-            asked = part.take(rows[:_MOST_CAPTIONS])
-            captions = self._clip.encode_texts(asked.captions)
-            right = hits(self._clip.encode_images(asked.images), captions, range(len(asked)))
+            parts[name] = part.take(rows[:_MOST_CAPTIONS])
+        captions = self._clip.encode_texts([c for part in parts.values() for c in part.captions])
+        found, first = {}, 0
+        for name, part in parts.items():
+            own = range(first, first + len(part))
+            right = hits(self._clip.encode_images(part.images), captions, own)
             found[f"validation_{name}"] = float(right.mean())
+            first += len(part)
         return found

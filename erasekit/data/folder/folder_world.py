@@ -1,8 +1,9 @@
 """A folder of one's own pairs, as the world and the task that everything else works with.
 
-A world's lists are bounded: of each set an erasure reads a part that is drawn once, by the
-seed, so that memory hardly grows with the folder. Pictures stay on the disk and are decoded
-when their pixels are asked for.
+A request is forgotten whole, whatever splits its pictures lie in, and judged on its own pictures.
+The world's other lists are bounded: an erasure reads a part that is drawn once, by the seed, so
+that memory hardly grows with the folder. Pictures stay on the disk and are decoded when their
+pixels are asked for.
 
 Pictures are told apart by name where the folder names them (a concept), and else one by one:
 a picture without a concept is a thing of its own, which its caption names.
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from erasekit.data.data_spec import FolderSpec
 from erasekit.data.folder.listing import FolderPairs
+from erasekit.data.folder.selection import Request
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
 from erasekit.data.worlds import SPLITS, Concept
@@ -98,17 +100,17 @@ class FolderWorld:
     Args:
         spec: what is taken of the folder.
         source: all of its pairs.
-        selected: which of them must go, shape (n,), the same for all rows of a picture.
+        request: what must go.
         size: side of the pictures in pixels, as the model reads them.
     """
 
-    def __init__(
-        self, spec: FolderSpec, source: FolderPairs, selected: np.ndarray, size: int
-    ) -> None:
-        self.spec = spec
-        self._source, self._selected, self._size = source, selected, size
+    def __init__(self, spec: FolderSpec, source: FolderPairs, request: Request, size: int) -> None:
+        self.spec, self.request = spec, request
+        self._source, self._selected, self._size = source, request.selected, size
+        selected = request.selected
         codes = source.concept.codes
-        # Of a concept of which some pictures stay, those that go have no name: it must stay.
+        # Of a concept of which some pictures stay, those that go have no name: it must stay. Nor
+        # have pictures that were asked for as such: they are judged one by one.
         # The last place of each is for rows without a concept, whose code is −1.
         goes, stays = np.zeros((2, len(source.concept.names) + 1), dtype=bool)
         goes[codes[selected]] = True
@@ -119,8 +121,8 @@ class FolderWorld:
         number[here] = np.arange(len(here), dtype=np.int32)
         #: Each row's concept, −1 for a picture without a name.
         self._named = number[codes]
-        self._named[selected & (goes & stays)[codes]] = -1
-        whole = goes[here] & ~stays[here]
+        self._named[selected & ((goes & stays)[codes] | (not request.named))] = -1
+        whole = goes[here] & ~stays[here] & request.named
         self.concepts = tuple(self._concept(code, i) for i, code in enumerate(here.tolist()))
         self.trained = tuple(range(len(here)))
         self.holdout: tuple[int, ...] = ()
@@ -201,6 +203,30 @@ class FolderWorld:
             self._lists[split] = self._list(np.concatenate(rows))
         return self._lists[split]
 
+    @cached_property
+    def requested(self) -> DiskPairs:
+        """Every pair that must go, of all splits."""
+        return self._list(np.flatnonzero(self._selected))
+
+    def judged(self, split: str) -> DiskPairs:
+        """What must go, of all splits, and after it what must stay of one split."""
+        if (name := f"judged on {split}") not in self._lists:
+            rng = np.random.default_rng([self.spec.seed, len(SPLITS)])
+            asked = _some(rng, np.flatnonzero(self._selected), self.spec.judged_pairs)
+            mine = self.pairs(split).positions
+            self._lists[name] = self._list(np.concatenate([asked, mine[~self._selected[mine]]]))
+        return self._lists[name]
+
+    def splits(self, pairs: Pairs) -> np.ndarray:
+        """The split of each pair as its place in `SPLITS`, shape (n,)."""
+        return self._source.split.codes[pairs.positions]
+
+    def of_asked_concepts(self, pairs: Pairs) -> np.ndarray:
+        """Which pairs show a concept that pictures of the request show too: bool, shape (n,)."""
+        codes = self._source.concept.codes
+        asked = np.unique(codes[self._selected])
+        return np.isin(codes[pairs.positions], asked[asked >= 0])
+
     def _list(self, rows: np.ndarray) -> DiskPairs:
         source, k = self._source, len(self.concepts)
         shown = []
@@ -231,14 +257,13 @@ class FolderWorld:
         Where no retained picture has a name, some pictures stand for the retained concepts.
         """
         for split in ("train", "test"):
-            for number, fate in zip(self.sizes(split), ("forget", "retain"), strict=True):
-                if not number:
-                    raise UsageError(
-                        f"the {split} split has no pair to {fate}: "
-                        "give a column `split`, more pictures, or another rule"
-                    )
+            if not self.sizes(split)[1]:
+                raise UsageError(
+                    f"the {split} split has no pair to retain: "
+                    "give a column `split`, more pictures, or another rule"
+                )
+        forgotten = {shown[0] for shown in self.requested.concepts}
         firsts = [shown[0] for shown in self.pairs("train").concepts]
-        forgotten = {first for first in firsts if self.goes(first)}
         named = tuple(i for i in self.trained if not self.goes(i))
         pictures = tuple(first for first in firsts if not self.goes(first))[:_COMPARED]
         return tuple(sorted(forgotten)), named or pictures
@@ -251,19 +276,20 @@ class FolderWorld:
 
 
 class FolderTask(ErasureTask):
-    """A forget set and a retain set in a folder: of both, the parts that an erasure reads.
+    """A request in a folder, and the part of all else that an erasure reads.
 
     Args:
-        world: the folder, which knows what was selected.
-        rule: what was asked for, in words.
+        world: the folder, which knows what was asked for.
+        trained: whether the original was trained on the folder's training split, so that it
+            cannot know the pictures of other splits.
 
     Raises:
-        UsageError: when train or test has no pair to forget, or none to retain.
+        UsageError: when train or test has no pair to retain.
     """
 
-    def __init__(self, world: FolderWorld, rule: str) -> None:
-        super().__init__(world, rule)
-        self._folder, self.rule = world, rule
+    def __init__(self, world: FolderWorld, *, trained: bool = False) -> None:
+        super().__init__(world, world.request.text)
+        self._folder, self._trained = world, trained
 
     @property
     def named(self) -> bool:
@@ -273,15 +299,40 @@ class FolderTask(ErasureTask):
     def touches(self, concepts: tuple[int, ...]) -> bool:
         return any(self._folder.goes(i) for i in concepts)
 
+    @property
+    def forget(self) -> Pairs:
+        """The forget set: all that was asked for, and its copies, whatever their split."""
+        return self._folder.requested
+
+    def judged(self, split: str) -> Pairs:
+        return self._folder.judged(split)
+
+    def members(self, split: str) -> tuple[Pairs, Pairs]:
+        """Of things asked for by name: their training pictures, and those of another split.
+
+        Of pictures asked for as such: these, and held-out pictures of the same concepts, if any.
+        """
+        splits = self._folder.splits(self.forget)
+        if self.named:
+            own, other = (splits == SPLITS.index(part) for part in ("train", split))
+            return self.forget.take(np.flatnonzero(own)), self.forget.take(np.flatnonzero(other))
+        asked = self.judged(split).where(self.touches)
+        trained = self._folder.splits(asked) == SPLITS.index("train")
+        if self._trained and trained.any():
+            asked = asked.take(np.flatnonzero(trained))
+        kept = self.judged(split).where(lambda shown: not self.touches(shown))
+        return asked, kept.take(np.flatnonzero(self._folder.of_asked_concepts(kept)))
+
     def describe(self) -> dict:
-        forget, retain = self._folder.sizes("train")
+        judged = self.judged("test").where(self.touches)
         return {
             "data": "folder",
-            "forget": [self.rule],
-            "forget_languages": list(self.forget_languages),
-            "forget_pairs": forget,
-            "retain_pairs": retain,
+            "forget": [self._folder.request.text],
+            "forget_languages": [],  # nothing tells the language of a folder's captions
+            "forget_pairs": len(self.forget),
+            "retain_pairs": self._folder.sizes("train")[1],
             "read_pairs": {"forget": len(self.forget), "retain": len(self.retain)},
+            "judged_pairs": len(judged),
             "world": {**self.world.spec.as_dict(), "path": None, "content": self._folder.content},
         }
 

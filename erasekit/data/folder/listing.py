@@ -24,7 +24,7 @@ from erasekit.data.picture_files import cut_square, decode, in_threads
 from erasekit.data.worlds import SPLITS
 from erasekit.errors import RunError, UsageError, reason
 from erasekit.files import read_json, sha256_json
-from erasekit.text import shown
+from erasekit.text import composed, folded, shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,6 +72,7 @@ class Listing:
         self.kept: np.ndarray = np.load(checked / "kept.npy")
         self.splits: np.ndarray = np.load(checked / "splits.npy")
         self.contents: np.ndarray = np.load(checked / "contents.npy")
+        self.hashes: np.ndarray = np.load(checked / "hashes.npy")
         #: The sha256 of rows, pictures and what was found of them.
         self.identity = sha256_json([read_json(e / MANIFEST)["files"] for e in (read, checked)])
 
@@ -82,6 +83,10 @@ class Listing:
     def spots(self, pictures: Sequence[int] | np.ndarray) -> list[Spot]:
         """Where pictures lie, in that order."""
         return [Spot(*told) for told in looked_up(self.pictures, Spot._fields, pictures)]
+
+    def paths(self, pictures: Sequence[int] | np.ndarray) -> list[str]:
+        """The paths of pictures in the folder, in that order."""
+        return [spot.path for spot in self.spots(pictures)]
 
     def line(self, row: int) -> int:
         """The line or the number that a row has where it comes from."""
@@ -155,9 +160,9 @@ class FolderPairs:
     def picture(self) -> np.ndarray:
         """int32, shape (n,): a number for each picture, the same in every row that shows it.
 
-        Files of the same content count as one picture, if the folder was read with all checks.
+        Files of the same pixels count as one picture, if the folder was read with all checks.
         """
-        return self.listing.contents[self._pictures]
+        return self.listing.contents[self.files]
 
     def caption(self, row: int) -> str:
         """The caption of a row, as it was told."""
@@ -169,15 +174,17 @@ class FolderPairs:
 
     def path(self, row: int) -> str:
         """The path of a row's picture in the folder; in a shard, of the shard and in it."""
-        return self.listing.spots([self._pictures[row]])[0].path
+        return self.listing.spots([self.files[row]])[0].path
 
     def row(self, row: int) -> str:
         """Where a row comes from, in words: a line of the table, a file, a key of a shard."""
         line = self.listing.line(int(self.rows[row]))
         return FORMS[self.listing.form].place(self.listing.table, line, self.path(row))
 
-    def matches(self, pattern: str, *, ignore_case: bool = False) -> np.ndarray:
+    def matches(self, pattern: str, *, ignore_case: bool = False, fold: bool = False) -> np.ndarray:
         """Which captions a regular expression is found in: bool, shape (n,).
+
+        Captions are compared in Unicode's composed form; with `fold`, without upper case too.
 
         The syntax is RE2's, which takes linear time whatever the pattern, so that none can hang;
         it has no look-around and no back-references.
@@ -189,7 +196,9 @@ class FolderPairs:
         found = []
         try:
             for part in batches(self.listing.rows, ("caption",)):
-                texts = part.column(0)
+                texts = pa.compute.utf8_normalize(part.column(0), "NFC")
+                if fold:
+                    texts = pa.array([folded(text) for text in texts.to_pylist()])
                 hits = pa.compute.match_substring_regex(texts, pattern, ignore_case=ignore_case)
                 found.append(hits.to_numpy(zero_copy_only=False))
         except pa.ArrowInvalid as error:
@@ -201,20 +210,23 @@ class FolderPairs:
         return np.concatenate(found)[self.rows]
 
     def at_paths(self, paths: Iterable[str]) -> tuple[np.ndarray, list[str]]:
-        """Which rows show a file of `paths`: bool, shape (n,); and the paths that none has."""
+        """Which rows show a file of `paths`: bool, shape (n,); and the paths that none has.
+
+        Paths are compared in Unicode's composed form.
+        """
         pa = arrow()
-        wanted = pa.array(list(paths), pa.large_string())
-        found = [
-            pa.compute.is_in(part.column(0), value_set=wanted).to_numpy(zero_copy_only=False)
-            for part in batches(self.listing.pictures, ("path",))
-        ]
+        asked = list(paths)
+        wanted = pa.array(list(map(composed, asked)), pa.large_string())
+        found = []
+        for part in batches(self.listing.pictures, ("path",)):
+            known = pa.compute.utf8_normalize(part.column(0), "NFC").cast(pa.large_string())
+            found.append(pa.compute.is_in(known, value_set=wanted).to_numpy(zero_copy_only=False))
         chosen = np.concatenate(found)
         here = np.zeros(len(chosen), dtype=bool)
-        here[self._pictures] = True
-        there = [spot.path for spot in self.listing.spots(np.flatnonzero(chosen & here))]
-        known = pa.array(there, pa.large_string())
-        missed = wanted.filter(pa.compute.invert(pa.compute.is_in(wanted, value_set=known)))
-        return chosen[self._pictures], missed.to_pylist()
+        here[self.files] = True
+        spots = self.listing.spots(np.flatnonzero(chosen & here))
+        there = {composed(spot.path) for spot in spots}
+        return chosen[self.files], [path for path in asked if composed(path) not in there]
 
     def near_paths(self, path: str, most: int = 1000) -> list[str]:
         """Some paths of the listing: those with the name of `path`, or else from its folder."""
@@ -247,7 +259,7 @@ class FolderPairs:
 
         rows = np.asarray(indices, dtype=np.int64)
         out = np.empty((len(rows), 3, size, size), dtype=np.uint8)
-        spots = self.listing.spots(self._pictures[rows])
+        spots = self.listing.spots(self.files[rows])
 
         def fill(at: int) -> None:
             spot = spots[at]
@@ -263,5 +275,6 @@ class FolderPairs:
         return torch.from_numpy(out)
 
     @cached_property
-    def _pictures(self) -> np.ndarray:
+    def files(self) -> np.ndarray:
+        """int32, shape (n,): each row's picture file; copies are files of their own."""
         return self.listing.picture[self.rows]

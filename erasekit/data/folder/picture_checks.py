@@ -1,4 +1,4 @@
-"""Check the pictures of a folder: decode each of them, and find those that are the same."""
+"""Check the pictures of a folder: decode each of them, and find those of the same pixels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from erasekit.data.arrow_files import batches, cell, mapped, numbers
+from erasekit.data.folder.copies import difference_hash
 from erasekit.data.folder.file_states import FINE, STATES
 from erasekit.data.folder.problems import DAMAGED, TWICE, Problem, ProblemFile, read_problems
 from erasekit.data.folder.row_splits import split_rows
@@ -34,6 +35,7 @@ def check_pictures(form: Form, read: Path, states: np.ndarray, checks: str, entr
     about = read_json(read / "about.json")
     shutil.copyfile(read / "problems.csv", entry / "problems.csv")
     contents = np.arange(len(pictures), dtype=np.int32)
+    hashes = np.zeros(len(pictures), dtype=np.uint64)
     good = states == FINE
     with ProblemFile(entry / "problems.csv", about["counts"]) as problems:
 
@@ -45,9 +47,10 @@ def check_pictures(form: Form, read: Path, states: np.ndarray, checks: str, entr
             add(at, cell(pictures, "line", at), *STATES[states[at]])
         if checks == "all":
             digests = np.arange(len(pictures), dtype=np.uint64)
-            for at, (digest, said) in enumerate(_decoded(form, listed, good, entry)):
+            for at, (digest, said, hashed) in enumerate(_decoded(form, listed, good, entry)):
                 if digest:  # what cannot be read keeps its number, and is like nothing else
                     digests[at] = int(digest[:16], 16)
+                    hashes[at] = int(hashed, 16)
                 if said:
                     add(at, cell(pictures, "line", at), DAMAGED, f": {said}")
                     good[at] = False
@@ -62,6 +65,7 @@ def check_pictures(form: Form, read: Path, states: np.ndarray, checks: str, entr
     np.save(entry / "kept.npy", np.flatnonzero(kept & ~clash).astype(np.int32))
     np.save(entry / "splits.npy", splits)
     np.save(entry / "contents.npy", contents)
+    np.save(entry / "hashes.npy", hashes)
     first = next(read_problems(entry / "problems.csv"), None)
     report = {"rows": about["rows"], "pictures": len(pictures), "ignored": about["ignored"]}
     report |= {"kept": int((kept & ~clash).sum()), "counts": problems.counts, "first": first}
@@ -73,7 +77,7 @@ def _same(digests: np.ndarray, pictures: Any) -> np.ndarray:
     """For each picture, of those with its content the one whose path is the smallest.
 
     Args:
-        digests: uint64, shape (pictures,): equal for pictures of equal content.
+        digests: uint64, shape (pictures,): equal for pictures of equal pixels.
         pictures: the table with their paths.
 
     Returns:
@@ -92,14 +96,14 @@ def _same(digests: np.ndarray, pictures: Any) -> np.ndarray:
 
 def _decoded(
     form: Form, pictures: Path, good: np.ndarray, entry: Path
-) -> Iterator[tuple[str, str]]:
-    """Each picture's hash, and what is wrong with it; both empty where there is no file.
+) -> Iterator[tuple[str, str, str]]:
+    """Each picture's hash, what is wrong with it, and its perceptual hash; empty without a file.
 
     What was done is saved in `entry`, from where an interrupted run goes on.
     """
 
-    def check(one: tuple[Spot, bool]) -> tuple[str, str]:
-        return _digest(form.root, one[0]) if one[1] else ("", "")
+    def check(one: tuple[Spot, bool]) -> tuple[str, str, str]:
+        return _digest(form.root, one[0]) if one[1] else ("", "", "")
 
     start = 0
     with progress_bar("checking pictures", "picture", len(good), show=form.progress) as bar:
@@ -117,11 +121,12 @@ def _decoded(
                 yield from found
 
 
-def _digest(root: Path, spot: Spot) -> tuple[str, str]:
-    """The hash of a picture's bytes, and what is wrong with it."""
+def _digest(root: Path, spot: Spot) -> tuple[str, str, str]:
+    """The hash of a picture's pixels, what is wrong with it, and its perceptual hash."""
     try:
-        held = content(root, spot)
-        decode(held)
+        picture = decode(content(root, spot))
     except (OSError, ValueError) as error:
-        return "", reason(error)
-    return hashlib.blake2b(held, digest_size=16).hexdigest(), ""
+        return "", reason(error), ""
+    pixels = hashlib.blake2b(repr(picture.size).encode(), digest_size=16)
+    pixels.update(picture.tobytes())
+    return pixels.hexdigest(), "", f"{difference_hash(picture):x}"

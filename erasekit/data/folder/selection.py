@@ -1,35 +1,45 @@
-"""What to forget in a folder of your own pairs, told by a rule.
+"""What to forget in a folder of your own pairs: a request is a rule, or a list of pictures.
 
-A rule is one or more of these, joined by commas; what any of them finds is selected:
+A rule is one or more of these, joined by commas; whatever any of them finds is selected:
 
-- ``apple``: a concept or a group; ``concept=apple`` and ``group=fruit``: the one or the other;
-- ``word=apple``: captions with the whole word, or the words, in any case;
+- ``apple``: a concept or a group; ``concept=apple`` and ``group=fruit``: only one of the two;
+- ``word=apple``: captions with the whole word, or the words, in upper or lower case;
 - ``regex=...``: captions in which an RE2 expression is found. It takes the rest of the rule,
-  commas included, so that it comes last;
-- ``files=list.txt``: the pictures whose paths are in a file, one a line.
+  commas included, so it comes last;
+- ``files=list.txt``: the pictures whose paths are in a file, one per line.
 
-A picture is selected with all of its captions as soon as one of them is: with some of them it
-would be both forgotten and kept.
+A picture is selected with all of its captions, and so are its copies: files of the same pixels.
+With only some of them it would be both forgotten and kept. Names, words and paths are compared in
+Unicode's composed form.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from erasekit.data.folder.copies import copy_kind
+from erasekit.data.worlds import SPLITS
 from erasekit.errors import UsageError, unknown
+from erasekit.text import composed, folded, shown
 
 if TYPE_CHECKING:
     from erasekit.data.folder.listing import FolderPairs
 
 #: What may stand before a part's ``=``; a part without one has the kind "name".
 KINDS = ("concept", "group", "word", "regex", "files")
-
-# Letters, their accents and digits: RE2's own \b knows those of English alone.
-_LETTER = r"[\pL\pM\pN_]"
+#: Kinds that ask for things by name; the others ask for pictures.
+NAMES = ("name", "concept", "group")
+#: A letter, its accents, or a digit: RE2's own \b knows only those of English.
+LETTER = r"[\pL\pM\pN_]"
+# Lost paths of a list that the nearest path is looked up for.
+_HINTS = 20
+_CALLED = {"name": "concept", "files": "list"}
 
 
 class Part(NamedTuple):
@@ -42,8 +52,72 @@ class Part(NamedTuple):
         return self.value if self.kind == "name" else f"{self.kind}={self.value}"
 
 
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, and what of it a folder has.
+
+    Attributes:
+        pairs: the folder.
+        text: the rule.
+        parts: of the rule.
+        entries: what was asked for, one by one: the paths of a list, the parts of a rule.
+        missing: entries that nothing was found for, each with the reason and the mend.
+        asked: bool, shape (n,): the rows of the pictures that were asked for themselves.
+        selected: bool, shape (n,): all rows that must go, those of copies included.
+    """
+
+    pairs: FolderPairs
+    text: str
+    parts: tuple[Part, ...]
+    entries: tuple[str, ...]
+    missing: dict[str, str]
+    asked: np.ndarray
+    selected: np.ndarray
+
+    @property
+    def named(self) -> bool:
+        """Whether things were asked for by their names, and not pictures."""
+        return all(part.kind in NAMES for part in self.parts)
+
+    def copies(self) -> list[dict[str, str]]:
+        """Each copy of a picture that was asked for, under another name or in another file."""
+        pairs, files = self.pairs, self.pairs.files
+        asked = np.unique(files[self.asked])
+        also = np.setdiff1d(files[self.selected], asked)
+        contents = pairs.listing.contents
+        first = dict(zip(contents[asked[::-1]].tolist(), asked[::-1].tolist(), strict=True))
+        of = [first[content] for content in contents[also].tolist()]
+        told = zip(pairs.listing.paths(also), pairs.listing.paths(of), also, of, strict=True)
+        return [
+            {"image": path, "copy_of": original, "kind": copy_kind(pairs.listing, copy, one)}
+            for path, original, copy, one in told
+        ]
+
+    def by_split(self) -> dict[str, int]:
+        """How many of the selected pictures each split has."""
+        splits = self.pairs.split.codes[self.selected]
+        files = self.pairs.files[self.selected]
+        return {name: len(np.unique(files[splits == code])) for code, name in enumerate(SPLITS)}
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `request.json` holds."""
+        kinds = {_CALLED.get(part.kind, part.kind) for part in self.parts}
+        return {
+            "asked": {
+                "kind": kinds.pop() if len(kinds) == 1 else "several",
+                "text": self.text,
+                "entries": list(self.entries),
+            },
+            "found": [entry for entry in self.entries if entry not in self.missing],
+            "not_found": list(self.missing),
+            "also_removed": self.copies(),
+            "erased": self.pairs.listing.paths(np.unique(self.pairs.files[self.selected])),
+            "by_split": self.by_split(),
+        }
+
+
 def parse_rule(rule: str) -> tuple[Part, ...]:
-    """The parts of a rule. Needs no data, so that a mistake is told before any is read.
+    """The parts of a rule. Needs no data, so a mistake is reported before any is read.
 
     Raises:
         UsageError: for an empty rule, an unknown kind, or a part without a value.
@@ -60,34 +134,53 @@ def parse_rule(rule: str) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def select(pairs: FolderPairs, rule: str) -> np.ndarray:
-    """Which pairs a rule selects.
+def ask(pairs: FolderPairs, rule: str) -> Request:
+    """Find what a rule asks for.
+
+    What is asked for and not there is in `Request.missing`, as long as something is there.
 
     Args:
         pairs: to select among.
         rule: as the module says.
 
-    Returns:
-        bool, shape (n,), the same for all rows of a picture.
-
     Raises:
-        UsageError: for a mistake in the rule, a name or path that is not there, a part that
-            selects nothing, and a rule that leaves nothing.
+        UsageError: for a mistake in the rule, a list that cannot be read, a rule that finds
+            nothing, and one that leaves nothing.
     """
-    mask = np.zeros(len(pairs), dtype=bool)
-    for part in parse_rule(rule):
-        found = _rows(pairs, part)
-        if not found.any():
-            raise UsageError(f"{part} selects nothing: no caption has it{_mend(part)}")
-        mask |= found
-    selected = np.zeros(int(pairs.picture.max(initial=-1)) + 1, dtype=bool)
-    selected[pairs.picture[mask]] = True
-    mask = selected[pairs.picture]
-    if mask.all():
+    parts = parse_rule(rule)
+    asked, entries, missing = np.zeros(len(pairs), dtype=bool), dict[str, None](), dict[str, str]()
+    for part in parts:
+        found, names, without = _rows(pairs, part)
+        asked |= found
+        entries |= dict.fromkeys(names)
+        missing |= without
+    if not asked.any():
+        more = f" ({len(missing):,} entries ask for nothing that is there)"
+        raise UsageError(next(iter(missing.values())) + (more if len(missing) > 1 else ""))
+    pictures = np.zeros(int(pairs.picture.max(initial=-1)) + 1, dtype=bool)
+    pictures[pairs.picture[asked]] = True
+    selected = pictures[pairs.picture]
+    if selected.all():
         raise UsageError(
             f"forget = {rule} selects every one of {len(pairs):,} pairs: something must be kept"
         )
-    return mask
+    itself = np.isin(pairs.files, pairs.files[asked])
+    return Request(pairs, rule, parts, tuple(entries), missing, itself, selected)
+
+
+def select(pairs: FolderPairs, rule: str) -> np.ndarray:
+    """Which pairs a rule selects: bool, shape (n,), the same for all rows of a picture.
+
+    Raises:
+        UsageError: as `ask`.
+    """
+    return ask(pairs, rule).selected
+
+
+def word_pattern(words: str) -> str:
+    """An RE2 expression for whole words, to be matched with folded captions."""
+    pattern = r"\s+".join(re.escape(word) for word in folded(words).split())
+    return f"(?:^|[^{LETTER[1:]}){pattern}(?:$|[^{LETTER[1:]})"
 
 
 def _cut_regex(rule: str) -> tuple[str, str, str]:
@@ -105,20 +198,23 @@ def _part(told: str) -> Part:
     return Part(kind.strip().lower(), value.strip())
 
 
-def _rows(pairs: FolderPairs, part: Part) -> np.ndarray:
-    """The rows that a part finds by themselves: bool, shape (n,)."""
-    if part.kind == "regex":
-        return pairs.matches(part.value)
-    if part.kind == "word":
-        words = r"\s+".join(re.escape(word) for word in part.value.split())
-        return pairs.matches(f"(?:^|[^{_LETTER[1:]}){words}(?:$|[^{_LETTER[1:]})", ignore_case=True)
+def _rows(pairs: FolderPairs, part: Part) -> tuple[np.ndarray, Sequence[str], dict[str, str]]:
+    """The rows that a part finds by itself, its entries, and those that are not there."""
     if part.kind == "files":
         return _listed(pairs, Path(part.value).expanduser())
-    return _named(pairs, part)
+    if part.kind in NAMES:
+        mask, without = _named(pairs, part)
+    else:
+        if part.kind == "regex":
+            mask = pairs.matches(composed(part.value))
+        else:
+            mask = pairs.matches(word_pattern(part.value), fold=True)
+        without = f"{part} selects nothing: no caption has it{_mend(part)}"
+    return mask, [str(part)], {} if mask.any() else {str(part): without}
 
 
-def _named(pairs: FolderPairs, part: Part) -> np.ndarray:
-    """The rows of a concept or a group."""
+def _named(pairs: FolderPairs, part: Part) -> tuple[np.ndarray, str]:
+    """The rows of a concept or a group, and what to say if there are none."""
     columns = {"concept": pairs.concept, "group": pairs.group}
     asked = list(columns) if part.kind == "name" else [part.kind]
     mask, known = np.zeros(len(pairs), dtype=bool), []
@@ -127,35 +223,37 @@ def _named(pairs: FolderPairs, part: Part) -> np.ndarray:
         known += [column.names[code] for code in here]
         wanted = [code for code in here if _plain(column.names[code]) == _plain(part.value)]
         mask |= np.isin(column.codes, wanted)
-    if not mask.any():
-        kind = " or ".join(asked)
-        hint = f"In captions word={part.value} finds it"
-        if not known:
-            raise UsageError(f"{part}: your data tells no {kind}. {hint}")
-        raise unknown(kind, part.value, dict.fromkeys(known), hint)
-    return mask
+    kind = " or ".join(asked)
+    hint = f"In captions word={part.value} finds it"
+    if not known:
+        return mask, f"{part}: your data tells no {kind}. {hint}"
+    return mask, str(unknown(kind, part.value, dict.fromkeys(known), hint))
 
 
 def _plain(name: str) -> str:
     """A name without what does not matter in it."""
-    return " ".join(name.casefold().replace("-", " ").replace("_", " ").split())
+    return " ".join(folded(name).replace("-", " ").replace("_", " ").split())
 
 
-def _listed(pairs: FolderPairs, file: Path) -> np.ndarray:
-    """The rows of the pictures in a list."""
+def _listed(pairs: FolderPairs, file: Path) -> tuple[np.ndarray, Sequence[str], dict[str, str]]:
+    """The rows of the pictures in a list, its paths, and those that are not there."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UsageError(f"files={file} cannot be read: {said}") from error
-    paths = [line.strip().removeprefix("./") for line in lines if line.strip()]
+    paths = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
     if not paths:
-        raise UsageError(f"files={file} has no path in it: one picture a line")
+        raise UsageError(f"files={file} has no path in it: one picture per line")
+    root = f"{pairs.listing.folder.as_posix()}/"
+    plain = {p: p.replace("\\", "/").removeprefix("./").removeprefix(root) for p in paths}
     mask, missed = pairs.at_paths(paths)
-    if missed:
-        more = f" ({len(missed):,} such lines)" if len(missed) > 1 else ""
-        raise unknown(f"picture in {file}{more}", missed[0], pairs.near_paths(missed[0]))
-    return mask
+    more, missed = pairs.at_paths([plain[path] for path in missed]) if missed else (mask, missed)
+    lost, without = set(missed), dict[str, str]()
+    for path in (path for path in paths if plain[path] in lost):
+        near = pairs.near_paths(plain[path]) if len(without) < _HINTS else []
+        without[path] = str(unknown(f"picture in {file}", shown(path), near))
+    return mask | more, paths, without
 
 
 def _mend(part: Part) -> str:

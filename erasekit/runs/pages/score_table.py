@@ -13,6 +13,7 @@ _MEASURES = {
     "recall@1": "R@1",
     "recall@5": "R@5",
     "recall@10": "R@10",
+    "rank": "rank (share of others that come first)",
     "similarity": "similarity",
     "neighbourhood_kept": "neighbourhood kept",
     "membership_auc": "membership AUC",

@@ -12,7 +12,7 @@ from PIL import Image
 from erasekit.data.data_spec import FolderSpec
 from erasekit.data.folder.check import read_folder
 from erasekit.data.folder.folder_world import FolderTask, FolderWorld
-from erasekit.data.folder.selection import select
+from erasekit.data.folder.selection import ask
 from erasekit.errors import UsageError
 from erasekit.models.batches import plan_batches
 
@@ -21,8 +21,8 @@ SIZE = 48
 
 def folder_task(folder: Path, rule: str, **spec) -> FolderTask:
     source = read_folder(folder, progress=False)
-    world = FolderWorld(FolderSpec(str(folder), **spec), source, select(source, rule), SIZE)
-    return FolderTask(world, rule)
+    world = FolderWorld(FolderSpec(str(folder), **spec), source, ask(source, rule), SIZE)
+    return FolderTask(world)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_what_was_selected_goes_and_nothing_else(own_folder: Path, fruit, rule: 
         touched = [task.touches(shown) for shown in pairs.concepts]
         assert touched == selected[pairs.positions].tolist()
         assert pairs.captions == tuple(source.captions(pairs.positions))
-    assert len(task.forget) + len(task.retain) == len(task.world.pairs("train"))
+    assert np.array_equal(task.forget.positions, np.flatnonzero(selected))
     assert set(task.forget.positions).isdisjoint(task.retain.positions)
 
 
@@ -81,18 +81,19 @@ def test_a_concept_of_which_some_pictures_stay_is_retained(own_folder: Path) -> 
 
 
 def test_lists_are_bounded_and_drawn_by_the_seed(own_folder: Path, fruit) -> None:
-    rule = fruit.rule
+    rule = fruit.world.request.text
     small, again, other = (
         folder_task(own_folder, rule, most_pairs=5, judged_pairs=3, seed=seed) for seed in (1, 1, 2)
     )
-    assert (len(small.forget), len(small.retain)) == (5, 5)
-    assert len(small.world.pairs("test")) == 6
+    assert (len(small.forget), len(small.retain)) == (len(fruit.forget), 5)
+    assert len(small.judged("test")) == len(small.world.pairs("test")) == 6
     assert small.retain.captions == again.retain.captions
     assert (small.retain.positions != other.retain.positions).any()
     assert set(small.retain.positions) <= set(fruit.retain.positions)
     # The description tells of the whole folder, and of what is read of it.
     told = small.describe()
-    assert told["forget_pairs"] == len(fruit.forget) and told["read_pairs"]["forget"] == 5
+    assert told["forget_pairs"] == told["read_pairs"]["forget"] == len(fruit.forget)
+    assert told["read_pairs"]["retain"] == 5 and told["judged_pairs"] == 3
 
 
 def test_captions_that_only_name_are_no_negatives_of_their_like(tmp_path: Path) -> None:
@@ -110,6 +111,50 @@ def test_captions_that_only_name_are_no_negatives_of_their_like(tmp_path: Path) 
         assert len({task.retain.captions[i] for i in rows}) == 2
 
 
+def photos(folder: Path, rule: str, **spec) -> FolderTask:
+    """Eight cats and eight dogs, six in train and one in each other split; some to forget."""
+    rows = ["image,caption,concept,split"]
+    for i in range(16):
+        Image.new("RGB", (9, 9), (9 * i, 7, 7)).save(folder / f"{i}.png")
+        thing = ("cat", "dog")[i % 2]
+        split = {12: "validation", 13: "validation", 14: "test", 15: "test"}.get(i, "train")
+        rows.append(f"{i}.png,a {thing} number {i},{thing},{split}")
+    (folder / "pairs.csv").write_text("\n".join(rows))
+    return folder_task(folder, rule, **spec)
+
+
+def test_listed_pictures_are_forgotten_whatever_their_split(tmp_path: Path) -> None:
+    """Three of them, one in each split: all are read to forget, and judged on in every split."""
+    (tmp_path / "list.txt").write_text("0.png\n12.png\n14.png\n")
+    task = photos(tmp_path, f"files={tmp_path / 'list.txt'}")
+    assert not task.named and len(task.forgotten) == 3
+    asked = ["a cat number 0", "a cat number 12", "a cat number 14"]
+    assert list(task.forget.captions) == asked
+    for split, kept in (("train", 11), ("validation", 1), ("test", 1)):
+        judged = task.judged(split)
+        assert list(judged.where(task.touches).captions) == asked
+        assert len(judged) == 3 + kept
+    assert task.describe()["forget_languages"] == []
+
+
+def test_whom_the_asked_are_told_from(tmp_path: Path) -> None:
+    """Pictures: from held-out ones of the same concept; a thing: from its own held-out ones."""
+    (tmp_path / "list.txt").write_text("0.png\n2.png\n12.png\n")
+    pictures = photos(tmp_path, f"files={tmp_path / 'list.txt'}")
+    members, others = pictures.members("test")
+    assert len(members) == 3 and others.captions == ("a cat number 14",)
+    trained = FolderTask(pictures.world, trained=True)
+    assert trained.members("test")[0].captions == ("a cat number 0", "a cat number 2")
+    members, others = folder_task(tmp_path, "cat").members("test")
+    assert len(members) == 6 and others.captions == ("a cat number 14",)
+
+
+def test_a_whole_concept_in_a_list_is_still_a_list_of_pictures(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("".join(f"{i}.png\n" for i in range(0, 16, 2)))
+    assert not photos(tmp_path, f"files={tmp_path / 'list.txt'}").named
+    assert folder_task(tmp_path, "cat").named
+
+
 def test_pictures_are_decoded_however_they_are_indexed(fruit) -> None:
     images = fruit.retain.images
     whole = images[:]
@@ -123,11 +168,11 @@ def test_pictures_are_decoded_however_they_are_indexed(fruit) -> None:
 
 def test_a_split_without_what_it_needs_is_refused(own_folder: Path, fruit) -> None:
     source = read_folder(own_folder, progress=False)
-    mask = np.zeros(len(source), dtype=bool)
-    mask[np.flatnonzero(source.split.codes == 0)[:4]] = True
-    world = FolderWorld(FolderSpec(str(own_folder)), source, mask, SIZE)
-    with pytest.raises(UsageError, match="the test split has no pair to forget"):
-        FolderTask(world, "files=some.txt")
+    source = source.where(source.split.codes == 0)
+    request = ask(source, fruit.world.request.text)
+    world = FolderWorld(FolderSpec(str(own_folder)), source, request, SIZE)
+    with pytest.raises(UsageError, match="the test split has no pair to retain"):
+        FolderTask(world)
     with pytest.raises(UsageError, match="unknown split"):
         fruit.world.pairs("dev")
 

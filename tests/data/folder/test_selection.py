@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import time
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from PIL import Image
 
 from erasekit.data.folder.check import read_folder
 from erasekit.data.folder.listing import FolderPairs
-from erasekit.data.folder.selection import Part, parse_rule, select
+from erasekit.data.folder.selection import Part, ask, parse_rule, select
 from erasekit.errors import UsageError
 
 ROWS = [  # picture, caption, concept, group
@@ -103,7 +105,6 @@ def test_a_list_of_files_selects_them(pairs: FolderPairs, tmp_path: Path) -> Non
         ("group=dog", "unknown group 'dog': known: fruit, Animal, colour. In captions word=dog"),
         ("concept=fruit", "unknown concept 'fruit'"),
         ("word=app", "word=app selects nothing: no caption has it; regex=app finds it inside"),
-        ("red apple,word=zebra", "word=zebra selects nothing"),
         ("word=りんご", "regex=りんご finds it inside longer words"),
         ("regex=zebra", "regex=zebra selects nothing"),
         ("regex=a(", r"regex=a( is not understood (missing ): a()"),
@@ -122,14 +123,49 @@ def test_a_mistake_is_told(pairs: FolderPairs, rule: str, said: str) -> None:
 def test_a_mistake_in_a_list_of_files_is_told(pairs: FolderPairs, tmp_path: Path) -> None:
     file = tmp_path / "list.txt"
     for held, said in [
-        (b"in/p2.png\na1.png\n", "'in/p2.png': did you mean 'in/p1.png'"),
-        (b"p1.png\nx\n", r"\(2 such lines\) 'p1.png': did you mean 'in/p1.png'"),
+        (b"in/p2.png\n", "'in/p2.png': did you mean 'in/p1.png'"),
+        (b"p1.png\nx\n", r"'p1.png': did you mean 'in/p1.png'.*\(2 entries ask for nothing"),
         (b"\n", "has no path in it"),
         (b"\xff\xfea", "cannot be read: it is not UTF-8"),
     ]:
         file.write_bytes(held)
         with pytest.raises(UsageError, match=said):
             select(pairs, f"files={file}")
+
+
+def test_what_is_not_there_is_named_when_something_is(pairs: FolderPairs, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("in/p2.png\na1.png\n")
+    request = ask(pairs, f"word=zebra,files={tmp_path / 'list.txt'}")
+    assert request.selected.tolist() == [True, True] + [False] * 7
+    told = request.as_dict()
+    assert told["asked"]["entries"] == ["word=zebra", "in/p2.png", "a1.png"]
+    assert told["asked"]["kind"] == "several" and told["erased"] == ["a1.png"]
+    assert (told["found"], told["not_found"]) == (["a1.png"], ["word=zebra", "in/p2.png"])
+    assert "did you mean 'in/p1.png'" in request.missing["in/p2.png"]
+    assert sum(told["by_split"].values()) == 1
+
+
+@pytest.mark.parametrize("line", ["in\\d1.png", ".\\in\\d1.png", "ROOT/in/d1.png"])
+def test_a_list_may_have_paths_of_other_styles(
+    pairs: FolderPairs, folder: Path, tmp_path: Path, line: str
+) -> None:
+    (tmp_path / "list.txt").write_text(line.replace("ROOT", str(folder.resolve())) + "\n")
+    request = ask(pairs, f"files={tmp_path / 'list.txt'}")
+    assert np.flatnonzero(request.selected).tolist() == [4] and not request.missing
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("rule", ["word=CAFÉ", "regex=caf\u00e9", "Café", "files"])
+def test_a_letter_is_the_same_in_every_form_of_unicode(
+    tmp_path: Path, rule: str, form: Literal["NFC", "NFD"]
+) -> None:
+    forms = [unicodedata.normalize(f, "café") for f in ("NFC", "NFD")]
+    rows = [(f"{i}.png", f"un {word} {i}", word, "place") for i, word in enumerate(forms)]
+    write(tmp_path, [*rows, ("é.png", "a dog", "dog", "animal")])
+    (tmp_path / "list.txt").write_text(unicodedata.normalize(form, "é.png"), encoding="utf-8")
+    rule = f"files={tmp_path / 'list.txt'}" if rule == "files" else rule
+    found = select(read_folder(tmp_path), unicodedata.normalize(form, rule)).tolist()
+    assert found == ([False, False, True] if rule.startswith("files") else [True, True, False])
 
 
 def test_data_without_concepts_says_where_to_look(tmp_path: Path) -> None:
@@ -143,7 +179,16 @@ def test_data_without_concepts_says_where_to_look(tmp_path: Path) -> None:
 def test_copies_of_a_picture_are_selected_together(tmp_path: Path) -> None:
     write(tmp_path, [("a.png", "an apple"), ("b.png", "lunch"), ("c.png", "a dog")])
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes())
-    assert select(read_folder(tmp_path), "word=apple").tolist() == [True, True, False]
+    Image.open(tmp_path / "a.png").save(tmp_path / "b2.png", compress_level=0)
+    with (tmp_path / "pairs.csv").open("a") as file:
+        file.write("b2.png,supper\n")
+    request = ask(read_folder(tmp_path), "word=apple")
+    assert request.selected.tolist() == [True, True, False, True]
+    assert request.as_dict()["also_removed"] == [
+        {"image": "b.png", "copy_of": "a.png", "kind": "byte"},
+        {"image": "b2.png", "copy_of": "a.png", "kind": "pixel"},
+    ]
+    assert request.as_dict()["erased"] == ["a.png", "b.png", "b2.png"]
 
 
 def test_a_rule_is_parsed_without_data() -> None:
