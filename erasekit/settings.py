@@ -150,6 +150,12 @@ class Settings:
         0, _WORLD, "Seed of the world; another seed draws other pictures.", ge=0
     )
 
+    forget_split: Literal["all", "train"] = _setting(
+        "all",
+        _FOLDER_DATA,
+        "Of which splits pictures are forgotten. With train, as benchmarks do, the request's "
+        "other pictures are only judged on, and are not erased.",
+    )
     skip_bad: bool = _setting(
         False, _FOLDER_DATA, "Leave out rows with a problem; otherwise they are an error."
     )

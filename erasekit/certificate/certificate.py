@@ -32,6 +32,7 @@ from erasekit.runs.run_folder import (
     MODEL,
     PROVENANCE,
     REPORT,
+    REQUEST,
     SCORECARD,
     SIGNATURE,
     RunFolder,
@@ -130,9 +131,8 @@ def _content(folder: RunFolder, policy: Policy, signer: str | None) -> dict[str,
         raise RunError(
             f"{folder.path / AUDIT} is of another model than this run's: run the audit again"
         )
-    criteria = [
-        _criterion(criterion, judge(criterion, scorecard, audit)) for criterion in policy.criteria
-    ]
+    judged = [judge(criterion, scorecard, audit) for criterion in policy.criteria]
+    criteria = [_criterion(*each) for each in zip(policy.criteria, judged, strict=True)]
     ran = {test.name for test in audit.tests} if audit else set()
     return {
         "version": VERSION,
@@ -142,6 +142,7 @@ def _content(folder: RunFolder, policy: Policy, signer: str | None) -> dict[str,
         "policy": policy.as_dict(),
         "policy_sha256": policy.sha256,
         "task": scorecard.task,
+        "request": read_json(folder.path / REQUEST) if REQUEST in files else None,
         "parameters": folder.params,
         "provenance": provenance,
         "audit": audit
@@ -149,7 +150,7 @@ def _content(folder: RunFolder, policy: Policy, signer: str | None) -> dict[str,
             {"name": t.name, "title": t.title, "question": t.question, "verdict": t.verdict}
             for t in audit.tests
         ],
-        "result": overall([criterion["result"] for criterion in criteria]),
+        "result": overall(judged),
         "criteria": criteria,
         "not_tested": [
             {"name": test.name, "title": test.title, "question": test.question}

@@ -10,6 +10,7 @@ from erasekit.runs.pages.rendering import render_page
 _RESULTS = {
     "met": ("\N{CHECK MARK}", "good"),
     "not met": ("\N{MULTIPLICATION X}", "bad"),
+    "already met": ("\N{WHITE CIRCLE}", "open"),
     "not tested": ("–", "open"),
 }
 
@@ -33,6 +34,7 @@ def render(certificate: dict[str, Any], digest: str) -> str:
         verdict=verdict(certificate),
         lines=[_line(criterion) for criterion in certificate["criteria"]],
         asked=_asked(certificate),
+        request=_request(certificate["request"]) if certificate.get("request") else [],
         origins=_origins(certificate["provenance"]),
     )
 
@@ -41,10 +43,14 @@ def verdict(certificate: dict[str, Any]) -> str:
     """The outcome in one sentence."""
     results = Counter(criterion["result"] for criterion in certificate["criteria"])
     name, total = certificate["policy"]["name"], results.total()
-    if certificate["result"] == "met":
+    if certificate["result"] == "met" and results["met"] == total:
         return f"The policy “{name}” is met: {total} of {total} criteria."
-    outcome = "is not met" if certificate["result"] == "not met" else "is not shown to be met"
-    counts = [f"{results[r]} {r}" for r in ("not met", "not tested") if results[r]]
+    outcome = {"met": "is met", "not met": "is not met"}.get(certificate["result"])
+    shown = ["met"] if certificate["result"] == "met" else ["not met", "not tested"]
+    counts = [f"{results[result]} {result}" for result in shown if results[result]]
+    if already := results["already met"]:
+        counts.append(f"{already} already met by the original, which does not count as forgetting")
+    outcome = outcome or "is not shown to be met"
     return f"The policy “{name}” {outcome}: of {total} criteria, {' and '.join(counts)}."
 
 
@@ -66,10 +72,16 @@ def _line(criterion: dict[str, Any]) -> dict[str, str]:
         "more": more,
         "bound": _bound(criterion),
         "result": criterion["result"],
-        "doubt": "though the audit cannot tell" if criterion["doubtful"] else "",
+        "doubt": _doubt(criterion),
         "sign": sign,
         "mood": mood,
     }
+
+
+def _doubt(criterion: dict[str, Any]) -> str:
+    if criterion["result"] == "already met":
+        return "the original met it too, so it shows no forgetting"
+    return "though the audit cannot tell" if criterion["doubtful"] else ""
 
 
 def _what(criterion: dict[str, Any]) -> str:
@@ -80,9 +92,11 @@ def _what(criterion: dict[str, Any]) -> str:
         parts.append(criterion["model"])
     if criterion["compare"] != "value":
         parts.append(
-            {"gap": "minus the oracle", "drop_from_original": "lost from the original"}[
-                criterion["compare"]
-            ]
+            {
+                "gap": "minus the oracle",
+                "drop_from_original": "lost from the original",
+                "minus_holdout": "minus pictures never seen",
+            }[criterion["compare"]]
         )
     if criterion["use"] != "value":
         end = {"low": "lower", "high": "upper"}[criterion["use"]]
@@ -128,7 +142,11 @@ def _bound(criterion: dict[str, Any]) -> str:
 
 
 def _number(value: float, criterion: dict[str, Any]) -> str:
-    signed = "+" if criterion["compare"] == "gap" or criterion["unit"] == "cosine" else ""
+    signed = (
+        "+"
+        if criterion["compare"] in ("gap", "minus_holdout") or criterion["unit"] == "cosine"
+        else ""
+    )
     if criterion["unit"] == "share":
         unit = "%" if criterion["compare"] == "value" else "points"
         text = f"{100 * value:{signed}z.1f}\N{NO-BREAK SPACE}{unit}"
@@ -140,16 +158,34 @@ def _number(value: float, criterion: dict[str, Any]) -> str:
 def _asked(certificate: dict[str, Any]) -> list[tuple[str, str]]:
     task, parameters = certificate["task"], certificate["parameters"]
     options = ", ".join(f"{k} = {v}" for k, v in parameters.get("options", {}).items())
+    measured = f"the {task.get('split', '?')} split of {task.get('data', '?')}"
+    if "judged_pairs" in task:
+        measured = f"{task['judged_pairs']} of the pairs to forget, and {measured}"
     return [
         ("to forget", ", ".join(task.get("forget", []))),
-        ("captions in", ", ".join(task.get("forget_languages", []))),
+        ("captions in", ", ".join(task.get("forget_languages", [])) or "every language there is"),
         (
             "pairs",
             f"{task.get('forget_pairs', '?')} to forget, {task.get('retain_pairs', '?')} to retain",
         ),
         ("method", parameters.get("method", "?") + (f": {options}" if options else "")),
-        ("measured on", f"the {task.get('split', '?')} split of {task.get('data', '?')}"),
+        ("measured on", measured),
     ]
+
+
+def _request(request: dict[str, Any]) -> list[tuple[str, int, list[str]]]:
+    """What became of a request for pictures in a folder: label, how many, and each of them."""
+    copies = [
+        f"{c['image']}, a {c['kind']} copy of {c['copy_of']}" for c in request["also_removed"]
+    ]
+    lists = {
+        "asked": request["asked"]["entries"],
+        "found": request["found"],
+        "not found": request["not_found"],
+        "also removed: copies": copies,
+        "erased: pictures": request["erased"],
+    }
+    return [(label, len(items), items) for label, items in lists.items()]
 
 
 def _origins(provenance: dict[str, Any]) -> list[tuple[str, str]]:

@@ -1,13 +1,14 @@
-"""A policy held against what was measured: met, not met, or not tested.
+"""A policy compared with what was measured: met, not met, already met, or not tested.
 
-What a run lacks is never met: a criterion without a number gets the result "not tested".
+What a run lacks is never met: a criterion without a number gets the result "not tested". A bound
+on the forgotten that the original keeps too is "already met": it says nothing of the erasure.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from erasekit.audit.names import ORACLE
 from erasekit.certificate.policy import AuditCriterion, Criterion, ScorecardCriterion
 from erasekit.evaluate.scorecard import Row, Scorecard
 
-MET, NOT_MET, NOT_TESTED = "met", "not met", "not tested"
+MET, NOT_MET, ALREADY_MET, NOT_TESTED = "met", "not met", "already met", "not tested"
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,16 @@ class Judgement:
     """What became of one criterion.
 
     Attributes:
-        result: `MET`, `NOT_MET` or `NOT_TESTED`.
+        result: `MET`, `NOT_MET`, `ALREADY_MET` or `NOT_TESTED`.
         reason: for `NOT_TESTED`, what is lacking; with verdicts, the audit's own reasons.
         found: every value it looked at.
+        of_forgetting: whether it asks if something was forgotten, and not what was kept.
     """
 
     result: str
     reason: str
     found: tuple[Found, ...] = ()
+    of_forgetting: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "found": [asdict(found) for found in self.found]}
@@ -61,11 +64,22 @@ class _LackingError(Exception):
 
 
 def judge(criterion: Criterion, scorecard: Scorecard, audit: Audit | None) -> Judgement:
-    """Hold one criterion against a run.
+    """Compare one criterion with a run.
 
     Args:
         audit: None where the run was not audited.
     """
+    judged = _judge(criterion, scorecard, audit)
+    if criterion.model != "erased" or not criterion.of_forgetting:
+        return judged
+    if judged.result == MET and criterion.has_original:
+        before = _judge(replace(criterion, model="original"), scorecard, audit)
+        if before.result == MET:
+            judged = replace(judged, result=ALREADY_MET, reason="the original met it too")
+    return replace(judged, of_forgetting=True)
+
+
+def _judge(criterion: Criterion, scorecard: Scorecard, audit: Audit | None) -> Judgement:
     try:
         if isinstance(criterion, AuditCriterion):
             return _on_audit(criterion, audit)
@@ -75,19 +89,29 @@ def judge(criterion: Criterion, scorecard: Scorecard, audit: Audit | None) -> Ju
         return Judgement(NOT_TESTED, str(lacking))
 
 
-def overall(results: Sequence[str]) -> str:
-    """One result for all criteria: what is not met weighs more than what is not tested."""
-    return next((result for result in (NOT_MET, NOT_TESTED) if result in results), MET)
+def overall(judged: Sequence[Judgement]) -> str:
+    """One result for all criteria: what is not met weighs more than what is not tested.
+
+    Where the original met all that is asked of the forgotten, no forgetting was shown.
+    """
+    results = [each.result for each in judged]
+    forgetting = {each.result for each in judged if each.of_forgetting}
+    if NOT_MET in results:
+        return NOT_MET
+    return NOT_TESTED if NOT_TESTED in results or forgetting == {ALREADY_MET} else MET
 
 
 def _on_scorecard(criterion: ScorecardCriterion, scorecard: Scorecard) -> Judgement:
     rows = _rows(criterion, scorecard, criterion.model)
     if criterion.compare == "value":
         return _judged([_bounded(criterion, "", rows)])
-    other = "oracle" if criterion.compare == "gap" else "original"
-    sign = 1 if criterion.compare == "gap" else -1
-    difference = _mean(rows, "value") - _mean(_rows(criterion, scorecard, other), "value")
-    value = _finite(sign * difference)
+    other, subset, sign = {
+        "gap": ("oracle", criterion.subset, 1),
+        "drop_from_original": ("original", criterion.subset, -1),
+        "minus_holdout": (criterion.model, "holdout", 1),
+    }[criterion.compare]
+    compared = _rows(replace(criterion, subset=subset), scorecard, other)
+    value = _finite(sign * (_mean(rows, "value") - _mean(compared, "value")))
     return _judged([Found("", value, None, None, _keeps(criterion, value))])
 
 

@@ -4,8 +4,9 @@ A policy is a YAML file with a ``name``, a ``purpose`` and a list of ``criteria`
 criterion has an ``id``, a sentence ``about`` it that a person reads, and a ``source``:
 
 - ``scorecard``: ``metric`` and ``subset`` say which row, ``direction`` which way (the mean
-  over directions otherwise). ``compare`` says what is held against the bound: the
-  ``value``, its ``gap`` to the oracle, or its ``drop_from_original``.
+  over directions otherwise). ``compare`` says what is compared with the bound: the
+  ``value``, its ``gap`` to the oracle, its ``drop_from_original``, or ``minus_holdout``: how far
+  it is above the same model's value on pictures of the same kind that it never saw.
 - ``audit``: ``test`` says which test, and alone stands for the verdict of the whole test.
   With ``metric``, and ``condition`` if one is named, every row of it must keep the bound;
   ``compare`` is ``value`` or ``gap``.
@@ -68,6 +69,16 @@ class Criterion:
     at_most: float | None = None
     at_least: float | None = None
 
+    @property
+    def of_forgetting(self) -> bool:
+        """Whether it asks if something was forgotten, and not what was kept."""
+        return True
+
+    @property
+    def has_original(self) -> bool:
+        """Whether the original can be held to it too; it gets no verdicts."""
+        return not getattr(self, "verdict_in", [])
+
     def as_dict(self) -> dict[str, Any]:
         """Its keys as they took effect: what `parse_policy` makes the same criterion of."""
         given = {k: v for k, v in dataclasses.asdict(self).items() if v not in (None, [])}
@@ -97,13 +108,17 @@ class ScorecardCriterion(Criterion):
         "subset": SUBSETS,
         "direction": DIRECTIONS,
         "model": ("erased", "original", "control", "oracle"),
-        "compare": ("value", "gap", "drop_from_original"),
+        "compare": ("value", "gap", "drop_from_original", "minus_holdout"),
         "use": ("value", "low", "high"),
     }
 
     metric: str
     subset: str
     direction: str | None = None
+
+    @property
+    def of_forgetting(self) -> bool:
+        return self.subset == "forget" and self.compare != "drop_from_original"
 
     def fault(self) -> str | None:
         if self.use != "value" and self.compare != "value":

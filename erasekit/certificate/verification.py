@@ -114,14 +114,15 @@ def _check_results(folder: Path, content: dict[str, Any]) -> list[str]:
     policy = parse_policy(content["policy"], CERTIFICATE, content["policy_sha256"])
     scorecard = Scorecard.load(folder / SCORECARD)
     audit = Audit.load(folder / AUDIT) if AUDIT in content["files"] else None
-    results = {c.id: judge(c, scorecard, audit).result for c in policy.criteria}
+    judged = {c.id: judge(c, scorecard, audit) for c in policy.criteria}
+    results = {name: each.result for name, each in judged.items()}
     said = {criterion["id"]: criterion["result"] for criterion in content["criteria"]}
     problems = [
         f"{CERTIFICATE}: says that '{name}' is {said.get(name)}; by the files it is {result}"
         for name, result in results.items()
         if said.get(name) != result
     ]
-    if content["result"] != (result := overall(list(results.values()))):
+    if content["result"] != (result := overall(list(judged.values()))):
         problems.append(f"{CERTIFICATE}: says {content['result']}; by the files it is {result}")
     return problems
 

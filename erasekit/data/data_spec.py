@@ -74,6 +74,7 @@ class FolderSpec(_Spoken):
     """
 
     path: str
+    forget_split: str = default("forget_split")
     skip_bad: bool = default("skip_bad")
     most_pairs: int = default("most_pairs")
     judged_pairs: int = default("judged_pairs")

@@ -53,6 +53,11 @@ class ErasureTask:
         return True
 
     @property
+    def pictures(self) -> bool:
+        """Whether pictures were asked for one by one, and are judged so."""
+        return False
+
+    @property
     def forgotten_concepts(self) -> list[Concept]:
         return [self.world.concept(i) for i in self.forgotten]
 

@@ -208,12 +208,13 @@ def evaluate(
     subsets = make_subsets(original, task, split)
     rows: list[Row] = []
     reference = _Encoded(original, task, subsets, gallery)
-    request = None if task.named else RequestScores(original, task, split, gallery)
+    request = RequestScores(original, task, split, gallery) if task.pictures else None
     for name, clip in models.items():
         encoded = reference if clip is original else _Encoded(clip, task, subsets, gallery)
         rows += _zero_shot(name, encoded, task, subsets, draws)
         if request is not None:
             rows += [Row(name, *measured) for measured in request.rows(clip, draws)]
+        if not task.named:
             rows += _pair_similarity(name, encoded, draws)
         rows += _retrieval(name, encoded, draws)
         rows += _neighbourhoods(name, encoded, reference, task, draws)
@@ -235,7 +236,7 @@ class _Encoded:
         self.scenes: dict[str, tuple[torch.Tensor, torch.Tensor, np.ndarray]] = {}
         scenes = task.judged(subsets.split).scenes
         of = {"retain": scenes.where(lambda concepts: not task.touches(concepts))}
-        if task.named:  # else the request's own pairs are judged, see `RequestScores`
+        if not task.pictures:  # else the request's own pairs are judged, see `RequestScores`
             of = {"forget": scenes.where(task.touches), **of}
         for subset, chosen in of.items():
             chosen = distinct_scenes(chosen, gallery)
@@ -278,7 +279,7 @@ def _zero_shot(
 
 
 def _pair_similarity(name: str, encoded: _Encoded, draws: int) -> list[Row]:
-    """Of retained pictures without a name: how similar each is to its caption."""
+    """Of pictures without a name: how similar each is to its caption."""
     return [
         Row(
             name,

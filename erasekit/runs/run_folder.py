@@ -229,7 +229,8 @@ class RunFolder:
         erasure.model.save(self.path / MODEL)
         write_history(self.path / HISTORY, erasure.history)
         if experiment.request is not None:
-            write_json(self.path / REQUEST, experiment.request.as_dict())
+            erased = experiment.task.forget.positions
+            write_json(self.path / REQUEST, experiment.request.as_dict(erased))
         with experiment.running():
             write_figures(self.path / FIGURES, experiment, models, erasure.history, scorecard)
         write_json(self.path / PROVENANCE, provenance(experiment, models))

@@ -155,7 +155,8 @@ def prepare(
         else:
             values = {"data": f"folder:{Path(data) / one.name}", "forget": one.forget}
             values |= {**one.settings, **({"model": model, "pretrained": ""} if model else {})}
-        asked = {**given, **({"forget": forget} if forget else {})}
+        # The papers judge on test pictures that were not erased.
+        asked = {"forget_split": "train", **given, **({"forget": forget} if forget else {})}
         settings = make_settings(small if absent else PAPER, **{**values, **asked})
         prepared.append(Prepared(one, settings, absent))
     return prepared

@@ -30,9 +30,10 @@ def made(*entries: dict[str, Any], unit: str = "share", **more: Any) -> dict[str
     )
     audit = audit_of(audit_row("ja", 0.02, AS_THE_ORACLE), audit_row("upper case", 0.3, LESS))
     policy = policy_of(*entries)
+    judged = [judge(c, card, audit) for c in policy.criteria]
     criteria = [
-        {**c.as_dict(), "unit": unit, "doubtful": False, **judge(c, card, audit).as_dict()}
-        for c in policy.criteria
+        {**c.as_dict(), "unit": unit, "doubtful": False, **found.as_dict()}
+        for c, found in zip(policy.criteria, judged, strict=True)
     ]
     return {
         "erasekit": "0.1.0",
@@ -44,7 +45,7 @@ def made(*entries: dict[str, Any], unit: str = "share", **more: Any) -> dict[str
         "parameters": {"method": "cliperase", "options": {"forgetting": 3.0}},
         "provenance": {"commit": "abc", "dirty": True, "data": {"spec": "d" * 64}},
         "audit": [{"title": "Other wordings", "question": "So?", "verdict": LESS}],
-        "result": overall([criterion["result"] for criterion in criteria]),
+        "result": overall(judged),
         "criteria": criteria,
         "not_tested": [{"title": "Shadow models", "question": "Which were learnt?"}],
         "limits": ["It proves nothing."],
@@ -106,6 +107,52 @@ def test_the_outcome_is_said_in_words(entries: list, sentence: str, mood: str) -
     assert verdict(certificate) == sentence
     assert f'class="outcome {mood}"' in render(certificate, "")
     assert sentence in text_of(render(certificate, ""))
+
+
+KNOWN = {**FORGOTTEN, "id": "known", "at_most": 0.96}
+
+
+@pytest.mark.parametrize(
+    ("entries", "sentence"),
+    [
+        (
+            [FORGOTTEN, KNOWN],
+            "The policy “trial” is met: of 2 criteria, 1 met and 1 already met by the original, "
+            "which does not count as forgetting.",
+        ),
+        (
+            [KNOWN],
+            "The policy “trial” is not shown to be met: of 1 criteria, 1 already met by the "
+            "original, which does not count as forgetting.",
+        ),
+    ],
+)
+def test_what_the_original_met_too_does_not_count(entries: list, sentence: str) -> None:
+    certificate = made(*entries)
+    assert verdict(certificate) == sentence
+    assert "○ already met the original met it too" in text_of(render(certificate, ""))
+
+
+def test_a_request_is_counted_and_listed() -> None:
+    request = {
+        "asked": {"kind": "list", "text": "files=l.txt", "entries": ["a.png", "b.png", "no.png"]},
+        "found": ["a.png", "b.png"],
+        "not_found": ["no.png"],
+        "also_removed": [{"image": "c.png", "copy_of": "a.png", "kind": "pixel"}],
+        "erased": ["a.png", "b.png", "c.png"],
+        "by_split": {"train": 2, "validation": 0, "test": 1},
+    }
+    text = text_of(render(made(FORGOTTEN, request=request), ""))
+    for part in (
+        "asked 3 a.png b.png no.png",
+        "found 2 a.png b.png",
+        "not found 1 no.png",
+        "also removed: copies 1 c.png, a pixel copy of a.png",
+        "erased: pictures 3 a.png b.png c.png",
+        "train 2, validation 0, test 1",
+    ):
+        assert part in text
+    assert "also removed" not in text_of(render(made(FORGOTTEN), ""))
 
 
 GAP = {**FORGOTTEN, "compare": "gap"}

@@ -15,7 +15,15 @@ from support_certificate import (
 )
 
 from erasekit.audit.verdict import AS_THE_ORACLE, CANNOT_TELL, LESS
-from erasekit.certificate.judgement import MET, NOT_MET, NOT_TESTED, Judgement, judge, overall
+from erasekit.certificate.judgement import (
+    ALREADY_MET,
+    MET,
+    NOT_MET,
+    NOT_TESTED,
+    Judgement,
+    judge,
+    overall,
+)
 
 EMPTY = card_of()
 BOUND = {**without(NO_LEAK, "verdict_in"), "metric": "top1"}
@@ -74,6 +82,39 @@ def test_differences_have_their_sign(compare: str, value: float) -> None:
     assert found.found[0].value == value
     assert found.found[0].low is None
     assert found.result == (MET if value <= 0.05 else NOT_MET)
+
+
+def test_what_is_above_pictures_never_seen() -> None:
+    card = card_of(row("erased", 0.25), row("erased", 0.2, subset="holdout"), row("original", 0.9))
+    entry = {**FORGOTTEN, "compare": "minus_holdout"}
+    assert judged(entry, card).found[0].value == pytest.approx(0.05)
+    assert judged({**entry, "at_most": 0.04}, card).result == NOT_MET
+    assert judged(entry, card_of(row("erased", 0.25))).result == NOT_TESTED
+
+
+@pytest.mark.parametrize(
+    ("entry", "original", "result"),
+    [
+        (FORGOTTEN, 0.051, MET),
+        (FORGOTTEN, 0.05, ALREADY_MET),
+        ({**FORGOTTEN, "compare": "gap"}, 0.06, ALREADY_MET),
+        ({**FORGOTTEN, "compare": "drop_from_original"}, 0.02, MET),
+        ({**FORGOTTEN, "subset": "retain"}, 0.02, MET),
+        ({**FORGOTTEN, "at_most": 0.01}, 0.0, NOT_MET),
+    ],
+)
+def test_what_the_original_met_too_is_no_forgetting(entry: dict, original: float, result) -> None:
+    values = {"original": original, "erased": 0.02, "oracle": 0.02}
+    rows = [row(m, v, subset=s) for m, v in values.items() for s in ("forget", "retain")]
+    found = judged(entry, card_of(*rows))
+    assert found.result == result
+    assert ("the original met it too" in found.reason) == (result == ALREADY_MET)
+
+
+def test_a_bound_of_the_audit_may_be_already_met() -> None:
+    rows = [audit_row("ja", v, AS_THE_ORACLE, model=m) for m, v in (("erased", 0), ("original", 0))]
+    assert judged({**BOUND, "at_most": 0.1}, audit=audit_of(*rows)).result == ALREADY_MET
+    assert judged({**NO_LEAK, "metric": "top1"}, audit=audit_of(rows[0])).result == MET
 
 
 def test_a_bound_met_exactly_is_not_broken_by_the_arithmetic_of_floats() -> None:
@@ -198,7 +239,13 @@ def test_what_the_audit_lacks_is_not_tested(entry: dict, audit, words: str) -> N
         ([MET, MET], MET),
         ([MET, NOT_TESTED], NOT_TESTED),
         ([NOT_TESTED, NOT_MET, MET], NOT_MET),
+        ([ALREADY_MET, NOT_MET], NOT_MET),
+        ([ALREADY_MET, MET], MET),
+        ([ALREADY_MET, ALREADY_MET], NOT_TESTED),
     ],
 )
 def test_one_result_for_all(results: list[str], result: str) -> None:
-    assert overall(results) == result
+    forgetting = [Judgement(each, "", of_forgetting=True) for each in results]
+    assert overall(forgetting) == result
+    kept = Judgement(MET, "")
+    assert overall([*forgetting, kept]) == result  # what was kept shows no forgetting

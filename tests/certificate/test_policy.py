@@ -8,8 +8,18 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support_certificate import FORGOTTEN, NO_LEAK, policy_of, without, write_policy
+from support_certificate import (
+    FORGOTTEN,
+    NO_LEAK,
+    card_of,
+    policy_of,
+    row,
+    without,
+    write_policy,
+)
 
+from erasekit.audit.verdict import MORE
+from erasekit.certificate.judgement import NOT_MET, judge
 from erasekit.certificate.policy import (
     DIRECTIONS,
     METRICS,
@@ -33,7 +43,19 @@ def test_shipped_policies_are_whole_and_fit_the_audit() -> None:
         assert policy.purpose
         sources = {criterion.source for criterion in policy.criteria}
         # The audit draws its own pictures, and has none for a folder.
-        assert sources == ({"scorecard"} if name == "own_data" else {"scorecard", "audit"})
+        assert sources == ({"scorecard", "audit"} if name == "example" else {"scorecard"})
+
+
+@pytest.mark.parametrize("name", [path.stem for path in SHIPPED.glob("*.yaml")])
+def test_over_forgetting_fails_every_shipped_policy(name: str) -> None:
+    """Pairs of the forgotten pushed apart, to a similarity of −.92."""
+    values = {"erased": -0.92, "original": 0.9, "oracle": -0.1}
+    rows = [row(m, v, metric="similarity", direction="pair") for m, v in values.items()]
+    rows.append(row("erased", -0.1, metric="similarity", subset="holdout", direction="pair"))
+    results = {c.id: judge(c, card_of(*rows), None).result for c in load_policy(name).criteria}
+    assert results["over-forgetting"] == NOT_MET
+    for criterion in load_policy(name).criteria:
+        assert MORE not in getattr(criterion, "verdict_in", [])
 
 
 def test_a_shipped_policy_is_the_file_of_its_name() -> None:
@@ -51,7 +73,7 @@ def test_what_a_policy_holds_gives_the_same_policy_again() -> None:
 
 def test_the_names_are_those_of_a_scorecard(tiny_scorecard) -> None:
     rows = tiny_scorecard.rows
-    assert set(METRICS) == {row.metric for row in rows}
+    assert set(METRICS) == {row.metric for row in rows} | {"rank"}  # of requests for pictures
     assert set(SUBSETS) == {row.subset for row in rows}
     assert set(DIRECTIONS) == {row.direction for row in rows}
 

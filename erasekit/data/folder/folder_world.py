@@ -205,11 +205,19 @@ class FolderWorld:
 
     @cached_property
     def requested(self) -> DiskPairs:
-        """Every pair that must go, of all splits."""
-        return self._list(np.flatnonzero(self._selected))
+        """Every pair that must go, of all splits, or of train alone."""
+        goes = self._selected
+        if self.spec.forget_split == "train":
+            goes = goes & (self._source.split.codes == SPLITS.index("train"))
+        return self._list(np.flatnonzero(goes))
 
     def judged(self, split: str) -> DiskPairs:
-        """What must go, of all splits, and after it what must stay of one split."""
+        """What must go, of all splits, and after it what must stay of one split.
+
+        Where only train is forgotten, both are of the one split.
+        """
+        if self.spec.forget_split == "train":
+            return self.pairs(split)
         if (name := f"judged on {split}") not in self._lists:
             rng = np.random.default_rng([self.spec.seed, len(SPLITS)])
             asked = _some(rng, np.flatnonzero(self._selected), self.spec.judged_pairs)
@@ -257,9 +265,10 @@ class FolderWorld:
         Where no retained picture has a name, some pictures stand for the retained concepts.
         """
         for split in ("train", "test"):
-            if not self.sizes(split)[1]:
+            goes, stays = self.sizes(split)
+            if not stays or (not goes and self.spec.forget_split == "train"):
                 raise UsageError(
-                    f"the {split} split has no pair to retain: "
+                    f"the {split} split has no pair to {'forget' if stays else 'retain'}: "
                     "give a column `split`, more pictures, or another rule"
                 )
         forgotten = {shown[0] for shown in self.requested.concepts}
@@ -296,6 +305,10 @@ class FolderTask(ErasureTask):
         """Whether forgotten and retained pictures have names, so that they can be asked for."""
         return bool(self._folder.forgotten) and self.retained[0] in self._folder.trained
 
+    @property
+    def pictures(self) -> bool:
+        return not self.named and self._folder.spec.forget_split == "all"
+
     def touches(self, concepts: tuple[int, ...]) -> bool:
         return any(self._folder.goes(i) for i in concepts)
 
@@ -312,6 +325,8 @@ class FolderTask(ErasureTask):
 
         Of pictures asked for as such: these, and held-out pictures of the same concepts, if any.
         """
+        if self._folder.spec.forget_split == "train":
+            return super().members(split)
         splits = self._folder.splits(self.forget)
         if self.named:
             own, other = (splits == SPLITS.index(part) for part in ("train", split))

@@ -93,14 +93,18 @@ class Request:
             for path, original, copy, one in told
         ]
 
-    def by_split(self) -> dict[str, int]:
-        """How many of the selected pictures each split has."""
-        splits = self.pairs.split.codes[self.selected]
-        files = self.pairs.files[self.selected]
+    def by_split(self, rows: np.ndarray | None = None) -> dict[str, int]:
+        """How many of the selected pictures each split has, or of those of some rows."""
+        rows = np.flatnonzero(self.selected) if rows is None else rows
+        splits, files = self.pairs.split.codes[rows], self.pairs.files[rows]
         return {name: len(np.unique(files[splits == code])) for code, name in enumerate(SPLITS)}
 
-    def as_dict(self) -> dict[str, Any]:
-        """What `request.json` holds."""
+    def as_dict(self, erased: np.ndarray) -> dict[str, Any]:
+        """What `request.json` holds.
+
+        Args:
+            erased: numbers of the rows that an erasure read to forget.
+        """
         kinds = {_CALLED.get(part.kind, part.kind) for part in self.parts}
         return {
             "asked": {
@@ -111,8 +115,8 @@ class Request:
             "found": [entry for entry in self.entries if entry not in self.missing],
             "not_found": list(self.missing),
             "also_removed": self.copies(),
-            "erased": self.pairs.listing.paths(np.unique(self.pairs.files[self.selected])),
-            "by_split": self.by_split(),
+            "erased": self.pairs.listing.paths(np.unique(self.pairs.files[erased])),
+            "by_split": self.by_split(erased),
         }
 
 

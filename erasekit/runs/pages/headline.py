@@ -32,6 +32,8 @@ def headline(scorecard: Scorecard) -> list[Sentence]:
     if "erased" not in scorecard.models:
         raise RunError("the scorecard has no erased model: there is nothing to tell of")
     sentences = [_forgotten(scorecard), _kept(scorecard)]
+    if _unseen(scorecard):
+        sentences.append(_against_unseen(scorecard))
     if "oracle" in scorecard.models:
         sentences.append(_against_oracle(scorecard))
         sentences.append(_average(scorecard))
@@ -47,7 +49,12 @@ def _forgotten(card: Scorecard) -> Sentence:
     text = f"{measure} on the forgotten {things} went from {percent(before)} to {percent(after)}"
     if "oracle" in card.models:
         text += f"; the oracle has {percent(card.value('oracle', metric, 'forget'))}"
-    if after <= FORGOTTEN_AT_MOST:
+    bound = FORGOTTEN_AT_MOST
+    if _unseen(card):
+        unseen = card.value("erased", metric, "holdout")
+        text += f"; pictures of their kind that no erasure read have {percent(unseen)}"
+        bound = max(bound, unseen)
+    if after <= bound:
         return Sentence("Forgotten.", text + ".", "good")
     lead = "Forgotten in part." if after <= before / 2 else "Not forgotten."
     return Sentence(lead, text + ".", "bad")
@@ -69,11 +76,17 @@ def _kept(card: Scorecard) -> Sentence:
     if "control" in card.models:
         control = card.value("control", metric, "retain")
         text += f"; further training alone, without forgetting, gives {percent(control)} retained"
-    if before - after > DROP_AT_MOST:
+    if _drop(card) > DROP_AT_MOST:
         return Sentence("Damaged.", text + ".", "bad")
     if near_before - near_after > DROP_AT_MOST:
         return Sentence("Kept, but the neighbours are damaged.", text + ".", "bad")
     return Sentence("Kept.", text + ".", "good")
+
+
+def _drop(card: Scorecard) -> float:
+    """What the erased model lost on the retained."""
+    before, after = (card.value(m, card.main_metric, "retain") for m in ("original", "erased"))
+    return before - after
 
 
 def _main(card: Scorecard) -> tuple[str, str]:
@@ -81,18 +94,45 @@ def _main(card: Scorecard) -> tuple[str, str]:
     return ("Top-1", "concepts") if card.main_metric == "top1" else ("R@1", "pairs")
 
 
+def _unseen(card: Scorecard) -> bool:
+    """Whether single pictures were asked for, and are judged beside pictures of their kind."""
+    return card.has(card.main_metric, "holdout")
+
+
 def _against_oracle(card: Scorecard) -> Sentence:
     erased, oracle = (_row(card, m, "similarity", "forget") for m in ("erased", "oracle"))
     text = (
-        f"Pictures of the forgotten have a similarity of {signed(erased.value)} with their names, "
+        f"{_similar(card)} {signed(erased.value)}, "
         f"against {signed(oracle.value)} in the oracle, which never learned them "
         f"(gap {points(card.gap('similarity', 'forget'))} points)."
     )
-    if erased.high < oracle.low:
-        return Sentence("Forgot more than the oracle.", text, "bad")
-    if erased.low > oracle.high:
-        return Sentence("Forgot less than the oracle.", text, "bad")
-    return Sentence("About as the oracle.", text + " The two intervals overlap.", "good")
+    return _compared(card, erased, oracle, "the oracle", text)
+
+
+def _against_unseen(card: Scorecard) -> Sentence:
+    erased, unseen = (_row(card, "erased", "similarity", s) for s in ("forget", "holdout"))
+    text = (
+        f"{_similar(card)} {signed(erased.value)}; pictures of their kind that no erasure read "
+        f"have {signed(unseen.value)}."
+    )
+    return _compared(card, erased, unseen, "pictures never seen", text)
+
+
+def _similar(card: Scorecard) -> str:
+    what = "names" if card.main_metric == "top1" else "captions"
+    return f"Pictures of the forgotten have a similarity with their {what} of"
+
+
+def _compared(card: Scorecard, erased: Any, other: Any, what: str, text: str) -> Sentence:
+    """Whether the erased model forgot like another; a damaged model did not, whatever it scores."""
+    after = card.value("erased", card.main_metric, "retain")
+    if _drop(card) > DROP_AT_MOST or after < _drop(card):
+        return Sentence(f"Not as {what}: the retained are damaged.", text, "bad")
+    if erased.high < other.low:
+        return Sentence(f"Forgot more than {what}.", text, "bad")
+    if erased.low > other.high:
+        return Sentence(f"Forgot less than {what}.", text, "bad")
+    return Sentence(f"About as {what}.", text + " The two intervals overlap.", "good")
 
 
 def _average(card: Scorecard) -> Sentence:

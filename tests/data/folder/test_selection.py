@@ -137,7 +137,7 @@ def test_what_is_not_there_is_named_when_something_is(pairs: FolderPairs, tmp_pa
     (tmp_path / "list.txt").write_text("in/p2.png\na1.png\n")
     request = ask(pairs, f"word=zebra,files={tmp_path / 'list.txt'}")
     assert request.selected.tolist() == [True, True] + [False] * 7
-    told = request.as_dict()
+    told = request.as_dict(np.flatnonzero(request.selected))
     assert told["asked"]["entries"] == ["word=zebra", "in/p2.png", "a1.png"]
     assert told["asked"]["kind"] == "several" and told["erased"] == ["a1.png"]
     assert (told["found"], told["not_found"]) == (["a1.png"], ["word=zebra", "in/p2.png"])
@@ -184,11 +184,12 @@ def test_copies_of_a_picture_are_selected_together(tmp_path: Path) -> None:
         file.write("b2.png,supper\n")
     request = ask(read_folder(tmp_path), "word=apple")
     assert request.selected.tolist() == [True, True, False, True]
-    assert request.as_dict()["also_removed"] == [
+    told = request.as_dict(np.flatnonzero(request.selected))
+    assert told["also_removed"] == [
         {"image": "b.png", "copy_of": "a.png", "kind": "byte"},
         {"image": "b2.png", "copy_of": "a.png", "kind": "pixel"},
     ]
-    assert request.as_dict()["erased"] == ["a.png", "b.png", "b2.png"]
+    assert told["erased"] == ["a.png", "b.png", "b2.png"]
 
 
 def test_a_rule_is_parsed_without_data() -> None:

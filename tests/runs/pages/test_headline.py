@@ -57,6 +57,11 @@ def test_headline_compares_with_the_oracle_by_sign(similarity, lead):
     assert f"gap {gap} points" in third.text
 
 
+def test_a_collapsed_model_is_never_about_as_the_oracle():
+    card = make_card(similarity=-0.15, retain=0.05)
+    assert leads(card)[1:3] == ["Damaged.", "Not as the oracle: the retained are damaged."]
+
+
 def test_headline_without_an_oracle_says_so():
     card = make_card(models=("original", "erased"))
     assert leads(card) == ["Forgotten.", "Kept.", "No oracle."]
