@@ -153,8 +153,7 @@ class Settings:
     forget_split: Literal["all", "train"] = _setting(
         "all",
         _FOLDER_DATA,
-        "Of which splits pictures are forgotten. With train, as benchmarks do, the request's "
-        "other pictures are only judged on, and are not erased.",
+        "Splits whose pictures are forgotten; train, as in benchmarks, only judges on the others.",
     )
     skip_bad: bool = _setting(
         False, _FOLDER_DATA, "Leave out rows with a problem; otherwise they are an error."
@@ -167,11 +166,7 @@ class Settings:
         ge=1,
     )
     judged_pairs: int = _setting(
-        1_000,
-        _FOLDER_DATA,
-        "Most pairs that are judged on: of the request, and of the retained in each split.",
-        "pairs",
-        ge=1,
+        1_000, _FOLDER_DATA, "Most pairs to judge on, forgotten and retained.", "pairs", ge=1
     )
     templates: str = _setting(
         "a photo of a {}",
