@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from erasekit.errors import UsageError
 
 
 def preview(
@@ -24,13 +27,19 @@ def preview(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave rows with a problem out, and go on.")
     ] = False,
+    model: Annotated[
+        str, typer.Option(help="The CLIP that the request is for; given, it is loaded and asked.")
+    ] = "",
+    pretrained: Annotated[str, typer.Option(help="Tag of its published weights.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Check a folder of your own data, and show what a rule would forget in it.
+    """Check a folder of your own data, and show what a rule selects and nearly selects in it.
 
     \b
     Examples:
       erasekit preview folder:photos --forget word=apple
       erasekit preview folder:photos --forget 'group=fruit,files=also.txt' --out runs/look
+      erasekit preview folder:photos --forget files=list.txt --model local-dir:clip --json
 
     \b
     The folder holds one of:
@@ -38,11 +47,18 @@ def preview(
       CLASS/*.jpg                               or train/CLASS/*.jpg and test/CLASS/*.jpg
       *.tar                                     webdataset shards with KEY.jpg and KEY.txt
 
-    No model is loaded. `erasekit erase --data folder:PATH --forget RULE` takes the same rule.
+    No model is loaded unless you name one. `erasekit erase --data folder:PATH --forget RULE` takes
+    the same rule. The exit code is 2 when it would refuse this folder or this rule.
     """
     from erasekit.data.folder.selection import parse_rule
 
     parse_rule(forget)
     from erasekit.runs.preview import preview_folder
 
-    typer.echo(preview_folder(data, forget, out, skip_bad=skip_bad))
+    seen = preview_folder(data, forget, out, skip_bad=skip_bad, model=model, pretrained=pretrained)
+    if as_json:
+        typer.echo(json.dumps(seen.found, ensure_ascii=False, indent=1))
+        raise typer.Exit(2 if seen.refusal else 0)
+    if seen.refusal:
+        raise UsageError(seen.refusal)
+    typer.echo(seen.text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,11 @@ from erasekit.processes import join, on_main
 from erasekit.runs.run_folder import TRACKERS, RunFolder
 from erasekit.runs.trackers import check_trackers, tracking
 from erasekit.settings import Settings
+from erasekit.text import shown
 
 if TYPE_CHECKING:
     from erasekit.evaluate.scorecard import Scorecard
+    from erasekit.experiment.clip_experiment import Experiment
     from erasekit.unlearn.engine import Erasure
 
 
@@ -60,6 +63,7 @@ def run_erase(
         experiment = Experiment(settings, progress)
         _ = experiment.task.forget  # an empty forget set is said before training starts
         _ = experiment.original
+        on_main(lambda: _warn(experiment))
         if oracle:
             _ = experiment.oracle
         with tracking(trackers, folder.path / TRACKERS, settings) as log:
@@ -95,6 +99,27 @@ def _check_data(settings: Settings, progress: bool) -> None:
         select(
             read_folder(settings.data, skip_bad=settings.skip_bad, progress=progress),
             settings.forget,
+        )
+
+
+def _warn(experiment: Experiment) -> None:
+    """Of a request in a folder: what is not there, and what the model cannot read of it."""
+    if (request := experiment.request) is None:
+        return
+    from erasekit.runs.near_misses import cut_captions
+
+    if missing := list(request.missing):
+        told = ", ".join(map(shown, missing[:5])) + (", …" if len(missing) > 5 else "")
+        warnings.warn(
+            f"not found: {len(missing):,} of {len(request.entries):,}: {told}", stacklevel=2
+        )
+    clip = experiment.original
+    cut, unread = cut_captions(request, clip.tokenizer, clip.model.context_length)
+    if len(cut):
+        warnings.warn(
+            f"the model reads {clip.model.context_length} tokens: {len(cut):,} of the captions to "
+            f"forget are cut, and {len(unread):,} before the word that was asked for",
+            stacklevel=2,
         )
 
 

@@ -1,45 +1,183 @@
-"""What a rule would forget in a folder of your own pictures, before anything is run."""
+"""What a request would forget in a folder of your own pictures, before anything is run."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from erasekit.data.folder.check import check_folder, read_folder
-from erasekit.data.folder.selection import select
+import numpy as np
+
+from erasekit.data.data_spec import FolderSpec
+from erasekit.data.folder.check import FolderReport, check_folder, read_folder
+from erasekit.data.folder.folder_world import FolderTask, FolderWorld
+from erasekit.data.folder.selection import Request, ask
+from erasekit.data.worlds import SPLITS
+from erasekit.errors import UsageError
 from erasekit.files import write_text, write_whole
+from erasekit.runs.near_misses import KINDS, near_misses
+from erasekit.settings import make_settings
 from erasekit.text import shown
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from erasekit.models.clip import Clip
+
 PROBLEMS, COUNTS, SHEET = "problems.csv", "counts.csv", "sheet.png"
+# Problems that are told one by one.
+_MOST = 1_000
 
 
-def preview_folder(data: str, rule: str, out: Path, *, skip_bad: bool = False) -> str:
-    """Check a folder, count what a rule selects, and draw a contact sheet.
+@dataclass(frozen=True)
+class Preview:
+    """What was found in a folder, and of a request in it.
+
+    Attributes:
+        found: what ``--json`` prints.
+        refusal: why `erase` would refuse it; None if it would not.
+        text: what a person reads on the terminal; empty if it would.
+    """
+
+    found: dict[str, Any]
+    refusal: str | None
+    text: str
+
+
+def preview_folder(
+    data: str,
+    rule: str,
+    out: Path,
+    *,
+    skip_bad: bool = False,
+    model: str = "",
+    pretrained: str = "",
+) -> Preview:
+    """Check a folder, find what a rule selects and nearly selects, and draw a contact sheet.
 
     Args:
         data: ``folder:PATH``.
         rule: see `erasekit.data.folder.selection`.
         out: folder that receives `PROBLEMS`, `COUNTS` and `SHEET`.
         skip_bad: leave rows with a problem out.
-
-    Returns:
-        what a person reads on the terminal.
+        model: that the request is for, as in the settings. Where one is given it is loaded, and
+            pictures that it takes for nearly the same are found.
+        pretrained: its tag, as in the settings.
 
     Raises:
-        UsageError: for a folder or a rule that does not fit, and for problems in the folder
-            unless `skip_bad`; what was found of them lies in `out` then.
+        UsageError: for a model that does not exist.
         RunError: when something cannot be read or written.
     """
-    report = check_folder(data)
-    report.write(out / PROBLEMS)
-    pairs = read_folder(data, skip_bad=skip_bad)
-    mask = select(pairs, rule)
+    found: dict[str, Any] = {"form": None, "pictures": 0, "captions": 0, "splits": {}}
+    found |= {"selected": {"pictures": 0, "captions": 0, "by_split": {}}, "near": {}}
+    problems: list[dict[str, str]] = []
+    found |= {"not_found": [], "problems": problems}
+
+    def refused(why: UsageError, what: str = "") -> Preview:
+        if what:
+            problems.append(_problem(what, str(why)))
+        return Preview(found, str(why), "")
+
+    try:
+        report = check_folder(data)
+        report.write(out / PROBLEMS)
+        problems += [_problem(p.place, f"{p.kind}: {p.said}") for p in _some(report)]
+        pairs = read_folder(data, skip_bad=True)
+    except UsageError as error:
+        return refused(error, "" if problems else data)
+    found |= {
+        "form": pairs.listing.form,
+        "pictures": len(np.unique(pairs.files)),
+        "captions": len(pairs),
+        "splits": {
+            name: len(np.unique(pairs.files[pairs.split.codes == code]))
+            for code, name in enumerate(SPLITS)
+        },
+    }
+    try:
+        request = ask(pairs, rule)
+    except UsageError as error:
+        return refused(error, rule)
+    tokenizer, clip = _model(model, pretrained)
+    found["selected"] = {
+        "pictures": len(np.unique(pairs.files[request.selected])),
+        "captions": int(request.selected.sum()),
+        "by_split": request.by_split(),
+    }
+    found["near"] = near_misses(request, tokenizer, clip)
+    found["not_found"] = list(request.missing)
+    problems += [_problem(entry, why) for entry, why in request.missing.items()]
+    try:
+        read_folder(data, skip_bad=skip_bad)
+    except UsageError as error:
+        return refused(error)
+    try:
+        FolderTask(FolderWorld(FolderSpec(data.removeprefix("folder:")), pairs, request, 1))
+    except UsageError as error:
+        return refused(error, rule)
+    return Preview(found, None, f"{report}\n\n{_selected(found)}{_drawn(request, out)}")
+
+
+def _problem(where: str, what: str) -> dict[str, str]:
+    """A problem as JSON has it; what is wrong and its mend are told together elsewhere."""
+    key = "row" if ", line " in where else "file"
+    what, _, mend = what.partition(". ")
+    return {key: where, "what": what, "mend": mend or "mend it, or leave it out (--skip-bad)"}
+
+
+def _some(report: FolderReport) -> list[Any]:
+    return list(islice(report.problems(), _MOST))
+
+
+def _model(model: str, pretrained: str) -> tuple[Callable[[list[str]], Tensor], Clip | None]:
+    """The tokenizer of the model that a request is for, and the model if it is given."""
+    if model:
+        from erasekit.models.clip import load_clip
+
+        clip = load_clip(model, pretrained=pretrained or None)
+        return clip.tokenizer, clip
+
+    def tokenizer(texts: list[str]) -> Tensor:
+        import open_clip
+
+        return open_clip.get_tokenizer(make_settings(data="folder:.").model)(texts)
+
+    return tokenizer, None
+
+
+def _selected(found: dict[str, Any]) -> str:
+    """What the request selects and nearly selects, for the terminal."""
+    selected = found["selected"]
+    splits = ", ".join(f"{name} {number:,}" for name, number in selected["by_split"].items())
+    lines = [
+        f"selected: {selected['pictures']:,} pictures with {selected['captions']:,} captions "
+        f"({splits})"
+    ]
+    if missing := found["not_found"]:
+        told = ", ".join(map(shown, missing[:5])) + (", …" if len(missing) > 5 else "")
+        lines.append(f"not found: {len(missing):,}: {told}")
+    for kind, near in found["near"].items():
+        if near["captions"]:
+            example = near["examples"][0]
+            like = f", like {shown(example['like'])}" if "like" in example else ""
+            lines.append(
+                f"near: {near['pictures']:,} × {KINDS[kind]}: {shown(example['image'])}{like}: "
+                f"{shown(example['caption'][:80])}"
+            )
+    return "\n".join(lines)
+
+
+def _drawn(request: Request, out: Path) -> str:
+    """The counts as a table, and where they and the contact sheet lie."""
     from erasekit.plots.folder_preview import contact_sheet, preview_table
 
-    table = preview_table(pairs, mask)
+    table = preview_table(request.pairs, request.selected)
     write_text(out / COUNTS, table.to_csv())
-    figure = contact_sheet(pairs, mask)
+    figure = contact_sheet(request.pairs, request.selected)
     write_whole(out / SHEET, lambda aside: figure.savefig(aside, format="png", dpi=120))
     # A name from the data could steer the terminal.
     lines = table.drop(columns="examples").head(20).rename(index=shown).to_string()
     more = f"\n… {len(table) - 20} more lines in {out / COUNTS}" if len(table) > 20 else ""
-    return f"{report}\n\n{lines}{more}\n\ncounts: {out / COUNTS}\nsheet: {out / SHEET}"
+    return f"\n\n{lines}{more}\n\ncounts: {out / COUNTS}\nsheet: {out / SHEET}"

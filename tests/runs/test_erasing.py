@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -11,6 +12,10 @@ import numpy as np
 import pytest
 
 import erasekit
+from erasekit.certificate.judgement import judge
+from erasekit.certificate.policy import load_policy
+from erasekit.data.pairs import joined
+from erasekit.data.worlds import SPLITS
 from erasekit.errors import RunError, UsageError
 from erasekit.experiment.clip_experiment import Experiment
 from erasekit.models.clip import load_clip
@@ -150,7 +155,9 @@ def test_names_are_judged_as_in_the_embedded_world(named_run, tiny_experiment, t
     assert card.models == ["original", "erased", "control", "oracle"]
     group = tiny_experiment.world.concepts[0].group
     same = erasekit.load("smoke", progress=False, **tiny, forget=group)
-    pairs = same.world.pairs("test").singles.where(same.task.touches)
+    # Of a folder, all pictures that were asked for are judged on, whatever their split.
+    parts = [same.world.pairs(split).singles.where(same.task.touches) for split in SPLITS]
+    pairs = joined(parts)
     from erasekit.models.zero_shot import hits
 
     clip, world = same.original, same.world
@@ -186,6 +193,7 @@ def test_without_names_pairs_are_judged(unnamed_run: RunFolder) -> None:
         "recall@1",
         "recall@5",
         "recall@10",
+        "rank",
         "similarity",
         "neighbourhood_kept",
         "membership_auc",
@@ -196,6 +204,36 @@ def test_without_names_pairs_are_judged(unnamed_run: RunFolder) -> None:
     assert "recall@1 forget" in said and "top1" not in said
     page = unnamed_run.report.read_text()
     assert "R@1 on the forgotten pairs" in page and "there is no oracle in this run" in page
+
+
+def test_the_request_is_counted(named_run: RunFolder, unnamed_run: RunFolder, group: str) -> None:
+    for run, kind, text in ((named_run, "group", group), (unnamed_run, "word", "word=picture")):
+        told = json.loads((run.path / "request.json").read_text())
+        assert told["asked"] == {"kind": kind, "text": text, "entries": [text]}
+        assert told["found"] == [text] and told["not_found"] == []
+        assert len(told["erased"]) == sum(told["by_split"].values())
+        assert all(told["by_split"].values())  # of every split
+        assert run.scorecard.task["forget_pairs"] >= len(told["erased"])
+
+
+def test_three_listed_pictures_are_forgotten_and_judged(
+    own_folder: Path, own_parameters, tmp_path: Path
+) -> None:
+    rows = list(csv.DictReader((own_folder / "pairs.csv").open(encoding="utf-8")))
+    listed = [next(r["image"] for r in rows if r["split"] == split) for split in SPLITS]
+    (tmp_path / "list.txt").write_text("\n".join([*listed, "gone.png"]))
+    rule = f"files={tmp_path / 'list.txt'}"
+    settings = make_settings("smoke", **own_parameters, forget=rule)
+    with pytest.warns(UserWarning, match=r"not found: 1 of 4: gone\.png"):
+        run = run_erase(settings, tmp_path / "run", control=False, progress=False)
+    told = json.loads((run.path / "request.json").read_text())
+    assert sorted(told["erased"]) == sorted(listed) and told["not_found"] == ["gone.png"]
+    assert told["by_split"] == dict.fromkeys(SPLITS, 1)
+    judged = [r for r in run.scorecard.rows if (r.metric, r.subset) == ("similarity", "forget")]
+    assert {row.n for row in judged} == {3}
+    policy = load_policy("pictures")
+    results = [judge(c, run.scorecard, None).result for c in policy.criteria]
+    assert "not tested" not in results
 
 
 @pytest.mark.parametrize("run", ["named_run", "unnamed_run"])

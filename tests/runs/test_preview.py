@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,42 @@ def test_problems_are_told_with_their_rows_and_skipped_only_if_told(photos, tmp_
     assert "line 14" in (out / PROBLEMS).read_text()
     found = call(*asked[1:], "--skip-bad")
     assert found.exit_code == 0 and "12 of them good" in found.output
+
+
+def test_json_says_all_of_it(photos, tmp_path):
+    (photos / "copy.png").write_bytes((photos / "0.png").read_bytes())
+    with (photos / "pairs.csv").open("a", encoding="utf-8") as table:
+        table.write("copy.png,lunch,,\n")
+    (tmp_path / "list.txt").write_text("0.png\n2.png\n4.png\nnone.png\n")
+    rule = f"files={tmp_path / 'list.txt'}"
+    asked = [f"folder:{photos}", "--forget", rule, "--out", str(tmp_path / "out"), "--json"]
+    found = call(*asked)
+    assert found.exit_code == 0, found.output
+    told = json.loads(found.stdout)
+    assert (told["form"], told["pictures"], told["captions"]) == ("csv", 13, 13)
+    assert sum(told["splits"].values()) == 13
+    assert (told["selected"]["pictures"], told["selected"]["captions"]) == (4, 4)
+    assert sum(told["selected"]["by_split"].values()) == 4
+    assert told["near"]["byte_copies"]["examples"][0]["like"] == "0.png"
+    assert told["not_found"] == ["none.png"]
+    (problem,) = told["problems"]
+    assert problem["file"] == "none.png" and set(problem) == {"file", "what", "mend"}
+    text = call(*asked[:-1]).output
+    assert "selected: 4 pictures with 4 captions" in text and "not found: 1: none.png" in text
+    assert "copies of the same bytes: selected too: copy.png, like 0.png" in text
+
+
+@pytest.mark.parametrize("rule", ["word=zebra", "red apple,cat", "word=apple"])
+def test_json_says_what_erase_would_refuse(photos, tmp_path, rule):
+    if rule == "word=apple":
+        with (photos / "pairs.csv").open("a", encoding="utf-8") as table:
+            table.write("gone.png,an apple,red apple,fruit\n")
+    found = call(f"folder:{photos}", "--forget", rule, "--out", str(tmp_path / "out"), "--json")
+    assert found.exit_code == 2
+    told = json.loads(found.stdout)
+    assert (told["pictures"], len(told["problems"])) == (12, 1)
+    assert told["selected"]["pictures"] == (6 if rule == "word=apple" else 0)
+    assert ("row" in told["problems"][0]) == (rule == "word=apple")
 
 
 @pytest.mark.parametrize(
