@@ -4,7 +4,7 @@ PROFILE ?= default
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install tutorial test lab bench reference lint clean
+.PHONY: help install tutorial test lab bench reference docs lint clean
 
 help:
 	@echo "make tutorial   install, run every notebook, print the page to open (PROFILE=smoke: quick)"
@@ -12,6 +12,7 @@ help:
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make bench      measure the ratios in benchmarks/RESULTS.md"
 	@echo "make reference  remake the reference scorecards of PROFILE (after a change on purpose)"
+	@echo "make docs       build the site in build/site from the notebooks that make tutorial ran"
 	@echo "make lint       ruff and pyright"
 	@echo "make clean      remove .venv, runs and build (the model cache stays)"
 
@@ -39,10 +40,14 @@ bench: install
 reference: install
 	$(BIN)/erasekit tutorial --profile $(PROFILE) --out runs/reference-$(PROFILE) --write-reference
 
+docs: install
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/site
+	@echo "open build/site/index.html"
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 clean:
-	rm -rf $(VENV) runs build
+	rm -rf $(VENV) runs build docs/_generated

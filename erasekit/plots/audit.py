@@ -40,7 +40,7 @@ VERDICT_MARKS = {
     CANNOT_TELL: Mark("#8A8F98", "o"),
 }
 _GAP_AXIS = {
-    ORACLE: "← more taken than by the oracle     gap in points     more left →",
+    ORACLE: "← forgets more than the oracle     gap in points     retains more →",
     ORIGINAL: "← less than the original     change in points; no oracle     more →",
 }
 _SHORT = {LESS: "less forgotten", MORE: "over-forgetting"}
