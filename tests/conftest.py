@@ -74,7 +74,10 @@ def own_parameters(tiny_experiment, own_folder: Path) -> dict[str, Any]:
         "data": f"folder:{own_folder}",
         "model": f"local-dir:{tiny_experiment.original_folder}",
         "templates": "a picture of {}|{}",
-        **{name: TINY[name] for name in ("forget_batch", "retain_batch", "steps", "draws")},
+        **{
+            name: TINY[name]
+            for name in ("forget_batch", "retain_batch", "steps", "draws", "threads")
+        },
     }
 
 
@@ -95,7 +98,7 @@ def tiny_mllm(tiny_experiment):
 @pytest.fixture(scope="session")
 def smoke_experiment():
     """The smoke profile: its two models really learn, in half a minute a model."""
-    return erasekit.load("smoke", progress=False)
+    return erasekit.load("smoke", threads=1, progress=False)
 
 
 @pytest.fixture(scope="session")

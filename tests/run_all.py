@@ -36,6 +36,8 @@ def main() -> int:
     NOTEBOOKS.mkdir(parents=True)
     tests_cache = os.environ.get("ERASEKIT_CACHE") or str(BUILD / "cache")
     common = {
+        # Two processes with a thread each do more than two with two.
+        "OMP_NUM_THREADS": "1",
         **os.environ,
         "ERASEKIT_TEST_NOTEBOOKS": str(NOTEBOOKS),
         "COVERAGE_FILE": str(BUILD / ".coverage"),

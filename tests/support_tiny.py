@@ -16,4 +16,5 @@ TINY: dict[str, Any] = {
     "retain_batch": 6,
     "steps": 3,
     "draws": 20,
+    "threads": 1,
 }

@@ -63,7 +63,7 @@ STRIKE: list[int] = []
 def do(folder: Path, jobs: list[str], strike: list[int]) -> None:
     """Erase from a small model, and write what came of it under the process's number."""
     STRIKE[:] = strike
-    experiment = erasekit.load("smoke", progress=False, **{**TINY, "threads": 1})
+    experiment = erasekit.load("smoke", progress=False, **TINY)
     original = build("resnet", experiment.original)
     for job in jobs:
         name, options, spec = JOBS[job]
@@ -85,7 +85,7 @@ def ask(folder: Path) -> None:
     from erasekit.experiment.language_experiment import MllmExperiment
     from erasekit.models.llava_spec import LlavaSpec
 
-    clip = erasekit.load("smoke", progress=False, **{**TINY, "threads": 1})
+    clip = erasekit.load("smoke", progress=False, **TINY)
     experiment = MllmExperiment(
         clip,
         LlavaSpec(width=32, layers=1, heads=4, steps=3, visual_batch=8, text_batch=4),
@@ -268,7 +268,7 @@ def test_accelerate_launches_the_command_line(tmp_path: Path, test_cache: Path) 
     # With --cpu it would start processes by MPI alone; this way it starts them itself.
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
     launch += ["--num_processes", "2", "--main_process_port", str(free_port()), "-m", "erasekit"]
-    parameters = [f"--set={name}={value}" for name, value in {**TINY, "threads": 1}.items()]
+    parameters = [f"--set={name}={value}" for name, value in TINY.items()]
     shared = ["--profile=smoke", "--device=cpu", "--no-oracle", "--no-control", *parameters]
     shared += ["--trackers=tensorboard", "--micro-batch=2", "--moves=image"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

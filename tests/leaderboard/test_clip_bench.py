@@ -24,7 +24,7 @@ TASKS = {
 
 
 def make_bench(task: str = "one", seed: int = 0) -> ClipBench:
-    settings = make_settings("smoke", **{**TINY, "seed": seed, "threads": 1})
+    settings = make_settings("smoke", **{**TINY, "seed": seed})
     plan = clip_experiment.make_plan(settings)
     requests, _ = TASKS[task]
     assert plan.train is not None
@@ -84,7 +84,7 @@ def test_the_models_are_those_of_an_experiment(tiny_experiment) -> None:
     """One recipe and one cache: the benchmark measures the models that the notebooks show."""
     own = make_bench()
     tiny_experiment.original_folder  # noqa: B018
-    settings = make_settings("smoke", **{**TINY, "forget": "penguin", "threads": 1})
+    settings = make_settings("smoke", **{**TINY, "forget": "penguin"})
     experiment = clip_experiment.Experiment(settings, progress=False)
     assert own.original.folder == experiment.original_folder
     assert own.oracles["oracle-0"].folder == experiment.oracle_folder
