@@ -43,6 +43,7 @@ html_theme_options = {
     "home_page_in_toc": True,
     "use_download_button": True,
     "use_fullscreen_button": False,
+    "navbar_persistent": [],
 }
 
 site_pages.write(HERE)
