@@ -20,3 +20,8 @@ def composed(text: str) -> str:
 def folded(text: str) -> str:
     """A text for comparing: composed, and without upper case."""
     return composed(composed(text).casefold())
+
+
+def no_formula(text: str) -> str:
+    """A cell of a table that no spreadsheet takes for a formula: quoted where it begins as one."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -32,6 +32,12 @@ def preview(
     ] = "",
     pretrained: Annotated[str, typer.Option(help="Tag of its published weights.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    image_column: Annotated[
+        str, typer.Option(help="Column with the pictures' paths, if it has no usual name.")
+    ] = "",
+    caption_column: Annotated[
+        str, typer.Option(help="Column with the captions, if it has no usual name.")
+    ] = "",
 ) -> None:
     """Check a folder of your own data, and show what a rule selects and nearly selects in it.
 
@@ -42,10 +48,13 @@ def preview(
       erasekit preview folder:photos --forget files=list.txt --model local-dir:clip --json
 
     \b
-    The folder holds one of:
-      pairs.csv, pairs.jsonl or pairs.parquet   columns image and caption; concept, group, split
-      CLASS/*.jpg                               or train/CLASS/*.jpg and test/CLASS/*.jpg
-      *.tar                                     webdataset shards with KEY.jpg and KEY.txt
+    The folder holds one of these (docs/reference/folders.md shows each):
+      a table           pairs.csv, metadata.jsonl, …: an image and a caption in each row
+      PICTURE.txt       a caption beside each picture
+      CLASS/*.jpg       or train/CLASS/*.jpg and test/CLASS/*.jpg
+      *.tar             webdataset shards
+      *.parquet         with the pictures in it, as Hugging Face writes it
+      *.json            COCO captions, the Karpathy split, or a list of pairs
 
     No model is loaded unless you name one. `erasekit erase --data folder:PATH --forget RULE` takes
     the same rule. The exit code is 2 when it would refuse this folder or this rule.
@@ -53,9 +62,18 @@ def preview(
     from erasekit.data.folder.selection import parse_rule
 
     parse_rule(forget)
+    from erasekit.data.folder.columns import Columns
     from erasekit.runs.preview import preview_folder
 
-    seen = preview_folder(data, forget, out, skip_bad=skip_bad, model=model, pretrained=pretrained)
+    seen = preview_folder(
+        data,
+        forget,
+        out,
+        skip_bad=skip_bad,
+        model=model,
+        pretrained=pretrained,
+        columns=Columns(image_column, caption_column),
+    )
     if as_json:
         typer.echo(json.dumps(seen.found, ensure_ascii=False, indent=1))
         raise typer.Exit(2 if seen.refusal else 0)

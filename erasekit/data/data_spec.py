@@ -70,6 +70,8 @@ class FolderSpec(_Spoken):
             can read in its steps. It bounds memory, however large the folder is.
         judged_pairs: the same of validation and of test, for each of the two sets.
         templates: what a picture is compared with when it is named, ``{}`` for the name.
+        image_column: of a table, with the pictures' paths; empty for the usual names.
+        caption_column: of a table, with the captions; empty for the usual names.
         seed: of what is drawn.
     """
 
@@ -79,6 +81,8 @@ class FolderSpec(_Spoken):
     most_pairs: int = default("most_pairs")
     judged_pairs: int = default("judged_pairs")
     templates: tuple[str, ...] = tuple(default("templates").split("|"))
+    image_column: str = default("image_column")
+    caption_column: str = default("caption_column")
     seed: int = default("world_seed")
 
     languages = ("en",)

@@ -19,6 +19,7 @@ from erasekit.audit.suite import audit
 from erasekit.data.data_spec import FolderSpec
 from erasekit.data.drawn.world import World
 from erasekit.data.folder.check import read_folder
+from erasekit.data.folder.columns import Columns
 from erasekit.data.folder.folder_world import FolderTask, FolderWorld
 from erasekit.data.folder.selection import Request, ask
 from erasekit.data.pairs import Pairs
@@ -80,7 +81,10 @@ class Experiment:
 
     def _folder(self, spec: FolderSpec) -> tuple[FolderWorld, FolderTask]:
         """A folder, which is read and asked for the rule before any model is loaded."""
-        source = read_folder(spec.path, skip_bad=spec.skip_bad, progress=self.progress)
+        columns = Columns(spec.image_column, spec.caption_column)
+        source = read_folder(
+            spec.path, skip_bad=spec.skip_bad, columns=columns, progress=self.progress
+        )
         request = ask(source, self.settings.forget)
         self.request = request
         world = FolderWorld(spec, source, request, image_size(self.original))

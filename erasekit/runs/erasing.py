@@ -94,12 +94,12 @@ def _check_data(settings: Settings, progress: bool) -> None:
     """Of a folder of pairs: its problems, and a rule that finds nothing, before a run begins."""
     if settings.data.startswith(FOLDER):
         from erasekit.data.folder.check import read_folder
+        from erasekit.data.folder.columns import Columns
         from erasekit.data.folder.selection import select
 
-        select(
-            read_folder(settings.data, skip_bad=settings.skip_bad, progress=progress),
-            settings.forget,
-        )
+        columns = Columns(settings.image_column, settings.caption_column)
+        how = {"skip_bad": settings.skip_bad, "columns": columns, "progress": progress}
+        select(read_folder(settings.data, **how), settings.forget)
 
 
 def _warn(experiment: Experiment) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -12,11 +13,13 @@ import numpy as np
 
 from erasekit.data.data_spec import FolderSpec
 from erasekit.data.folder.check import FolderReport, check_folder, read_folder
+from erasekit.data.folder.columns import Columns
 from erasekit.data.folder.folder_world import FolderTask, FolderWorld
 from erasekit.data.folder.selection import Request, ask
 from erasekit.data.worlds import SPLITS
 from erasekit.errors import UsageError
 from erasekit.files import write_text, write_whole
+from erasekit.frames import no_formulas
 from erasekit.runs.near_misses import KINDS, near_misses
 from erasekit.settings import make_settings
 from erasekit.text import shown
@@ -54,6 +57,7 @@ def preview_folder(
     skip_bad: bool = False,
     model: str = "",
     pretrained: str = "",
+    columns: Columns | None = None,
 ) -> Preview:
     """Check a folder, find what a rule selects and nearly selects, and draw a contact sheet.
 
@@ -65,6 +69,7 @@ def preview_folder(
         model: that the request is for, as in the settings. Where one is given it is loaded, and
             pictures that it takes for nearly the same are found.
         pretrained: its tag, as in the settings.
+        columns: of a table, where they do not have the usual names.
 
     Raises:
         UsageError: for a model that does not exist.
@@ -81,14 +86,16 @@ def preview_folder(
         return Preview(found, str(why), "")
 
     try:
-        report = check_folder(data)
+        report = check_folder(data, columns=columns)
         report.write(out / PROBLEMS)
-        problems += [_problem(p.place, f"{p.kind}: {p.said}") for p in _some(report)]
-        pairs = read_folder(data, skip_bad=True)
+        problems += [_problem(p.place, f"{p.kind}: {p.said}", p.mend) for p in _some(report)]
+        pairs = read_folder(data, skip_bad=True, columns=columns)
     except UsageError as error:
         return refused(error, "" if problems else data)
     found |= {
         "form": pairs.listing.form,
+        "read_as": report.form,
+        "passed_over": report.passed_over,
         "pictures": len(np.unique(pairs.files)),
         "captions": len(pairs),
         "splits": {
@@ -110,7 +117,7 @@ def preview_folder(
     found["not_found"] = list(request.missing)
     problems += [_problem(entry, why) for entry, why in request.missing.items()]
     try:
-        read_folder(data, skip_bad=skip_bad)
+        read_folder(data, skip_bad=skip_bad, columns=columns)
     except UsageError as error:
         return refused(error)
     try:
@@ -120,10 +127,11 @@ def preview_folder(
     return Preview(found, None, f"{report}\n\n{_selected(found)}{_drawn(request, out)}")
 
 
-def _problem(where: str, what: str) -> dict[str, str]:
+def _problem(where: str, what: str, mend: str = "") -> dict[str, str]:
     """A problem as JSON has it; what is wrong and its mend are told together elsewhere."""
-    key = "row" if ", line " in where else "file"
-    what, _, mend = what.partition(". ")
+    key = "row" if re.search(", (line|row|entry|key) ", where) else "file"
+    if not mend:
+        what, _, mend = what.partition(". ")
     return {key: where, "what": what, "mend": mend or "mend it, or leave it out (--skip-bad)"}
 
 
@@ -174,7 +182,7 @@ def _drawn(request: Request, out: Path) -> str:
     from erasekit.plots.folder_preview import contact_sheet, preview_table
 
     table = preview_table(request.pairs, request.selected)
-    write_text(out / COUNTS, table.to_csv())
+    write_text(out / COUNTS, no_formulas(table).to_csv())
     figure = contact_sheet(request.pairs, request.selected)
     write_whole(out / SHEET, lambda aside: figure.savefig(aside, format="png", dpi=120))
     # A name from the data could steer the terminal.

@@ -71,7 +71,7 @@ def test_json_says_all_of_it(photos, tmp_path):
     found = call(*asked)
     assert found.exit_code == 0, found.output
     told = json.loads(found.stdout)
-    assert (told["form"], told["pictures"], told["captions"]) == ("csv", 13, 13)
+    assert (told["form"], told["pictures"], told["captions"]) == ("table", 13, 13)
     assert sum(told["splits"].values()) == 13
     assert (told["selected"]["pictures"], told["selected"]["captions"]) == (4, 4)
     assert sum(told["selected"]["by_split"].values()) == 4
@@ -141,3 +141,22 @@ def test_names_and_captions_reach_no_shell_and_no_terminal(tmp_path):
     assert " ".join(bad.split()) in {
         " ".join(str(n).split()) for n in pd.read_csv(out / COUNTS)["name"]
     }
+
+
+def test_a_caption_that_begins_as_a_formula_stays_a_text(photos, tmp_path):
+    table = photos / "pairs.csv"
+    table.write_text(table.read_text().replace("a picture of a red", "=1+1 red"))
+    out = tmp_path / "out"
+    found = call(f"folder:{photos}", "--forget", "word=apple", "--out", str(out))
+    assert found.exit_code == 0, found.output
+    cells = pd.read_csv(out / COUNTS).astype(str).to_numpy().ravel()
+    assert any("'=1+1" in cell for cell in cells) and not any(c.startswith("=") for c in cells)
+
+
+def test_columns_of_any_name_are_named_by_option(photos, tmp_path):
+    table = photos / "pairs.csv"
+    table.write_text(table.read_text().replace("image,caption,", "datei,worte,"))
+    asked = [f"folder:{photos}", "--forget", "word=apple", "--out", str(tmp_path / "out")]
+    assert "--image-column" in str(call(*asked).exception)
+    found = call(*asked, "--image-column", "datei", "--caption-column", "worte")
+    assert found.exit_code == 0 and "image is datei, caption is worte" in found.output

@@ -1,14 +1,6 @@
 """Your own pictures and captions: a folder is read, checked, and becomes a list of pairs.
 
-The folder is one of:
-
-- a table beside the pictures, ``pairs.csv``, ``pairs.jsonl`` or ``pairs.parquet``, with the columns
-  ``image`` (a path in the folder) and ``caption``, and if you like ``concept``, ``group`` and
-  ``split`` (train, validation or test). Several rows may show one picture;
-- a folder for each class, ``CLASS/*.jpg``, or ``train/CLASS/*.jpg`` and ``test/CLASS/*.jpg``: the
-  class is the concept, and its name is the caption;
-- shards as webdataset writes them, ``*.tar`` or ``shards/*.tar``: ``KEY.jpg`` and ``KEY.txt`` one
-  after the other, and if you like ``KEY.json`` with ``concept``, ``group`` and ``split``.
+`erasekit.data.folder.forms` lists the forms that a folder may have; docs/reference/folders.md shows each.
 
 Where no split is told, a hash of the picture's path decides: 80 % train, 10 % validation, 10 %
 test, the same on every machine. What was read and found is kept in the cache, so that the next
@@ -17,13 +9,14 @@ run of the same folder starts at once.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+import csv
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from erasekit.cache import cached
 from erasekit.data.arrow_files import arrow, mapped
+from erasekit.data.folder.columns import Columns
 from erasekit.data.folder.file_states import look
 from erasekit.data.folder.forms import form_of
 from erasekit.data.folder.listing import FolderPairs, Listing
@@ -32,6 +25,7 @@ from erasekit.data.folder.problems import Problem, read_problems
 from erasekit.data.folder.row_reading import read_rows
 from erasekit.errors import RunError, UsageError, reason, unknown
 from erasekit.files import read_json, write_whole
+from erasekit.text import no_formula
 
 #: How much is checked: everything, or all but the pictures' contents.
 CHECKS = ("all", "table")
@@ -43,23 +37,29 @@ class FolderReport:
 
     Attributes:
         folder: that was read.
+        form: its form in words, with the separator, encoding and columns that were found.
         rows: there are, good and bad.
         pictures: that the readable rows show.
-        kept: rows without a problem.
+        kept: rows without a problem: a picture and its caption each.
+        splits: how many of these each split has.
         counts: number of problems of each kind. What is wrong with a picture counts once,
             at the first row that shows it.
         first: the first problem.
-        ignored: files in class folders that are no pictures by their name.
+        passed_over: how many files were not read, by the ending of their names.
+        first_passed_over: the path of the first of them.
         path: the CSV file with all problems, in the cache.
     """
 
     folder: Path
+    form: str
     rows: int
     pictures: int
     kept: int
+    splits: dict[str, int]
     counts: dict[str, int]
     first: Problem | None
-    ignored: int
+    passed_over: dict[str, int]
+    first_passed_over: str
     path: Path
 
     def problems(self) -> Iterator[Problem]:
@@ -67,20 +67,24 @@ class FolderReport:
         return read_problems(self.path)
 
     def write(self, path: Path | str) -> Path:
-        """Write all problems to a CSV file: columns place, kind, said.
+        """Write all problems to a CSV file: columns place, kind, said, mend.
+
+        A spreadsheet takes no cell of it for a formula.
 
         Raises:
             RunError: when it cannot be written.
         """
-        return write_whole(Path(path), lambda aside: _copy(self.path, aside))
+        return write_whole(Path(path), lambda aside: _write(self.problems(), aside))
 
     def __str__(self) -> str:
         lines = [
             f"{self.folder}: {self.rows:,} rows, {self.kept:,} of them good; "
-            f"{self.pictures:,} pictures"
+            f"{self.pictures:,} pictures",
+            f"form: {self.form}",
         ]
-        if self.ignored:
-            lines.append(f"no pictures by their names, passed over: {self.ignored:,} files")
+        if number := sum(self.passed_over.values()):
+            told = ", ".join(f"{n:,} × {ending}" for ending, n in self.passed_over.items())
+            lines.append(f"passed over: {number:,} files ({told}); first {self.first_passed_over}")
         if self.first is None:
             return "\n".join([*lines, "no problems"])
         lines += [f"{number:>9,}  {kind}" for kind, number in sorted(self.counts.items())]
@@ -88,24 +92,36 @@ class FolderReport:
         return "\n".join([*lines, f"all of them: {self.path}"])
 
 
-def check_folder(path: Path | str, *, checks: str = "all", progress: bool = True) -> FolderReport:
+def check_folder(
+    path: Path | str,
+    *,
+    checks: str = "all",
+    columns: Columns | None = None,
+    progress: bool = True,
+) -> FolderReport:
     """Read a folder and tell what is wrong with it.
 
     Args:
         path: the folder, as a path or as ``folder:PATH``.
         checks: ``all`` decodes every picture and compares their contents; ``table`` looks only
             whether the files are there.
+        columns: of a table, where they do not have the usual names.
         progress: show a bar while pictures are decoded.
 
     Raises:
         UsageError: when it is no folder of a form that is read, or has no rows at all.
         RunError: when a table is damaged, or the cache cannot be written.
     """
-    return _examine(path, checks, progress)[0]
+    return _examine(path, checks, columns, progress)[0]
 
 
 def read_folder(
-    path: Path | str, *, skip_bad: bool = False, checks: str = "all", progress: bool = True
+    path: Path | str,
+    *,
+    skip_bad: bool = False,
+    checks: str = "all",
+    columns: Columns | None = None,
+    progress: bool = True,
 ) -> FolderPairs:
     """The pairs in a folder.
 
@@ -114,6 +130,7 @@ def read_folder(
         skip_bad: leave rows with a problem out.
         checks: ``all`` decodes every picture and compares their contents; ``table`` looks only
             whether the files are there.
+        columns: of a table, where they do not have the usual names.
         progress: show a bar while pictures are decoded.
 
     Raises:
@@ -121,7 +138,7 @@ def read_folder(
             is good.
         RunError: as `check_folder`.
     """
-    report, pairs = _examine(path, checks, progress)
+    report, pairs = _examine(path, checks, columns, progress)
     if report.first is not None and not (skip_bad and len(pairs)):
         told = ", ".join(f"{number:,} × {kind}" for kind, number in sorted(report.counts.items()))
         mend = "skip_bad leaves them out" if len(pairs) else "no row is good"
@@ -132,13 +149,15 @@ def read_folder(
     return pairs
 
 
-def _examine(path: Path | str, checks: str, progress: bool) -> tuple[FolderReport, FolderPairs]:
+def _examine(
+    path: Path | str, checks: str, columns: Columns | None, progress: bool
+) -> tuple[FolderReport, FolderPairs]:
     if checks not in CHECKS:
         raise unknown("kind of checks", checks, CHECKS)
     arrow()
     folder = Path(str(path).removeprefix("folder:")).expanduser()
     try:
-        form = form_of(folder, progress)
+        form = form_of(folder, progress, columns)
         recipe = {"folder": str(form.root), "source": form.recipe()}
     except OSError as error:
         raise RunError(f"cannot read {error.filename or folder}: {reason(error)}") from error
@@ -161,5 +180,8 @@ def _examine(path: Path | str, checks: str, progress: bool) -> tuple[FolderRepor
     return report, FolderPairs(listing, listing.kept)
 
 
-def _copy(path: Path, to: Path) -> None:
-    shutil.copyfile(path, to)
+def _write(problems: Iterable[Problem], to: Path) -> None:
+    with to.open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow((*Problem._fields, "mend"))
+        lines.writerows(map(no_formula, (*problem, problem.mend)) for problem in problems)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from erasekit.data.folder.folder_files import (
+    Folder,
+    files_below,
+    folders_in,
+    is_generic,
+    is_picture,
+)
 from erasekit.data.folder.problems import Problem
-from erasekit.data.folder.rows import Form, Row, is_picture
+from erasekit.data.folder.rows import Form, Row
+from erasekit.data.folder.split_names import split_of
 from erasekit.data.worlds import SPLITS
-from erasekit.errors import unknown
+from erasekit.errors import UsageError, unknown
 from erasekit.text import shown
 
 
@@ -21,15 +28,25 @@ class ClassFolders(Form):
     name = "classes"
 
     @classmethod
-    def find(cls, root: Path) -> tuple[Path, ...]:
+    def find(cls, folder: Folder) -> tuple[Path, ...]:
         """The class folders, those of the splits one split after the other."""
-        folders = _folders(root)
-        splits = [each for each in folders if each.name in SPLITS and _folders(each)]
+        folders = folders_in(folder.base)
+        splits = [each for each in folders if split_of(each.name) and folders_in(each)]
         for each in folders:
             if splits and each not in splits:
                 hint = f"Beside {splits[0].name}/CLASS there may be other splits alone"
-                raise unknown(f"split folder in {root}", each.name, SPLITS, hint)
-        return tuple([inner for each in splits for inner in _folders(each)] or folders)
+                raise unknown(f"split folder in {folder.base}", each.name, SPLITS, hint)
+        classes = [inner for each in splits for inner in folders_in(each)] or folders
+        none = [each for each in classes if is_generic(each.name)]
+        if not splits and all(split_of(each.name) for each in classes):
+            none = classes
+        if none:
+            raise UsageError(
+                f"{folder.path(none[0])} is no name of a class, and what is in it has no captions: "
+                "write pairs.csv with the columns image and caption, or give the folder in which "
+                "the folders of the classes are"
+            )
+        return tuple(classes)
 
     def recipe(self) -> Any:
         found = hashlib.sha256()
@@ -40,37 +57,25 @@ class ClassFolders(Form):
     def rows(self) -> Iterator[Row | Problem]:
         return (row for row in self._files() if is_picture(row.image))
 
-    def ignored(self) -> int:
-        return sum(not is_picture(row.image) for row in self._files())
+    def passed_over(self, pictures: Container[str]) -> Iterator[str]:
+        classes = tuple(f"{table}/" for table in self.tables)
+        return (p for p in self.folder.files() if not (is_picture(p) and p.startswith(classes)))
 
     @staticmethod
-    def place(table: str, line: int, path: str) -> str:
+    def place(tables: Sequence[str], line: int, path: str) -> str:
         return f"file {shown(path)}"
+
+    @property
+    def what(self) -> str:
+        return f"the classes: {len(self.files)} folders, whose names are the captions"
+
+    def called(self) -> list[str]:
+        inside = [each for each in self.files if each.parent != self.folder.base]
+        return [split_of(each.parent.name) for each in inside] or [""] * len(self.files)
 
     def _files(self) -> Iterator[Row]:
         """Every file below the class folders, in order."""
-        for folder in self.files:
-            above = folder.parent.relative_to(self.root).as_posix()
+        for folder, split in zip(self.files, self.splits, strict=True):
             name = folder.name.replace("_", " ").strip()
-            for file in _files(folder):
-                image = file.relative_to(self.root).as_posix()
-                yield Row(image, name, name, split="" if above == "." else above)
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(
-        each for each in folder.iterdir() if each.is_dir() and not each.name.startswith((".", "__"))
-    )
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Files below a folder. A link to a folder in it is told as a file, and not followed."""
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _files(Path(entry.path))
-        else:
-            yield Path(entry.path)
+            for file in files_below(folder):
+                yield Row(self.folder.path(file), name, name, split=split)

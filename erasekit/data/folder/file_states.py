@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from erasekit.data.arrow_files import mapped, texts
+from erasekit.data.folder.folder_files import within
 from erasekit.data.folder.problems import MISSING, OUTSIDE
-from erasekit.data.folder.rows import Form, within
+from erasekit.data.folder.rows import Form
 
 #: States of a picture's file, and what each of them but the first says.
 FINE, GONE, NO_FILE, LINK = range(4)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from erasekit.data.folder.columns import Columns
+from erasekit.data.folder.folder_files import Folder, is_picture
 from erasekit.data.folder.rows import Form
-from erasekit.data.folder.table_form import TABLES
+from erasekit.data.folder.unread_files import check_all_read
 from erasekit.errors import UsageError
 from erasekit.plugins import Registry, subclass_of
 
@@ -28,18 +31,22 @@ FORMS: Registry[type[Form]] = Registry(
     "form of a folder",
     "erasekit.forms",
     {
-        **dict.fromkeys(("csv", "jsonl", "parquet"), "erasekit.data.folder.table_form"),
+        "table": "erasekit.data.folder.table_form",
+        "parquet": "erasekit.data.folder.parquet_pictures",
+        "json": "erasekit.data.folder.caption_json",
         "shards": "erasekit.data.folder.shards",
+        "sidecars": "erasekit.data.folder.sidecars",
         _LAST: "erasekit.data.folder.class_folders",
     },
     _form,
 )
 
 
-def form_of(folder: Path, progress: bool) -> Form:
+def form_of(folder: Path, progress: bool, columns: Columns | None = None) -> Form:
     """What a folder holds, by the names in it.
 
-    Any folder with folders in it could be one of classes; that form is asked last.
+    Any folder with folders in it could be one of classes. That form is asked last, and never where
+    another file may hold the captions.
 
     Raises:
         UsageError: when it is no folder, or none of a form that is read.
@@ -47,10 +54,15 @@ def form_of(folder: Path, progress: bool) -> Form:
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder: give one with your pictures, folder:PATH")
-    root = folder.resolve()
-    for _, form in sorted(FORMS.items(), key=lambda item: item[0] == _LAST):
-        if files := form.find(root):
-            return form(root, files, progress)
+    where = Folder.of(folder.resolve(), columns or Columns(), progress)
+    for name, form in sorted(FORMS.items(), key=lambda item: item[0] == _LAST):
+        if name == _LAST:
+            check_all_read(where)
+        if files := form.find(where):
+            return form(where, files)
+    found = Counter("pictures" if is_picture(path) else "files" for path in where.files())
+    told = " and ".join(f"{number:,} {what}" for what, number in sorted(found.items()))
     raise UsageError(
-        f"{root} has none of {', '.join(TABLES)}, no folder for each class and no shards (*.tar)"
+        f"{where.base} has {told or 'no files'}, and no captions: none of pairs.csv, pairs.jsonl, "
+        "pairs.parquet, no folder for each class, no shards (*.tar) and no text beside each picture"
     )

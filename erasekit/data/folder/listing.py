@@ -64,7 +64,7 @@ class Listing:
         self.folder = folder
         about = read_json(read / "about.json")
         self.form: str = about["form"]
-        self.table: str = about["table"]
+        self.tables: list[str] = about["tables"]
         self.names: dict[str, tuple[str, ...]] = {
             key: tuple(about[key]) for key in ("concept", "group")
         }
@@ -179,7 +179,7 @@ class FolderPairs:
     def row(self, row: int) -> str:
         """Where a row comes from, in words: a line of the table, a file, a key of a shard."""
         line = self.listing.line(int(self.rows[row]))
-        return FORMS[self.listing.form].place(self.listing.table, line, self.path(row))
+        return FORMS[self.listing.form].place(self.listing.tables, line, self.path(row))
 
     def matches(self, pattern: str, *, ignore_case: bool = False, fold: bool = False) -> np.ndarray:
         """Which captions a regular expression is found in: bool, shape (n,).

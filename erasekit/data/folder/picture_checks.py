@@ -67,8 +67,19 @@ def check_pictures(form: Form, read: Path, states: np.ndarray, checks: str, entr
     np.save(entry / "contents.npy", contents)
     np.save(entry / "hashes.npy", hashes)
     first = next(read_problems(entry / "problems.csv"), None)
-    report = {"rows": about["rows"], "pictures": len(pictures), "ignored": about["ignored"]}
-    report |= {"kept": int((kept & ~clash).sum()), "counts": problems.counts, "first": first}
+    fine = kept & ~clash
+    passed_over = about["passed_over"]
+    report = {
+        "form": about["what"],
+        "rows": about["rows"],
+        "pictures": len(pictures),
+        "kept": int(fine.sum()),
+        "splits": {name: int((splits[fine] == at).sum()) for at, name in enumerate(SPLITS)},
+        "counts": problems.counts,
+        "first": first,
+        "passed_over": passed_over["counts"],
+        "first_passed_over": passed_over["first"],
+    }
     write_json(entry / "report.json", report)
     shutil.rmtree(entry / "saved", ignore_errors=True)
 

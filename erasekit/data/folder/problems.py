@@ -12,6 +12,19 @@ from typing import NamedTuple, Self
 MISSING, OUTSIDE, ROW = "missing file", "path outside the folder", "unreadable row"
 SHARD, DAMAGED, EMPTY = "damaged shard", "damaged picture", "empty caption"
 ENCODING, SPLIT, TWICE = "wrong encoding", "unknown split", "same picture in two splits"
+# What to do about each.
+_MENDS = {
+    MISSING: "put the file where the row says, or correct the row",
+    OUTSIDE: "copy the file into the folder and name it by its path there, or give a folder that "
+    "holds both",
+    ROW: "correct the row",
+    SHARD: "copy or download the shard again",
+    DAMAGED: "save the picture again as JPEG or PNG, or replace it",
+    EMPTY: "write a caption",
+    ENCODING: "save the file as UTF-8",
+    SPLIT: "write train, validation or test",
+    TWICE: "give all copies of a picture the same split",
+}
 
 
 class Problem(NamedTuple):
@@ -20,6 +33,11 @@ class Problem(NamedTuple):
     place: str  #: the row in words
     kind: str
     said: str  #: what exactly
+
+    @property
+    def mend(self) -> str:
+        """What to do about it, if the row is not left out."""
+        return _MENDS.get(self.kind, "correct the row")
 
 
 class ProblemFile:

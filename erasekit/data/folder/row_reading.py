@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from erasekit.data.arrow_files import ArrowWriter, arrow
 from erasekit.data.folder.problems import Problem, ProblemFile
 from erasekit.data.folder.rows import Form, faults
+from erasekit.data.folder.split_names import split_of
 from erasekit.data.worlds import SPLITS
 from erasekit.files import write_json
+from erasekit.text import composed, shown
 
 
 def read_rows(form: Form, entry: Path) -> None:
@@ -39,20 +43,30 @@ def read_rows(form: Form, entry: Path) -> None:
             picture = pictures[row.image] if form.repeats_pictures else len(picture_file)
             if picture == len(picture_file):
                 picture_file.add((row.image, row.offset, row.length, row.line))
-            split = SPLITS.index(row.split.lower()) if row.split else -1
-            concept = concepts[row.concept] if row.concept else -1
-            group = groups[row.group] if row.group else -1
+            split = SPLITS.index(split_of(row.split)) if row.split else -1
+            concept = concepts[composed(row.concept)] if row.concept else -1
+            group = groups[composed(row.group)] if row.group else -1
             row_file.add((picture, row.line, row.caption, concept, group, split))
     about = {
         "form": form.name,
-        "table": form.files[0].name,
+        "what": "; ".join([form.what, *form.notes]),
+        "tables": [shown(table) for table in form.tables],
         "rows": rows,
         "concept": list(concepts),
         "group": list(groups),
         "counts": problems.counts,
-        "ignored": form.ignored(),
+        "passed_over": _by_ending(form.passed_over(pictures)),
     }
     write_json(entry / "about.json", about)
+
+
+def _by_ending(paths: Iterable[str]) -> dict[str, Any]:
+    """How many paths have each ending, and the first of them."""
+    first, counts = "", Counter()
+    for path in paths:
+        first = first or shown(path)
+        counts[PurePosixPath(path).suffix.lower() or "no ending"] += 1
+    return {"first": first, "counts": counts}
 
 
 class _Codes(dict):

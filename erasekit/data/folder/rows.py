@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from erasekit.data.folder.columns import NEEDED, OPTIONAL
+from erasekit.data.folder.folder_files import BROKEN, Folder, is_picture
 from erasekit.data.folder.problems import EMPTY, ENCODING, MISSING, OUTSIDE, ROW, SPLIT, Problem
+from erasekit.data.folder.split_names import split_in, split_of, splits_of
 from erasekit.data.worlds import SPLITS
 from erasekit.errors import unknown
 from erasekit.text import shown
 
-#: Columns of a table that must be there, and that may be.
-NEEDED, OPTIONAL = ("image", "caption"), ("concept", "group", "split")
-#: Ends of file names that are taken for pictures.
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
-#: What a text may not hold: a NUL, a mark that another program put for what it could not read,
-#: bytes that are no UTF-8.
-BROKEN = re.compile("[\x00\ufffd\ud800-\udfff]")
 #: Characters of a text.
 MOST_TEXT = 100_000
+# Lines of one file: a row's line is stored with the number of its file above it.
+_LINES = 2**40
 
 
 class Row(NamedTuple):
-    """One row as it is told: what stands in the columns, and where its picture lies in a shard."""
+    """One row as it is told: what stands in the columns, and where its picture lies in a file."""
 
     image: str
     caption: str
@@ -43,17 +41,15 @@ class Form(ABC):
     """One form that a folder of pairs may have. A subclass reads it; `forms.FORMS` lists them.
 
     Attributes:
-        root: the folder, without links.
+        folder: where it was found.
         files: what `find` found in it.
-        progress: show a bar where it takes long.
         name: how the form is called in `forms.FORMS`.
         repeats_pictures: whether several rows may show one picture.
         own_files: whether each picture is a file of its own.
     """
 
-    root: Path
+    folder: Folder
     files: tuple[Path, ...]
-    progress: bool = True
 
     name: ClassVar[str]
     repeats_pictures: ClassVar[bool] = False
@@ -61,8 +57,12 @@ class Form(ABC):
 
     @classmethod
     @abstractmethod
-    def find(cls, root: Path) -> tuple[Path, ...]:
-        """The files or folders that hold the rows; empty when a folder is of another form."""
+    def find(cls, folder: Folder) -> tuple[Path, ...]:
+        """The files or folders that hold the rows; empty when a folder is of another form.
+
+        Raises:
+            UsageError: when it is of this form, and cannot be read for all that.
+        """
 
     @abstractmethod
     def rows(self) -> Iterator[Row | Problem]:
@@ -79,31 +79,78 @@ class Form(ABC):
 
     @staticmethod
     @abstractmethod
-    def place(table: str, line: int, path: str) -> str:
-        """Where a row comes from, in words, by the name of the first of `files`."""
+    def place(tables: Sequence[str], line: int, path: str) -> str:
+        """Where a row comes from, in words.
+
+        Args:
+            tables: the paths of `files`.
+            line: that the row was given; see `numbered`.
+            path: of its picture.
+        """
+
+    @property
+    def root(self) -> Path:
+        """The folder as it was given; paths are told from here."""
+        return self.folder.root
+
+    @property
+    def progress(self) -> bool:
+        """Show a bar where it takes long."""
+        return self.folder.progress
 
     @property
     def what(self) -> str:
         """The form in words."""
         return f"the {self.name}"
 
-    def ignored(self) -> int:
-        """How many files are no pictures by their names, and are passed over."""
-        return 0
+    @cached_property
+    def notes(self) -> list[str]:
+        """What `rows` found out of the form: separators, encodings, columns."""
+        return []
+
+    @cached_property
+    def tables(self) -> list[str]:
+        """The paths of `files`."""
+        return [self.folder.path(file) for file in self.files]
+
+    def called(self) -> list[str]:
+        """The split that each of `files` is called after, or lies in the folder of; or empty."""
+        above = (
+            split_of(f.parent.name) if f.parent != self.folder.base else "" for f in self.files
+        )
+        return [a or split_in(f.stem) for a, f in zip(above, self.files, strict=True)]
+
+    @cached_property
+    def splits(self) -> list[str]:
+        """The split of what is in each of `files`, where a cell of a row tells no other."""
+        told = self.called()
+        found = splits_of(told)
+        if any(told) and not any(found):
+            self.notes.append(f"all of it is called {max(told)}, and divided into splits by hash")
+        return found
+
+    def passed_over(self, pictures: Container[str]) -> Iterator[str]:
+        """Paths of the files that were not read.
+
+        Args:
+            pictures: that rows show.
+        """
+        return (p for p in self.folder.files() if is_picture(p) and p not in pictures)
 
     def where(self, line: int, path: str) -> str:
         """Where a row comes from, in words."""
-        return self.place(self.files[0].name, line, path)
+        return self.place(self.tables, line, path)
 
 
-def is_picture(name: str) -> bool:
-    """Whether a file is taken for a picture, by its name."""
-    return name.lower().endswith(PICTURES)
+def numbered(table: int, line: int) -> int:
+    """The line of a row in one of several files, as one number."""
+    return table * _LINES + line
 
 
-def within(root: Path, path: Path) -> bool:
-    """Whether a path, its links followed, lies in a folder."""
-    return path.resolve().is_relative_to(root)
+def table_and_line(tables: Sequence[str], number: int) -> tuple[str, int]:
+    """The file and the line that `numbered` was given."""
+    table, line = divmod(number, _LINES)
+    return tables[table], line
 
 
 def faults(row: Row) -> Iterator[tuple[str, str]]:
@@ -117,11 +164,11 @@ def faults(row: Row) -> Iterator[tuple[str, str]]:
             yield ROW, f"'{name}' has {len(text):,} characters, more than {MOST_TEXT:,}"
     if not row.caption.strip():
         yield EMPTY, "there is no caption"
-    if row.split and row.split.lower() not in SPLITS:
+    if row.split and not split_of(row.split):
         yield SPLIT, str(unknown("split", shown(row.split), SPLITS))
     if not row.image:
         yield MISSING, "no picture is named"
-    elif row.image.startswith("/") or re.match(r"[A-Za-z]:[\\/]|\\", row.image):
+    elif row.image.startswith("/") or row.image[:1] == "\\" or row.image[1:3] in (":\\", ":/"):
         yield OUTSIDE, f"{shown(row.image)} is absolute: a path begins in the folder"
     elif row.image.split("/")[0] == "..":
         yield OUTSIDE, f"{shown(row.image)} leaves the folder"

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import posixpath
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from erasekit.data.folder.folder_files import PICTURES, Folder, within
 from erasekit.data.folder.problems import MISSING, OUTSIDE, ROW, SHARD, Problem
-from erasekit.data.folder.rows import MOST_TEXT, PICTURES, Form, Row, within
+from erasekit.data.folder.rows import Form, Row
+from erasekit.data.folder.sample_parts import MOST_BYTES, caption_of, chosen_part
 from erasekit.data.folder.spots import sample_key, shard_and_member
-from erasekit.data.folder.table_form import json_texts, optional
 from erasekit.errors import reason
 from erasekit.progress import progress_bar
 from erasekit.text import shown
@@ -25,34 +26,36 @@ class Shards(Form):
     own_files = False
 
     @classmethod
-    def find(cls, root: Path) -> tuple[Path, ...]:
-        return tuple(sorted([*root.glob("*.tar"), *root.glob("shards/*.tar")]))
+    def find(cls, folder: Folder) -> tuple[Path, ...]:
+        return tuple(sorted([*folder.base.glob("*.tar"), *folder.base.glob("*/*.tar")]))
 
     def recipe(self) -> Any:
         times = [(file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
-        names = [file.relative_to(self.root).as_posix() for file in self.files]
+        names = list(map(shown, self.tables))
         return {"form": self.name, "files": list(zip(names, times, strict=True))}
 
     def rows(self) -> Iterator[Row | Problem]:
         with progress_bar("reading shards", "shard", len(self.files), show=self.progress) as bar:
-            for shard in self.files:
-                yield from self._rows_of(shard)
+            for shard, split in zip(self.files, self.splits, strict=True):
+                yield from self._rows_of(shard, split)
                 bar.update(1)
 
     @staticmethod
-    def place(table: str, line: int, path: str) -> str:
+    def place(tables: Sequence[str], line: int, path: str) -> str:
         shard, member = shard_and_member(path)
         return f"shard {shown(shard)}, key {shown(sample_key(member))}"
 
-    def _rows_of(self, shard: Path) -> Iterator[Row | Problem]:
-        name = shard.relative_to(self.root).as_posix()
+    def _rows_of(self, shard: Path, split: str) -> Iterator[Row | Problem]:
+        name = self.folder.path(shard)
         if not within(self.root, shard):
             yield Problem(f"shard {shown(name)}", OUTSIDE, "it is a link out of the folder")
             return
         try:
             with shard.open("rb") as file:
                 for members in _samples(file):
-                    yield _sample(file, f"{name}/", members)
+                    row = _sample(file, f"{name}/", members, self.folder.columns.caption)
+                    told = isinstance(row, Problem) or row.split or not split
+                    yield row if told else row._replace(split=split)
         except (tarfile.TarError, OSError) as error:
             yield Problem(f"shard {shown(name)}", SHARD, f"it cannot be read on: {reason(error)}")
 
@@ -98,29 +101,31 @@ def _members(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
             raise tarfile.ReadError("a header is damaged")
 
 
-def _sample(file: BinaryIO, prefix: str, members: Sequence[tarfile.TarInfo]) -> Row | Problem:
+def _sample(
+    file: BinaryIO, prefix: str, members: Sequence[tarfile.TarInfo], caption: str
+) -> Row | Problem:
     """The members of one key as a row."""
     key = sample_key(members[0].name)
     parts = {member.name[len(key) + 1 :].lower(): member for member in members}
-    where = Shards.place("", -1, prefix + key)
-    picture = next((part for part in parts if f".{part}" in PICTURES), None)
-    for part, wanted in ((picture, "picture"), ("txt" if "txt" in parts else None, "caption")):
-        if part is None:
-            said = f"there is no {wanted} beside {shown(members[0].name)}"
-            return Problem(where, MISSING, f"{said}: the files of a key follow each other")
-    assert picture is not None
+    where = Shards.place((), -1, prefix + key)
     try:
-        texts = json_texts(_member_text(file, parts["json"])) if "json" in parts else {}
-        caption = _member_text(file, parts["txt"]).strip()
+        picture = chosen_part(parts, PICTURES, "picture")
+        readers = {part: _reader(file, member) for part, member in parts.items()}
+        told = caption_of(readers, caption)
+    except LookupError as error:
+        return Problem(where, MISSING, str(error))
     except ValueError as error:
         return Problem(where, ROW, str(error))
     spot = parts[picture]
     at: dict[str, Any] = {"offset": spot.offset_data, "length": spot.size}
-    return Row(prefix + spot.name, caption, **optional(texts), **at)
+    return Row(prefix + spot.name, **told, **at)
 
 
-def _member_text(file: BinaryIO, member: tarfile.TarInfo) -> str:
-    if member.size > 4 * MOST_TEXT:
-        raise ValueError(f"{shown(member.name)} has {member.size:,} bytes, too many for a text")
-    file.seek(member.offset_data)
-    return file.read(member.size).decode("utf-8-sig", errors="surrogateescape")
+def _reader(file: BinaryIO, member: tarfile.TarInfo) -> Callable[[], bytes]:
+    def read() -> bytes:
+        if member.size > MOST_BYTES:
+            raise ValueError(f"{shown(member.name)} has {member.size:,} bytes, too many for a text")
+        file.seek(member.offset_data)
+        return file.read(member.size)
+
+    return read

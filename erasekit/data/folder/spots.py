@@ -1,18 +1,20 @@
-"""Where the bytes of a picture lie: in a file of its own, or in a shard."""
+"""Where the bytes of a picture lie: in a file of its own, in a shard, or in a Parquet file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import NamedTuple
 
+from erasekit.data.folder.picture_columns import stored_picture
+
 _MOST_BYTES = 200_000_000
 
 
 class Spot(NamedTuple):
-    """Where a picture's bytes lie: a file of its own, or a piece of a shard."""
+    """Where a picture's bytes lie: a file of its own, a piece of a shard, or a row."""
 
-    path: str  #: relative to the folder; in a shard the shard's path, a slash, the member's name
-    offset: int = -1  #: in the shard; −1 for a file of its own
+    path: str  #: from the folder; in a shard or a Parquet file its path, a slash, the name there
+    offset: int = -1  #: in the shard; the row in a Parquet file; −1 for a file of its own
     length: int = 0
 
 
@@ -24,6 +26,13 @@ def content(folder: Path, spot: Spot) -> bytes:
         ValueError: when it is too large, or the shard is shorter than it was.
     """
     inside = spot.offset >= 0
+    if inside and ".parquet/" in spot.path:
+        held = stored_picture(
+            folder / f"{spot.path.partition('.parquet/')[0]}.parquet", spot.offset
+        )
+        if len(held) > _MOST_BYTES:
+            raise ValueError(f"it has more than {_MOST_BYTES:,} bytes")
+        return held
     name = shard_and_member(spot.path)[0] if inside else spot.path
     with (folder / name).open("rb") as file:
         if inside:

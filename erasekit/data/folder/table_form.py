@@ -1,186 +1,195 @@
-"""Tables of pairs beside the pictures: CSV, JSON lines and Parquet."""
+"""Tables of pairs beside the pictures: text with separators, JSON lines and Parquet.
+
+Several tables are read as one where each lies in a folder of its own, or is called after a split.
+"""
 
 from __future__ import annotations
 
-import csv
-import json
-import posixpath
+import re
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from erasekit.data.arrow_files import BATCH, arrow
+from erasekit.data.folder.columns import NEEDED, OPTIONAL, Columns
+from erasekit.data.folder.folder_files import BROKEN, Folder, folders_in, is_picture, within
+from erasekit.data.folder.picture_columns import holds_pictures
 from erasekit.data.folder.problems import ROW, Problem
-from erasekit.data.folder.rows import BROKEN, NEEDED, OPTIONAL, Form, Row
-from erasekit.errors import RunError, UsageError, reason
+from erasekit.data.folder.rows import Form, Row, numbered, table_and_line
+from erasekit.data.folder.split_names import split_in
+from erasekit.data.folder.table_rows import Cells, opened_table, texts_in
+from erasekit.errors import ErasekitError, UsageError
 from erasekit.files import sha256_file
 from erasekit.text import shown
 
-#: Names that the table may have.
-TABLES = ("pairs.csv", "pairs.jsonl", "pairs.parquet")
+#: Names of the kit's own table.
+TABLES = ("pairs.csv", "pairs.tsv", "pairs.jsonl", "pairs.parquet")
+# Those of Hugging Face's image folders, and of tables in general.
+_METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+_TABLE = re.compile(
+    r".*\.(csv|tsv|jsonl|ndjson|parquet)|.*(caption|annotation|result|token|pair).*\.txt",
+    re.IGNORECASE,
+)
+# Rows by which the columns are told.
+_SAMPLE = 20
 
 
-class TableForm(Form):
-    """A table with the columns `NEEDED`, and if you like `OPTIONAL`."""
+class Tables(Form):
+    """``pairs.csv``, ``metadata.jsonl``, or any table with pictures and captions."""
 
+    name = "table"
     repeats_pictures = True
 
     @classmethod
-    def find(cls, root: Path) -> tuple[Path, ...]:
-        there = [name for name in TABLES if (root / name).is_file()]
-        if len(there) > 1:
-            raise UsageError(
-                f"{root} has {' and '.join(there)}: leave one of them, so that it is clear "
-                "which counts"
-            )
-        return tuple(root / name for name in there if name == f"pairs.{cls.name}")
+    def find(cls, folder: Folder) -> tuple[Path, ...]:
+        places = [folder.base, *folders_in(folder.base)]
+        own = [folder.base / name for name in TABLES]
+        beside = [place / name for place in places for name in _METADATA]
+        for paths in (own, beside, other_tables(folder)):
+            if found := [p for p in paths if p.is_file() and not holds_pictures(p)]:
+                if paths not in (own, beside):
+                    found = [path for path in found if _fits(path, folder)]
+                check_which(folder, found)
+                if found:
+                    return tuple(found)
+        return ()
 
     def recipe(self) -> Any:
-        return {"form": self.name, "sha256": sha256_file(self.files[0])}
+        hashes = [sha256_file(file) for file in self.files]
+        return {
+            "form": self.name,
+            "tables": list(zip(map(shown, self.tables), hashes, strict=True)),
+            "columns": [self.folder.columns.image, self.folder.columns.caption],
+            "pictures": self.folder.names,
+        }
 
     @staticmethod
-    def place(table: str, line: int, path: str) -> str:
-        return f"{table}, line {line}"
+    def place(tables: Sequence[str], line: int, path: str) -> str:
+        table, at = table_and_line(tables, line)
+        return f"{table}, {'row' if table.lower().endswith('.parquet') else 'line'} {at}"
 
     @property
     def what(self) -> str:
-        return self.files[0].name
-
-
-class CsvTable(TableForm):
-    """``pairs.csv``."""
-
-    name = "csv"
+        return ", ".join(map(shown, self.tables))
 
     def rows(self) -> Iterator[Row | Problem]:
-        table = self.files[0]
-        # Bytes that are no UTF-8 come through as marks, so that their row can be named.
-        with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            lines = csv.reader(file, strict=True)
-            try:
-                names = [name.strip() for name in next(lines, [])]
-            except csv.Error as error:
-                raise UsageError(
-                    f"{table} has no line with the columns' names ({error})"
-                ) from error
-            _check_columns(table, names)
-            while True:
-                line = lines.line_num + 1
+        for number, table in enumerate(self.files):
+            for row in self._rows_of(table, self.tables[number]):
+                line = numbered(number, row.line)
                 try:
-                    cells = next(lines)
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    yield Problem(self.where(line, ""), ROW, f"this is no CSV: {error}")
-                    continue
-                if len(cells) == len(names):
-                    yield _row(dict(zip(names, cells, strict=True)), line)
-                elif cells:
-                    said = f"{len(cells)} cells under {len(names)} columns"
-                    mend = "a caption with a comma stands in quotes"
-                    yield Problem(self.where(line, ""), ROW, f"{said}: {mend}")
-
-
-class JsonlTable(TableForm):
-    """``pairs.jsonl``: a JSON object in each line."""
-
-    name = "jsonl"
-
-    def rows(self) -> Iterator[Row | Problem]:
-        table = self.files[0]
-        checked = False
-        with table.open("rb") as file:
-            for line, held in enumerate(file, start=1):
-                if not held.strip():
-                    continue
-                try:
-                    cells = json_texts(held.decode("utf-8-sig", errors="surrogateescape"))
+                    if row.wrong:
+                        raise ValueError(row.wrong)
+                    yield from pairs_of(self.folder, row.cells, table, line, self.splits[number])
                 except ValueError as error:
                     yield Problem(self.where(line, ""), ROW, str(error))
-                    continue
-                if not checked:
-                    _check_columns(table, list(cells))
-                    checked = True
-                yield _row(cells, line)
+
+    def _rows_of(self, table: Path, told: str) -> Iterator[Cells]:
+        """The rows of a table, their cells by role."""
+        check_inside(self.folder, table)
+        with opened_table(table, told) as (names, rows, notes):
+            roles = {}
+            if names or table.suffix.lower() not in (".jsonl", ".ndjson"):
+                roles = _roles(told, names, self.folder.columns)
+            found = rows(list(roles.values()))
+            first = list(islice(found, _SAMPLE))
+            if not self.folder.columns.image and _swapped(first, roles):
+                roles |= {"image": roles["caption"], "caption": roles["image"]}
+                notes = [*notes, "the names of its two columns are swapped"]
+            if any(roles.get(role, role) != role for role in NEEDED):
+                both = f"image is {shown(roles['image'])}, caption is {shown(roles['caption'])}"
+                notes = [*notes, both]
+            self.notes.extend(note for note in notes if note not in self.notes)
+            for row in chain(first, found):
+                by_role = {role: row.cells.get(name) for role, name in roles.items()}
+                yield row._replace(cells=by_role)
 
 
-class ParquetTable(TableForm):
-    """``pairs.parquet``."""
-
-    name = "parquet"
-
-    @staticmethod
-    def place(table: str, line: int, path: str) -> str:
-        return f"{table}, row {line}"
-
-    def rows(self) -> Iterator[Row | Problem]:
-        pa = arrow()
-
-        table, line = self.files[0], 0
-        try:
-            with table.open("rb") as opened, pa.parquet.ParquetFile(opened) as file:
-                schema = file.schema_arrow
-                _check_columns(table, schema.names)
-                chosen = [name for name in (*NEEDED, *OPTIONAL) if name in schema.names]
-                for name in chosen:
-                    _check_texts(table, schema.field(name))
-                for batch in file.iter_batches(BATCH, columns=chosen):
-                    # As bytes, for pyarrow does not say which of its texts is no UTF-8.
-                    cells = [
-                        column.cast(pa.large_string(), safe=False)
-                        .cast(pa.large_binary())
-                        .to_pylist()
-                        for column in (batch.column(name) for name in chosen)
-                    ]
-                    for held in zip(*cells, strict=True):
-                        texts = ((each or b"").decode(errors="surrogateescape") for each in held)
-                        yield _row(dict(zip(chosen, texts, strict=True)), line)
-                        line += 1
-        except (pa.ArrowException, OSError) as error:
-            raise RunError(f"{table} is damaged: {reason(error)}") from error
+def other_tables(folder: Folder) -> list[Path]:
+    """The tables in a folder that have no name of their own."""
+    return sorted(path for path in folder.base.iterdir() if _TABLE.fullmatch(path.name))
 
 
-def json_texts(held: str) -> dict[str, str]:
-    """The columns of an object in JSON that are texts, with nothing where there is null."""
-    try:
-        value = json.loads(held)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"this is no JSON: {reason(error)}") from error
-    if not isinstance(value, dict):
-        raise ValueError("this is no JSON object")
-    cells = {key: value[key] for key in (*NEEDED, *OPTIONAL) if key in value}
-    for key, cell in cells.items():
-        if cell is not None and not isinstance(cell, str):
-            raise ValueError(f"'{key}' is no text")
-    return {key: cell or "" for key, cell in cells.items()}
+def pairs_of(
+    folder: Folder, cells: dict[str, Any], table: Path, line: int, split: str
+) -> Iterator[Row]:
+    """A row for each caption of a row in a table.
+
+    Args:
+        folder: of the table.
+        cells: by role.
+        table: they stand in; paths may begin in its folder.
+        line: of the row, see `numbered`.
+        split: of the table; a cell of the row comes before it.
+
+    Raises:
+        ValueError: when a cell is no text, or could mean one of several pictures.
+    """
+    texts = {role: texts_in(cells.get(role), role) for role in (*NEEDED, *OPTIONAL)}
+    for role, found in texts.items():
+        if len(found) > 1 and role != "caption":
+            raise ValueError(f"'{role}' has {len(found)} texts in it")
+    image, *more = ("".join(texts[role]).strip() for role in ("image", *OPTIONAL))
+    path = folder.named(image, table.parent)
+    more[-1] = more[-1] or split or folder.split(path)
+    for caption in texts["caption"] or [""]:
+        yield Row(path, caption, *more, line=line)
 
 
-def _check_columns(table: Path, names: Sequence[str]) -> None:
+def check_inside(folder: Folder, file: Path) -> None:
+    """Refuse a file that is a link out of the folder.
+
+    Raises:
+        UsageError: if it is.
+    """
+    if not within(folder.root, file):
+        raise UsageError(
+            f"{file} is a link out of the folder: put the file itself there, or give a folder that "
+            "holds both (of the hub's cache, the one with blobs and snapshots)"
+        )
+
+
+def _roles(told: str, names: Sequence[str], columns: Columns) -> dict[str, str]:
     if any(BROKEN.search(name) for name in names):
-        raise UsageError(f"{table} is not in UTF-8: save it anew in that encoding")
-    for needed in NEEDED:
-        if needed not in names:
-            told = ", ".join(map(shown, names)) or "none"
-            raise UsageError(f"{table} has no column '{needed}'; it has {told}")
-    for name in names:
-        if names.count(name) > 1 and name in (*NEEDED, *OPTIONAL):
-            raise UsageError(f"{table} has the column '{name}' twice")
+        raise UsageError(f"{told} is not in UTF-8: save it anew in that encoding")
+    if any(map(is_picture, names)):
+        mend = "write image,caption above it"
+        raise UsageError(f"{told} begins with a row, not with the columns' names: {mend}")
+    return columns.find(told, names)
 
 
-def _check_texts(table: Path, field: Any) -> None:
-    types = arrow().types
-    kind = field.type.value_type if types.is_dictionary(field.type) else field.type
-    if not (types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind)):
-        raise UsageError(f"{table}: the column '{field.name}' has {kind} in it, not texts")
+def _fits(table: Path, folder: Folder) -> bool:
+    """Whether a table has pictures and captions, by its columns."""
+    try:
+        check_inside(folder, table)
+        with opened_table(table, table.name) as opened:
+            _roles(table.name, opened.names, folder.columns)
+    except ErasekitError:
+        return False
+    return True
 
 
-def _row(cells: dict[str, str], line: int) -> Row:
-    image = cells.get("image", "").strip()
-    # In its shortest spelling, so that a picture has one path.
-    image = posixpath.normpath(image) if image else ""
-    return Row(image, cells.get("caption", ""), **optional(cells), line=line)
+def check_which(folder: Folder, tables: Sequence[Path]) -> None:
+    """Refuse several tables where it is not clear which counts.
+
+    Raises:
+        UsageError: if they are neither in folders of their own nor called after splits.
+    """
+    parents = {table.parent for table in tables}
+    splits = {split_in(table.stem) for table in tables}
+    apart = len(parents) == len(tables) and folder.base not in parents
+    by_split = len(parents) == 1 and len(splits - {""}) == len(tables)
+    if len(tables) > 1 and not (apart or by_split):
+        told = " and ".join(folder.path(table) for table in tables[:2])
+        raise UsageError(
+            f"{folder.root} has {told}: leave one of them, so that it is clear which counts"
+        )
 
 
-def optional(cells: dict[str, str]) -> dict[str, Any]:
-    """The columns that a row may have, empty where it has none."""
-    return {name: cells.get(name, "").strip() for name in OPTIONAL}
+def _swapped(rows: Sequence[Cells], roles: dict[str, str]) -> bool:
+    """Whether the captions of all rows name pictures, and the pictures of none do."""
+    named = {
+        role: [is_picture(str(row.cells.get(roles[role])).strip()) for row in rows if not row.wrong]
+        for role in NEEDED
+        if role in roles
+    }
+    return bool(named.get("caption")) and all(named["caption"]) and not any(named["image"])

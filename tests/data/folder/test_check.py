@@ -56,8 +56,9 @@ def test_the_report_counts_and_the_error_says_what_to_do(tmp_path: Path) -> None
     assert str(report.path) in said
     copy = report.write(tmp_path / "new" / "problems.csv")
     lines = copy.read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "place,kind,said" and len(lines) == 4
-    assert lines[2] == '"pairs.csv, line 2",missing file,c.png is not there'
+    assert lines[0] == "place,kind,said,mend" and len(lines) == 4
+    mend = '"put the file where the row says, or correct the row"'
+    assert lines[2] == f'"pairs.csv, line 2",missing file,c.png is not there,{mend}'
     assert len(read_folder(tmp_path, skip_bad=True)) == 1
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot write"):

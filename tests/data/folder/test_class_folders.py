@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 from support_folder import (
+    encoded,
     put,
     told,
     write_pictures,
 )
 
 from erasekit.data.folder.check import check_folder, read_folder
+from erasekit.data.worlds import SPLITS
 from erasekit.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -40,6 +42,23 @@ def test_class_folders_may_tell_the_split(tmp_path: Path) -> None:
     (tmp_path / "tets").mkdir()
     with pytest.raises(UsageError, match=r"unknown split folder .*'tets': did you mean 'test'"):
         read_folder(tmp_path)
+
+
+@pytest.mark.parametrize("names", [("Train", "VAL", "Test"), ("training", "valid", "eval")])
+def test_splits_are_known_in_any_case_and_by_usual_names(
+    tmp_path: Path, names: tuple[str, str, str]
+) -> None:
+    for number, name in enumerate(names):
+        put(tmp_path / name / "apple" / "1.png", encoded(number))
+    found = {each[0].split("/")[0]: each[4] for each in told(read_folder(tmp_path))}
+    assert found == dict(zip(names, SPLITS, strict=True))
+
+
+def test_where_all_is_called_train_a_part_is_set_apart(tmp_path: Path) -> None:
+    for number in range(40):
+        put(tmp_path / "train" / "apple" / f"{number}.png", encoded(number))
+    assert set(read_folder(tmp_path).split.codes) == {0, 1, 2}
+    assert "all of it is called train" in check_folder(tmp_path).form
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:

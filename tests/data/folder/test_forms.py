@@ -30,10 +30,12 @@ pytestmark = pytest.mark.usefixtures("own_cache")
 def test_what_is_no_such_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nowhere is not a folder"):
         read_folder(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match=r"none of pairs.csv, .*no folder for each class"):
+    with pytest.raises(
+        UsageError, match=r"no files, .*none of pairs.csv, .*no folder for each class"
+    ):
         read_folder(tmp_path)
     (tmp_path / "apple").mkdir()
-    with pytest.raises(UsageError, match="the classes has no rows"):
+    with pytest.raises(UsageError, match=r"the classes: 1 folders, .* has no rows"):
         read_folder(tmp_path)
     (tmp_path / "pairs.csv").write_text("image,caption\n")
     with pytest.raises(UsageError, match=r"pairs.csv has no rows"):
@@ -47,7 +49,7 @@ def test_bytes_that_are_no_utf8_are_named_in_every_form(tmp_path: Path) -> None:
     line = b'{"image": "a.png", "caption": "' + latin + b'"}\n'
     caption = pa.array([latin]).cast(pa.string(), safe=False)
     for form, write in {
-        "csv": lambda file: put(file, b"image,caption\na.png," + latin + b"\n"),
+        "csv": lambda file: put(file, b"image,caption\na.png,\xc3\xa9\na.png," + latin + b"\n"),
         "jsonl": lambda file: put(file, line),
         "parquet": lambda file: parquet.write_table(
             pa.table({"image": ["a.png"], "caption": caption}), file
@@ -75,8 +77,8 @@ class Odd(ClassFolders):
     name = "odd"
 
     @classmethod
-    def find(cls, root):
-        return super().find(root) if (root / "odd").exists() else ()
+    def find(cls, folder):
+        return super().find(folder) if (folder.base / "odd").exists() else ()
 """
 
 

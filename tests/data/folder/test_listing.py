@@ -85,5 +85,7 @@ def test_a_picture_that_went_away_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"^pairs.csv, line 3: b.png cannot be read: No such file"):
         pairs.pixels([0, 1], 4)
     put(tmp_path / "b.png", b"?")
-    with pytest.raises(RunError, match=r"b.png cannot be read: no JPEG, PNG, WebP, GIF or BMP"):
+    with pytest.raises(
+        RunError, match=r"b.png cannot be read: no JPEG, PNG, WebP, GIF, BMP, TIFF,"
+    ):
         pairs.pixels([1], 4)

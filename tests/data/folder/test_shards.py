@@ -45,6 +45,49 @@ def test_shards_are_read_and_any_picture_by_one_seek(tmp_path: Path, where: str)
         assert torch.equal(pairs.pixels([row], 8)[0], want)
 
 
+@pytest.mark.parametrize(
+    ("parts", "caption"),
+    [
+        ({"input.jpg": None, "outputs.txt": b"a"}, "a"),
+        ({"jpg": None, "seg.png": None, "txt": b"a", "prompt.txt": b"b"}, "a"),
+        ({"png": None, "json": b'{"caption": "a", "url": "x"}'}, "a"),
+        ({"png": None, "json": b'{"TEXT": "a"}', "cls": b"3"}, "a"),
+    ],
+)
+def test_parts_may_have_other_names(
+    tmp_path: Path, parts: dict[str, bytes | None], caption: str
+) -> None:
+    members = [(f"1.{part}", held or encoded(9)) for part, held in parts.items()]
+    write_shard(tmp_path / "0.tar", members)
+    pairs = read_folder(tmp_path)
+    assert pairs.captions([0]) == [caption] and pairs.pixels([0], 4)[0, 0, 0, 0] == 9
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        (("a.jpg", "b.jpg", "txt"), "not clear which part is the picture; its parts are a.jpg"),
+        (("jpg", "a.txt", "b.txt"), "not clear which part is the caption; its parts are a.txt"),
+        (("jpg", "cls"), "there is no caption; its parts are cls, jpg"),
+    ],
+)
+def test_parts_that_are_not_clear_are_named(
+    tmp_path: Path, parts: tuple[str, ...], said: str
+) -> None:
+    write_shard(tmp_path / "0.tar", [(f"1.{part}", encoded()) for part in parts])
+    ((place, kind, words),) = problems(tmp_path)
+    assert (place, kind) == ("shard 0.tar, key 1", "missing file") and said in words
+
+
+def test_folders_and_names_of_shards_tell_the_split(tmp_path: Path) -> None:
+    for number, name in enumerate(("train/0.tar", "val/0.tar")):
+        write_shard(tmp_path / name, [("1.png", encoded(number)), ("1.txt", b"a")])
+    assert {(each[0], each[4]) for each in told(read_folder(tmp_path))} == {
+        ("train/0.tar/1.png", "train"),
+        ("val/0.tar/1.png", "validation"),
+    }
+
+
 def test_parts_that_a_shard_lacks_are_named(tmp_path: Path) -> None:
     members = [("1.png", encoded()), ("2.txt", b"b"), ("3.png", b"?"), ("3.txt", b"c")]
     members += [("4.png", encoded(4)), ("4.txt", b"d"), ("4.json", b"{")]

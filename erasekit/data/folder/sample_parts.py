@@ -1,0 +1,69 @@
+"""The files of one sample, which share a key: which is the picture, and where its caption is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from erasekit.data.folder.columns import OPTIONAL, Columns
+from erasekit.data.folder.table_rows import json_object, texts_in
+from erasekit.errors import UsageError
+from erasekit.text import shown
+
+#: Ends of files that hold a caption and nothing else, and bytes that such a file may have.
+CAPTIONS, MOST_BYTES = (".txt", ".caption", ".text"), 400_000
+
+
+def chosen_part(parts: Iterable[str], endings: Sequence[str], what: str) -> str:
+    """The part that ends in one of `endings`: the one called so, or the only one.
+
+    Raises:
+        LookupError: when there is none or it is not clear which; names the parts.
+    """
+    parts = list(parts)
+    found = [part for part in parts if f".{part}".endswith(tuple(endings))]
+    plain = [part for part in found if f".{part}" in endings]
+    if len(plain) == 1 or len(found) == 1:
+        return (plain if len(plain) == 1 else found)[0]
+    there = ", ".join(sorted(map(shown, parts)))
+    said = f"there is no {what}" if not found else f"it is not clear which part is the {what}"
+    raise LookupError(f"{said}; its parts are {there}")
+
+
+def caption_of(parts: Mapping[str, Callable[[], bytes]], named: str = "") -> dict[str, str]:
+    """What the parts of a sample tell beside the picture: its caption, concept, group and split.
+
+    The caption is a text of its own, or else stands in the part in JSON under a usual name.
+
+    Args:
+        parts: how each part's bytes are read.
+        named: the name that a caption has in JSON, if it is no usual one.
+
+    Raises:
+        LookupError: when there is no caption, or it is not clear which counts.
+        ValueError: when a part is damaged, or is no caption.
+    """
+    texts = [part for part in parts if f".{part}".endswith(CAPTIONS)]
+    value = json_object(text_of(parts["json"]())) if "json" in parts else {}
+    told = {role: "".join(texts_in(value.get(role), role)).strip() for role in OPTIONAL}
+    if texts or "json" not in parts:
+        part = chosen_part(parts, CAPTIONS, "caption")
+        caption = text_of(parts[part]()).strip()
+        if re.fullmatch(r"[\d\s.,:;+-]+", caption) and len(caption.split()) > 1:
+            raise ValueError(f"its .{part} holds numbers, as boxes of a detector, and no caption")
+        return {"caption": caption, **told}
+    try:  # every sample has a picture, which is no column here
+        column = Columns("picture", named).find("", ["picture", *value])["caption"]
+    except UsageError as error:
+        there = ", ".join(map(shown, value)) or "nothing"
+        raise LookupError(f"its .json has no caption, or more than one; it has {there}") from error
+    found = texts_in(value[column], column)
+    if len(found) > 1:
+        raise ValueError(f"its .json has {len(found)} captions: keep one in a file of its own")
+    return {"caption": "".join(found).strip(), **told}
+
+
+def text_of(held: bytes) -> str:
+    """The text of a small file; what is no UTF-8 comes through as marks."""
+    mark = held[:2] in (b"\xff\xfe", b"\xfe\xff")
+    return held.decode("utf-16" if mark else "utf-8-sig", "replace" if mark else "surrogateescape")

@@ -1,0 +1,164 @@
+"""The rows of one table: text with separators, JSON lines, or Parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from erasekit.data.arrow_files import BATCH, arrow
+from erasekit.data.folder.table_text import SEPARATORS, opened_text, table_lines
+from erasekit.errors import RunError, UsageError, reason
+
+
+class Cells(NamedTuple):
+    """What stands in a row of a table, by column."""
+
+    line: int
+    cells: dict[str, Any]
+    wrong: str = ""  #: why it cannot be read
+
+
+class Opened(NamedTuple):
+    """A table that is being read."""
+
+    names: Sequence[str]  #: of its columns
+    rows: Callable[[Sequence[str]], Iterator[Cells]]  #: what stands in columns, row by row
+    notes: Sequence[str] = ()  #: in what it differs from plain CSV
+
+
+def opened_table(table: Path, told: str) -> AbstractContextManager[Opened]:
+    """A table by the end of its name; `told` is its name in messages.
+
+    Raises:
+        UsageError: when it has no line with the columns' names.
+        RunError: when it is damaged as a whole.
+    """
+    return _READERS.get(table.suffix.lower(), _text)(table, told)
+
+
+@contextmanager
+def _text(table: Path, told: str) -> Iterator[Opened]:
+    with opened_text(table) as (file, encoding):
+        names, between, lines = table_lines(file, told)
+
+        def rows(wanted: Sequence[str]) -> Iterator[Cells]:
+            at = {name: names.index(name) for name in wanted}
+            for number, cells, wrong in lines:
+                found = {} if wrong else {name: cells[where] for name, where in at.items()}
+                yield Cells(number, found, wrong)
+
+        notes = [encoding] if encoding else []
+        if between != ",":
+            notes.append(f"{SEPARATORS.get(between, between)} between cells")
+        yield Opened(names, rows, notes)
+
+
+@contextmanager
+def _json_lines(table: Path, told: str) -> Iterator[Opened]:
+    with table.open("rb") as file:
+
+        def objects() -> Iterator[Cells]:
+            file.seek(0)
+            for line, held in enumerate(file, start=1):
+                if held.strip():
+                    try:
+                        value = json_object(held.decode("utf-8-sig", errors="surrogateescape"))
+                        yield Cells(line, value)
+                    except ValueError as error:
+                        yield Cells(line, {}, str(error))
+
+        first = next((row.cells for row in objects() if not row.wrong), {})
+
+        def rows(wanted: Sequence[str]) -> Iterator[Cells]:
+            for row in objects():
+                yield row._replace(cells={name: row.cells.get(name) for name in wanted})
+
+        yield Opened(list(first), rows)
+
+
+@contextmanager
+def _parquet(table: Path, told: str) -> Iterator[Opened]:
+    pa = arrow()
+    try:
+        with table.open("rb") as opened, pa.parquet.ParquetFile(opened) as file:
+            names = file.schema_arrow.names
+            yield Opened(names, lambda wanted: parquet_rows(file, told, wanted))
+    except (pa.ArrowException, OSError) as error:
+        raise RunError(f"{told} is damaged: {reason(error)}") from error
+
+
+_READERS = {".jsonl": _json_lines, ".ndjson": _json_lines, ".parquet": _parquet}
+
+
+def parquet_rows(file: Any, told: str, wanted: Sequence[str]) -> Iterator[Cells]:
+    """The texts in columns of an open Parquet file, row by row.
+
+    Raises:
+        UsageError: when a column has no texts in it; `told` is the file's name there.
+    """
+    for name in wanted:
+        _check_texts(told, file.schema_arrow.field(name))
+    line = 0
+    for batch in file.iter_batches(BATCH, columns=list(wanted)):
+        columns = [_as_bytes(batch.column(name)) for name in wanted]
+        for held in zip(*columns, strict=True):
+            yield Cells(line, dict(zip(wanted, map(_decoded, held), strict=True)))
+            line += 1
+
+
+def json_object(held: str) -> dict[str, Any]:
+    """An object in JSON.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    try:
+        value = json.loads(held)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"this is no JSON: {reason(error)}") from error
+    if not isinstance(value, dict):
+        raise ValueError("this is no JSON object")
+    return value
+
+
+def texts_in(value: Any, name: str) -> list[str]:
+    """The texts of a cell: none where it is empty, several where it is a list.
+
+    Raises:
+        ValueError: when there is something else in it.
+    """
+    found = value if isinstance(value, list) else [] if value is None else [value]
+    if not all(isinstance(each, str) for each in found):
+        raise ValueError(f"'{name}' is no text")
+    return found
+
+
+def _check_texts(told: str, field: Any) -> None:
+    kind = _kind(field.type)
+    types = arrow().types
+    if not (types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind)):
+        raise UsageError(f"{told}: the column '{field.name}' has {kind} in it, not texts")
+
+
+def _kind(kind: Any) -> Any:
+    """What a column's cells hold, in a list or by a dictionary too."""
+    types = arrow().types
+    inner = types.is_dictionary(kind) or types.is_list(kind) or types.is_large_list(kind)
+    return kind.value_type if inner else kind
+
+
+def _as_bytes(column: Any) -> list[Any]:
+    # As bytes, for pyarrow does not say which of its texts is no UTF-8.
+    pa = arrow()
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        return column.cast(pa.list_(pa.binary())).to_pylist()
+    return column.cast(pa.large_string(), safe=False).cast(pa.large_binary()).to_pylist()
+
+
+def _decoded(held: Any) -> Any:
+    if isinstance(held, list):
+        return [_decoded(each) for each in held]
+    return None if held is None else held.decode(errors="surrogateescape")

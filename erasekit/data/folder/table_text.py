@@ -1,0 +1,138 @@
+"""The lines of a table of text: its encoding, its separator, and the rows that a quote swallows."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from erasekit.data.folder.folder_files import is_picture
+from erasekit.errors import UsageError
+
+#: Between the cells of a row, and what each is called.
+SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe"}
+_MARKS = {
+    b"\xef\xbb\xbf": "utf-8-sig",
+    b"\xff\xfe\0\0": "utf-32",
+    b"\0\0\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+# Bytes by which an encoding is told.
+_SAMPLE = 1_000_000
+
+
+class Line(NamedTuple):
+    """A row of a table as it stands there."""
+
+    number: int  #: of its first line
+    cells: list[str]
+    wrong: str = ""  #: why it cannot be read
+
+
+@contextmanager
+def opened_text(table: Path) -> Iterator[tuple[TextIO, str]]:
+    """A text file, and its encoding where it is not UTF-8.
+
+    Bytes that the encoding does not have come through as marks, so that their row can be named.
+    """
+    with table.open("rb") as file:
+        encoding = _encoding(file)
+        file.seek(0)
+        errors = "surrogateescape" if encoding == "utf-8-sig" else "replace"
+        text = io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="")
+        yield text, "" if encoding == "utf-8-sig" else encoding
+
+
+def _encoding(file: io.BufferedReader) -> str:
+    head = file.read(_SAMPLE)
+    for mark, encoding in _MARKS.items():
+        if head.startswith(mark):
+            return encoding
+    for encoding, start in (("utf-16-le", 1), ("utf-16-be", 0)):  # as written without a mark
+        if len(head) > 1 and not any(head[start:64:2]):
+            return encoding
+    told = [line for line in head.splitlines() if not line.isascii()]
+    if not told or any(_is_utf8(line) for line in told):
+        return "utf-8-sig"
+    from charset_normalizer import from_bytes
+
+    # Western Europe's alone: it refuses text that would look like none. Other alphabets are too
+    # much alike in bytes for a guess.
+    found = from_bytes(b"\n".join(told), cp_isolation=["cp1252"], threshold=0.1).best()
+    return "cp1252" if found is not None else "utf-8-sig"
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def separator(first: str) -> str:
+    """What stands between the cells of a table, by the line with its columns' names."""
+    if first.lower().startswith("sep=") and len(first.strip("\r\n")) == 5:
+        return first[4]
+    return max(SEPARATORS, key=lambda each: len(next(csv.reader([first], delimiter=each), [])))
+
+
+def table_lines(file: TextIO, table: str) -> tuple[list[str], str, Iterator[Line]]:
+    """The names of a table's columns, what stands between its cells, and every row.
+
+    A row that takes in whole other rows, because a quote in it is not closed, is told as unreadable
+    line by line.
+
+    Raises:
+        UsageError: when there is no line with the columns' names.
+    """
+    first, before = file.readline(), 1
+    try:
+        between = separator(first)
+        if first.lower().startswith("sep="):
+            first, before = file.readline(), 2
+        names = next(csv.reader([first], delimiter=between), [])
+    except csv.Error as error:
+        raise UsageError(f"{table} has no line with the columns' names ({error})") from error
+    # As in Flickr30K's results.csv: a space after each separator belongs to it.
+    spaced = len(names) > 1 and all(name.startswith(" ") for name in names[1:])
+    lines = _lines(file, between, len(names), before)
+    if spaced:
+        lines = (line._replace(cells=[cell.strip() for cell in line.cells]) for line in lines)
+    return [name.strip() for name in names], between, lines
+
+
+def _lines(file: TextIO, between: str, columns: int, before: int) -> Iterator[Line]:
+    lines = csv.reader(file, strict=True, delimiter=between)
+    while True:
+        start = lines.line_num + before + 1
+        cells, wrong = [], ""
+        try:
+            cells = next(lines)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            wrong = f"this is no CSV: {error}"
+        end = lines.line_num + before
+        if end > start and (wrong or _swallows(cells, between)):
+            said = f"a quote in line {start} is not closed and takes in the lines to {end}"
+            yield from (Line(n, [], f"{said}: close it") for n in range(start, end + 1))
+        elif wrong:
+            yield Line(start, [], wrong)
+        elif cells and len(cells) != columns:
+            name = SEPARATORS.get(between, f"'{between}'")
+            said = f"{len(cells)} cells under {columns} columns"
+            yield Line(start, [], f"{said}: a caption with a {name} stands in quotes")
+        elif cells:
+            yield Line(start, cells)
+
+
+def _swallows(cells: Sequence[str], between: str) -> bool:
+    """Whether a cell has another row in it: a line with a picture's name and a caption."""
+    inner = [line for cell in cells for line in cell.splitlines()[1:]]
+    found = csv.reader(inner, delimiter=between, quoting=csv.QUOTE_NONE)
+    return any(len(row) > 1 and any(map(is_picture, map(str.strip, row))) for row in found)

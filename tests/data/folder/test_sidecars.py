@@ -1,0 +1,97 @@
+"""Pictures with their captions beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support_folder import only_problem, problems, put, told, write_pictures
+
+from erasekit.data.folder.check import check_folder, read_folder
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+
+@pytest.mark.parametrize("ending", ["txt", "caption", "png.txt", "json"])
+@pytest.mark.parametrize("where", ["", "images/", "set/0000/"])
+def test_each_caption_is_the_file_beside_its_picture(
+    tmp_path: Path, ending: str, where: str
+) -> None:
+    write_pictures(tmp_path, f"{where}a.png", f"{where}b.png")
+    for name, caption in (("a", "an apple"), ("b", "a bäche")):
+        held = f'{{"caption": "{caption}"}}' if ending == "json" else f"{caption}\n"
+        put(tmp_path / f"{where}{name}.{ending}", held.encode())
+    pairs = read_folder(tmp_path)
+    assert pairs.captions([0, 1]) == ["an apple", "a bäche"]
+    assert pairs.row(0) == f"file {where}a.png" and not check_folder(tmp_path).passed_over
+
+
+def test_img2dataset_is_read_and_its_other_files_are_counted(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "00000/000000000.jpg", "00000/000000001.jpg")
+    for number in range(2):
+        put(tmp_path / f"00000/00000000{number}.txt", f"text {number}".encode())
+        put(tmp_path / f"00000/00000000{number}.json", b'{"caption": "other", "url": "x"}')
+    put(tmp_path / "00000_stats.json", b'{"count": 2}')
+    put(tmp_path / "00000/000000002.json", b'{"caption": "failed"}')
+    assert read_folder(tmp_path).captions([0, 1]) == ["text 0", "text 1"]
+    report = check_folder(tmp_path)
+    assert report.passed_over == {".json": 2}
+    assert "passed over: 2 files (2 × .json); first 00000/000000002.json" in str(report)
+
+
+def test_a_class_folder_does_not_stand_for_captions_that_are_there(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "apple/1.png", "apple/2.png", "pear/1.png")
+    put(tmp_path / "apple" / "1.txt", b"a red apple")
+    assert [each[:2] for each in problems(tmp_path)] == [
+        ("file apple/2.png", "missing file"),
+        ("file pear/1.png", "missing file"),
+    ]
+    assert read_folder(tmp_path, skip_bad=True).captions([0]) == ["a red apple"]
+
+
+def test_folders_of_splits_tell_them(tmp_path: Path) -> None:
+    for split in ("Train", "val", "TEST"):
+        write_pictures(tmp_path, f"{split}/{split}.png")
+        put(tmp_path / split / f"{split}.txt", split.encode())
+        put(tmp_path / split / f"{split}.png", split.encode())
+    pairs = read_folder(tmp_path, checks="table")
+    splits = {pairs.caption(row): pairs.split[row] for row in range(3)}
+    assert splits == {"Train": "train", "val": "validation", "TEST": "test"}
+
+
+@pytest.mark.parametrize(
+    ("files", "kind", "said"),
+    [
+        ({"a.txt": b"0 0.5 0.5 0.1 0.2\n"}, "unreadable row", "numbers, as boxes of a detector"),
+        ({"a.txt": b"one", "a.caption": b"two"}, "missing file", "not clear which part"),
+        ({"a.json": b'{"shapes": []}'}, "missing file", "its .json has no column 'caption'"),
+        ({"a.txt": b"a", "a.json": b"{"}, "unreadable row", "this is no JSON"),
+        ({"a.txt": b" \n"}, "empty caption", "there is no caption"),
+        ({"a.txt": b"caf\xe9"}, "wrong encoding", "UTF-8"),
+    ],
+)
+def test_what_is_no_caption_is_named(
+    tmp_path: Path, files: dict[str, bytes], kind: str, said: str
+) -> None:
+    write_pictures(tmp_path, "a.png")
+    for name, held in files.items():
+        put(tmp_path / name, held)
+    place, found, words = only_problem(tmp_path)
+    assert (place, found) == ("file a.png", kind) and said in words
+
+
+def test_another_caption_is_read_anew(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "a.png")
+    for caption in ("an apple", "a pear"):
+        put(tmp_path / "a.txt", caption.encode())
+        assert told(read_folder(tmp_path))[0][1] == caption
+
+
+def test_a_caption_outside_the_folder_is_not_read(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "in/a.png")
+    secret = put(tmp_path / "secret", b"secret")
+    (tmp_path / "in" / "a.txt").symlink_to(secret)
+    assert only_problem(tmp_path / "in")[1:] == (
+        "path outside the folder",
+        "a.txt is a link out of the folder",
+    )
