@@ -125,8 +125,9 @@ def _told(request: Request, like: dict[int, int]) -> dict[int, str]:
 
 def _by_features(request: Request, clip: Clip) -> dict[int, int]:
     """Other pictures whose features are nearly those of a selected one, the nearest first."""
-    pairs, size = request.pairs, clip.model.visual.image_size
-    side = size if isinstance(size, int) else size[0]
+    from erasekit.experiment.clip_experiment import image_size
+
+    pairs, side = request.pairs, image_size(clip)
     features, files = [], []
     for mask in (request.selected, ~request.selected):
         rows = np.flatnonzero(mask)

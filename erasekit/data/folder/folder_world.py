@@ -312,7 +312,7 @@ class FolderTask(ErasureTask):
     def touches(self, concepts: tuple[int, ...]) -> bool:
         return any(self._folder.goes(i) for i in concepts)
 
-    @property
+    @cached_property
     def forget(self) -> Pairs:
         """The forget set: all that was asked for, and its copies, whatever their split."""
         return self._folder.requested
