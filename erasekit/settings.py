@@ -173,12 +173,8 @@ class Settings:
         _FOLDER_DATA,
         "Prompts that name a picture, joined by |, with {} in place of the name.",
     )
-    image_column: str = _setting(
-        "", _FOLDER_DATA, "Column of a table with the pictures' paths, if it has no usual name."
-    )
-    caption_column: str = _setting(
-        "", _FOLDER_DATA, "Column of a table with the captions, if it has no usual name."
-    )
+    image_column: str = _setting("", _FOLDER_DATA, "Column with the paths of a table's pictures.")
+    caption_column: str = _setting("", _FOLDER_DATA, "Column with a table's captions.")
 
     model: str = _setting(
         "erasekit-small",

@@ -1,6 +1,7 @@
 """Your own pictures and captions: a folder is read, checked, and becomes a list of pairs.
 
-`erasekit.data.folder.forms` lists the forms that a folder may have; docs/reference/folders.md shows each.
+`erasekit.data.folder.forms` lists the forms that a folder may have, and docs/reference/folders.md
+shows each.
 
 Where no split is told, a hash of the picture's path decides: 80 % train, 10 % validation, 10 %
 test, the same on every machine. What was read and found is kept in the cache, so that the next

@@ -64,7 +64,11 @@ def test_folders_of_splits_tell_them(tmp_path: Path) -> None:
     [
         ({"a.txt": b"0 0.5 0.5 0.1 0.2\n"}, "unreadable row", "numbers, as boxes of a detector"),
         ({"a.txt": b"one", "a.caption": b"two"}, "missing file", "not clear which part"),
-        ({"a.json": b'{"shapes": []}'}, "missing file", "its .json has no column 'caption'"),
+        (
+            {"a.json": b'{"shapes": []}'},
+            "missing file",
+            "its .json has no caption, or more than one; it has shapes",
+        ),
         ({"a.txt": b"a", "a.json": b"{"}, "unreadable row", "this is no JSON"),
         ({"a.txt": b" \n"}, "empty caption", "there is no caption"),
         ({"a.txt": b"caf\xe9"}, "wrong encoding", "UTF-8"),
