@@ -17,3 +17,12 @@ TINY: dict[str, Any] = {
     "steps": 3,
     "draws": 20,
 }
+
+#: The same of a language model on that CLIP.
+TINY_LANGUAGE: dict[str, Any] = {
+    **TINY,
+    "language_steps": 3,
+    "steps": 4,
+    "text_batch": 4,
+    "learning_rate": 1e-3,
+}
