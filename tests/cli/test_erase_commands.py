@@ -129,9 +129,8 @@ def test_a_language_model_from_erase_to_verify(
     out = tmp_path / "run"
     given = ["--kind", "language", *tiny_arguments(TINY_LANGUAGE)]
     asked = ["erase", "--forget", "fruit", "--method", "gradient_difference", "--no-control"]
-    done = ask(*asked, "--out", out, *given)
-    assert done.returncode == 0, done.stderr
-    assert "accuracy:name forget seen" in done.stdout
+    assert cli.run([*asked, "--out", str(out), *given]) == 0
+    assert "accuracy:name forget seen" in capsys.readouterr().out
     card = json.loads((out / "scorecard.json").read_text(encoding="utf-8"))
     assert {row["model"] for row in card["rows"]} == {"original", "erased", "oracle"}
     drawn = {path.stem for path in (out / "figures").glob("*.png")}
