@@ -136,9 +136,7 @@ def test_a_language_model_from_erase_to_verify(
     drawn = {path.stem for path in (out / "figures").glob("*.png")}
     assert drawn == {"forget_retain", "seen_and_known", "answers", "loss_terms"}
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert (
-        "Erasing fruit from a language model" in page.replace("\n", " ") or "language model" in page
-    )
+    assert "from a language model</h1>" in page
     assert "right names, forget, seen" in page
 
     assert cli.run(["evaluate", str(out)]) == 0
@@ -160,7 +158,7 @@ def test_a_language_model_from_erase_to_verify(
         (["export", str(out), "--out", str(tmp_path / "x")], "export writes CLIPs"),
         (["audit", str(out), "--tests", "relearning"], "relearning is a test of kind = clip"),
         (["audit", "--known-answers", "--kind", "language"], "for kind = clip alone"),
-        (["evaluate", "--model", str(tmp_path / "none"), *given], "is no folder"),
+        (["evaluate", "--model", str(tmp_path / "none"), *given[:4]], "is no folder"),
     ):
         capsys.readouterr()
         assert cli.run(arguments) == 2
