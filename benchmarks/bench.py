@@ -89,7 +89,7 @@ def ratio(of: list[float], to: list[float]) -> dict[str, float]:
 
 def retraining(plan: dict) -> dict:
     """One erasure against one retraining of the oracle, wall and CPU, in turns."""
-    from erasekit.experiment.clip_experiment import load
+    from erasekit.experiment.kinds import load
     from erasekit.models.train_clip import train_clip
 
     experiment = load(plan["profile"])
@@ -130,7 +130,7 @@ def retraining(plan: dict) -> dict:
 
 def steps(plan: dict) -> dict:
     """A step of the engine, of plain open_clip training, and of CLIPErase done naively."""
-    from erasekit.experiment.clip_experiment import load
+    from erasekit.experiment.kinds import load
 
     experiment = load(plan["profile"])
     n = plan["steps"]
@@ -226,7 +226,7 @@ def pipeline(plan: dict) -> dict:
     import torch
 
     from erasekit.data.drawn.world import World
-    from erasekit.experiment.clip_experiment import load
+    from erasekit.experiment.kinds import load
 
     experiment = load(plan["profile"])
     batch = experiment.train_spec.batch
@@ -279,7 +279,7 @@ def train_step(experiment: Any, batch: int) -> Callable[[], None]:
 
 def growth(concepts: int, plan: dict) -> dict:
     """What a world of this size costs: pictures, a training step, an erase step, memory."""
-    from erasekit.experiment.clip_experiment import load
+    from erasekit.experiment.kinds import load
 
     experiment = load(
         "smoke",

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from erasekit import plots
     from erasekit.evaluate.scorecard import Scorecard
-    from erasekit.experiment.clip_experiment import Experiment, load
+    from erasekit.experiment.clip_experiment import Experiment
+    from erasekit.experiment.kinds import load
 
 # Threads that wait for each other by spinning starve every other program on a small
 # machine, and themselves. This is read once, when torch is first imported.
@@ -32,7 +33,7 @@ __all__ = ["Experiment", "Scorecard", "load", "plots"]
 _HOMES = {
     "Experiment": "erasekit.experiment.clip_experiment",
     "Scorecard": "erasekit.evaluate.scorecard",
-    "load": "erasekit.experiment.clip_experiment",
+    "load": "erasekit.experiment.kinds",
 }
 
 

@@ -19,70 +19,7 @@ from pydantic import Field
 
 from erasekit.checks import base_type, bound_words, checked, choices
 from erasekit.errors import UsageError, unknown
-
-#: What each profile sets apart from the defaults of `Settings`.
-PROFILES: dict[str, dict[str, Any]] = {
-    "default": {},
-    "smoke": {
-        "concepts": 16,
-        "pictures": 24,
-        "scenes": 16,
-        "held_out_pictures": 9,
-        "train_steps": 120,
-        "train_batch": 64,
-        # A small world tears easily: gentler steps than the default's, chosen on validation.
-        "steps": 48,
-        "forget_batch": 8,
-        "retain_batch": 40,
-        "learning_rate": 5e-4,
-        "draws": 100,
-    },
-    # A world whose model trains in about a minute, so that every method can be held against
-    # three oracles on eight tasks. Many scenes: an oracle must not lack for them.
-    "benchmark": {
-        "concepts": 40,
-        "pictures": 40,
-        "scenes": 60,
-        "languages": "en,ja",
-        "image_size": 40,
-        "train_steps": 400,
-        "train_batch": 96,
-        "steps": 50,
-        "forget_batch": 12,
-        "retain_batch": 60,
-        "learning_rate": 5e-4,
-        "draws": 20,
-        "threads": 1,
-    },
-    # CLIPErase's published set-up, as far as secondary notes on the paper tell it; for a folder
-    # that data_scripts/ wrote. What they leave open is listed in tutorial/reproduction.yaml, which
-    # names the paper's own backbone too: this one is the small one that folders start from.
-    "paper": {
-        "method": "cliperase",
-        "model": "ViT-B-32-quickgelu",
-        "pretrained": "openai",
-        "epochs": 20,
-        "forget_batch": 16,
-        "retain_batch": 16,
-        "learning_rate": 1e-6,
-        # No set is cut short, as far as memory allows.
-        "most_pairs": 200_000,
-        "judged_pairs": 10_000,
-        "gallery": 5_000,
-    },
-}
-
-
-# What a folder of one's own pairs sets apart: a published CLIP, and CLIPErase's own learning rate
-# and batch for it, as reported in secondary notes on the paper.
-_FOLDER: dict[str, Any] = {
-    "model": "ViT-B-32-quickgelu",
-    "pretrained": "openai",
-    "steps": 500,
-    "forget_batch": 16,
-    "retain_batch": 16,
-    "learning_rate": 1e-6,
-}
+from erasekit.profiles import FOLDER, LANGUAGE, PROFILES
 
 
 def _setting(
@@ -92,9 +29,12 @@ def _setting(
     unit: str = "",
     ge: float | None = None,
     gt: float | None = None,
+    kind: str = "",
 ) -> Any:
-    """A field of `Settings` with its meaning; it is at least `ge`, or above `gt`."""
-    told = {"group": group, "help": meaning, "unit": unit, "bounds": {"ge": ge, "gt": gt}}
+    """A field of `Settings`: at least `ge` or above `gt`; with `kind` for that kind of model."""
+    kind = "clip" if group == _FOLDER_DATA else kind
+    told: dict[str, Any] = {"group": group, "help": meaning, "unit": unit, "kind": kind}
+    told["bounds"] = {"ge": ge, "gt": gt}
     if default is dict:
         return dataclasses.field(default_factory=dict, metadata=told)
     return dataclasses.field(default=default, metadata=told)
@@ -111,8 +51,16 @@ class Settings:
     profile: str = _setting(
         "default", _TASK, "Set of defaults: default, smoke, benchmark or paper."
     )
+    kind: Literal["clip", "language"] = _setting(
+        "clip",
+        _TASK,
+        "The kind of model: a CLIP, or a multimodal language model that sees through one.",
+    )
     data: str = _setting(
-        "openmoji", _TASK, "The data: openmoji, or folder:PATH for your own (`preview --help`)."
+        "openmoji",
+        _TASK,
+        "The data: openmoji, or folder:PATH for your own (`preview --help`).",
+        kind="clip",
     )
     forget: str = _setting(
         "fruit",
@@ -121,7 +69,10 @@ class Settings:
         "| colour=red (`list concepts`); for a folder, a rule as in `preview --help`.",
     )
     forget_languages: str = _setting(
-        "", _TASK, "Caption languages in the forget set, joined by commas, e.g. en,ja; empty: all."
+        "",
+        _TASK,
+        "Caption languages in the forget set, joined by commas, e.g. en,ja; empty: all.",
+        kind="clip",
     )
 
     method: str = _setting("cliperase", _ERASING, "Unlearning method (`list methods`).")
@@ -156,7 +107,9 @@ class Settings:
         "Splits whose pictures are forgotten; train, as in benchmarks, only judges on the others.",
     )
     skip_bad: bool = _setting(
-        False, _FOLDER_DATA, "Leave out rows with a problem; otherwise they are an error."
+        False,
+        _FOLDER_DATA,
+        "Leave out rows with a problem; otherwise they are an error.",
     )
     most_pairs: int = _setting(
         20_000,
@@ -166,7 +119,11 @@ class Settings:
         ge=1,
     )
     judged_pairs: int = _setting(
-        1_000, _FOLDER_DATA, "Most pairs to judge on, forgotten and retained.", "pairs", ge=1
+        1_000,
+        _FOLDER_DATA,
+        "Most pairs to judge on, forgotten and retained.",
+        "pairs",
+        ge=1,
     )
     templates: str = _setting(
         "a photo of a {}",
@@ -183,24 +140,43 @@ class Settings:
         "open_clip with `pretrained`, hf-hub:ORG/NAME or local-dir:PATH.",
     )
     pretrained: str = _setting(
-        "", _MODEL, "Tag of the model's published weights; empty for what is trained here."
+        "",
+        _MODEL,
+        "Tag of the model's published weights; empty for what is trained here.",
+        kind="clip",
     )
     oracle_model: str = _setting(
         "",
         _MODEL,
         "For a CLIP that is not trained here: a model that never saw the forget set, if there"
         " is one.",
+        kind="clip",
     )
     train_steps: int = _setting(700, _MODEL, "Steps of training the original.", "steps", ge=1)
     train_batch: int = _setting(128, _MODEL, "Pairs in a training step.", "pairs", ge=1)
     train_learning_rate: float = _setting(2e-3, _MODEL, "Highest learning rate of training.", gt=0)
+    language_steps: int = _setting(
+        1000, _MODEL, "Steps of training the language model.", "steps", ge=1, kind="language"
+    )
 
     steps: int = _setting(70, _ERASING, "Steps of erasing, at most.", "steps", ge=1)
     epochs: float = _setting(
-        0.0, _ERASING, "Passes through the retain set; above 0 it replaces `steps`.", "epochs", ge=0
+        0.0,
+        _ERASING,
+        "Passes through the retain set; above 0 it replaces `steps`.",
+        "epochs",
+        ge=0,
+        kind="clip",
     )
-    forget_batch: int = _setting(12, _ERASING, "Pairs of the forget set in a step.", "pairs", ge=1)
-    retain_batch: int = _setting(84, _ERASING, "Pairs of the retain set in a step.", "pairs", ge=1)
+    forget_batch: int = _setting(
+        12, _ERASING, "Pairs, or questions, of the forget set in a step.", "pairs", ge=1
+    )
+    retain_batch: int = _setting(
+        84, _ERASING, "Pairs, or questions, of the retain set in a step.", "pairs", ge=1
+    )
+    text_batch: int = _setting(
+        16, _ERASING, "Questions in words alone in a step.", "questions", ge=0, kind="language"
+    )
     learning_rate: float = _setting(1e-3, _ERASING, "Highest learning rate of erasing.", gt=0)
     stop_at: float = _setting(
         -1.0,
@@ -219,8 +195,8 @@ class Settings:
     moves: str = _setting(
         "all",
         _ERASING,
-        "Which weights may move, joined by +: all, image, text, projection, last:N (blocks of"
-        " each tower), lora:R (adapters, merged at the end).",
+        "Which weights may move, joined by +: all, image, text, projection (language models:"
+        " vision, projector, language), last:N blocks of each tower, lora:R (merged at the end).",
     )
     salient: float = _setting(
         0.0,
@@ -229,11 +205,13 @@ class Settings:
         "times that on the retain set; 0: off.",
         ge=0,
     )
-    compile: str = _setting("", _ERASING, "Backend of torch.compile, such as inductor; empty: off.")
+    compile: str = _setting(
+        "", _ERASING, "Backend of torch.compile, such as inductor; empty: off.", kind="clip"
+    )
 
     draws: int = _setting(1000, _JUDGING, "Bootstrap draws for each interval.", "draws", ge=1)
     gallery: int = _setting(
-        200, _JUDGING, "Most pairs among which one is retrieved.", "pairs", ge=1
+        200, _JUDGING, "Most pairs among which one is retrieved.", "pairs", ge=1, kind="clip"
     )
 
     seed: int = _setting(0, _COMPUTING, "Seed of training and erasing.", ge=0)
@@ -273,6 +251,7 @@ class Declared:
         range: in words, such as ``at least 1``; empty if any value goes.
         help: what it means.
         group: the part of an experiment that it belongs to.
+        kind: of model that alone has it; empty for both.
     """
 
     name: str
@@ -284,6 +263,7 @@ class Declared:
     unit: str
     help: str
     group: str
+    kind: str
 
     @property
     def type_name(self) -> str:
@@ -303,6 +283,7 @@ def _declared(field: dataclasses.Field) -> Declared:
         unit=told["unit"],
         help=told["help"],
         group=told["group"],
+        kind=told["kind"],
     )
 
 
@@ -337,7 +318,7 @@ def make_settings(profile: str = "default", **given: Any) -> Settings:
 
     Raises:
         UsageError: for an unknown profile or parameter, naming the nearest, and for a
-            value of the wrong type or out of range.
+            value of the wrong type or out of range, or that this kind of model does not have.
     """
     if profile not in PROFILES:
         raise unknown("profile", profile, PROFILES)
@@ -345,20 +326,40 @@ def make_settings(profile: str = "default", **given: Any) -> Settings:
         if name not in DECLARED:
             raise unknown("parameter", name, DECLARED)
     given = {k: v for k, v in given.items() if v is not None}
+    kind = check("kind", given.get("kind", default("kind")))
+    if kind == "language":
+        if profile not in LANGUAGE:
+            known = ", ".join(LANGUAGE)
+            raise UsageError(f"profile '{profile}' has no language model: choose from {known}")
+        return _of_kind(Settings(profile, **{**PROFILES[profile], **LANGUAGE[profile], **given}))
     folder = str(given.get("data", "")).startswith("folder:")
     if profile == "paper" and not folder:
         raise UsageError(
             "profile 'paper' needs pretrained weights and one of the papers' data sets: give "
             "data=folder:PATH as data_scripts/ write it, or take profile 'default'"
         )
-    defaults = {**PROFILES[profile], **(_FOLDER if folder else {})}
+    defaults = {**PROFILES[profile], **(FOLDER if folder else {})}
     if profile == "paper":
         defaults |= PROFILES[profile]
     if "model" in given:  # a tag belongs to one model: who names another brings its own
         defaults.pop("pretrained", None)
     if "steps" in given:
         defaults.pop("epochs", None)
-    return Settings(profile=profile, **{**defaults, **given})
+    return _of_kind(Settings(profile, **{**defaults, **given}))
+
+
+def _of_kind(settings: Settings) -> Settings:
+    """`settings`, if what other kinds of model have alone is left at its default.
+
+    Raises:
+        UsageError: naming the first that is not.
+    """
+    for name, one in DECLARED.items():
+        if one.kind not in ("", settings.kind) and getattr(settings, name) != one.default:
+            raise UsageError(
+                f"{name} = {getattr(settings, name)!r}: this setting is of kind = {one.kind} alone"
+            )
+    return settings
 
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support_tiny import TINY
+from support_tiny import TINY, TINY_LANGUAGE
 
 import erasekit  # before torch: it sets how threads wait, without which two processes crawl
 
@@ -82,17 +82,13 @@ def own_parameters(tiny_experiment, own_folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def tiny_mllm(tiny_experiment):
+def tiny_mllm():
     """A LLaVA that learns nothing, on a CLIP that learns nothing: quick to make, and whole."""
-    from erasekit.experiment.language_experiment import MllmExperiment
     from erasekit.models.llava_spec import LlavaSpec
-    from erasekit.unlearn.erase_spec import EraseSpec
 
-    return MllmExperiment(
-        tiny_experiment,
-        LlavaSpec(width=32, layers=1, heads=4, steps=3, visual_batch=8, text_batch=4),
-        EraseSpec(steps=4, forget_batch=4, retain_batch=6, text_batch=4, learning_rate=1e-3),
-    )
+    found = erasekit.load("smoke", kind="language", progress=False, **TINY_LANGUAGE)
+    found.spec = LlavaSpec(width=32, layers=1, heads=4, steps=3, visual_batch=8, text_batch=4)
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -144,6 +140,17 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     out = tmp_path_factory.mktemp("runs") / "whole"
     return run_erase(make_settings("smoke", **TINY), out, progress=False).path
+
+
+@pytest.fixture(scope="session")
+def language_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete run folder of a tiny language model. Read it, or copy it to change it."""
+    from erasekit.runs.erasing import run_erase
+    from erasekit.settings import make_settings
+
+    out = tmp_path_factory.mktemp("runs") / "language"
+    settings = make_settings("smoke", kind="language", **TINY_LANGUAGE)
+    return run_erase(settings, out, progress=False).path
 
 
 @pytest.fixture(scope="session")

@@ -18,3 +18,12 @@ TINY: dict[str, Any] = {
     "draws": 20,
     "threads": 1,
 }
+
+#: The same of a language model on that CLIP.
+TINY_LANGUAGE: dict[str, Any] = {
+    **TINY,
+    "language_steps": 3,
+    "steps": 4,
+    "text_batch": 4,
+    "learning_rate": 1e-3,
+}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from support import build
-from support_tiny import TINY
+from support_tiny import TINY, TINY_LANGUAGE
 from typer.testing import CliRunner
 
 import erasekit
@@ -82,15 +82,13 @@ def do(folder: Path, jobs: list[str], strike: list[int]) -> None:
 
 def ask(folder: Path) -> None:
     """Erase from a small multimodal language model in the same way."""
-    from erasekit.experiment.language_experiment import MllmExperiment
     from erasekit.models.llava_spec import LlavaSpec
 
-    clip = erasekit.load("smoke", progress=False, **TINY)
-    experiment = MllmExperiment(
-        clip,
-        LlavaSpec(width=32, layers=1, heads=4, steps=3, visual_batch=8, text_batch=4),
-        EraseSpec(steps=3, forget_batch=4, retain_batch=3, text_batch=5, learning_rate=1e-4),
+    given = {"steps": 3, "retain_batch": 3, "text_batch": 5, "learning_rate": 1e-4}
+    experiment = erasekit.load(
+        "smoke", kind="language", progress=False, **{**TINY_LANGUAGE, **given}
     )
+    experiment.spec = LlavaSpec(width=32, layers=1, heads=4, steps=3, visual_batch=8, text_batch=4)
     for name, (method, spec) in LANGUAGE_JOBS.items():
         erasure = experiment.erase(method, **spec)
         weights = dict(erasure.model.model.named_parameters())

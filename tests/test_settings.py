@@ -7,16 +7,15 @@ import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
 
 import erasekit
 from erasekit.data.data_spec import FolderSpec, WorldSpec
 from erasekit.errors import UsageError
-from erasekit.experiment.language_experiment import load as load_language
 from erasekit.experiment.specs import make_plan
 from erasekit.models.train_spec import TrainSpec
+from erasekit.profiles import LANGUAGE
 from erasekit.settings import DECLARED, PROFILES, Declared, Settings, check, make_settings
 from erasekit.unlearn.erase_spec import EraseSpec
 
@@ -108,9 +107,9 @@ def test_a_settings_range_holds_for_the_object_and_for_the_spec_made_from_it(nam
             make()
 
 
-@pytest.mark.parametrize("load", [erasekit.load, load_language])
-def test_python_shows_every_setting(load: Callable) -> None:
+def test_python_shows_every_setting() -> None:
     """In `help()`, and to whatever completes by `inspect.signature`."""
+    load = erasekit.load
     shown = inspect.signature(load).parameters
     documented = inspect.getdoc(load) or ""
     assert set(shown) == {"progress", *DECLARED}
@@ -119,6 +118,41 @@ def test_python_shows_every_setting(load: Callable) -> None:
             assert shown[name].kind is inspect.Parameter.KEYWORD_ONLY
             assert shown[name].default == one.default
             assert " ".join(one.help.split()) in " ".join(documented.split())
+
+
+@pytest.mark.parametrize("one", [d for d in DECLARED.values() if d.kind], ids=lambda d: d.name)
+def test_a_setting_of_another_kind_of_model_is_refused_by_name(one: Declared) -> None:
+    other = {"clip": "language", "language": "clip"}[one.kind]
+    value = True if one.type is bool else "x" if one.type is str else one.default + 1
+    assert make_settings("smoke", kind=other, **{one.name: one.default}).kind == other
+    with pytest.raises(UsageError, match=f"^{one.name} = .*of kind = {one.kind} alone$"):
+        make_settings("smoke", kind=other, **{one.name: value})
+
+
+def test_a_language_model_has_profiles_of_its_own() -> None:
+    for profile, values in LANGUAGE.items():
+        found = make_settings(profile, kind="language", concepts=9)
+        assert {name: getattr(found, name) for name in values} == values
+        assert (found.concepts, found.draws) == (9, make_settings(profile).draws)
+        assert make_plan(found).method.name == "mmunlearner"
+    with pytest.raises(UsageError, match="profile 'paper' has no language model: choose from"):
+        make_settings("paper", kind="language")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"kind": "mllm"}, "kind = 'mllm' must be one of clip, language"),
+        ({"kind": "language", "method": "cliperase"}, "cliperase"),
+        ({"kind": "language", "moves": "image"}, "unknown part in moves 'image'"),
+        ({"kind": "clip", "moves": "projector"}, "unknown part in moves 'projector'"),
+        ({"kind": "language", "model": "hf-hub:a/b"}, "sees through a CLIP that is trained here"),
+    ],
+)
+def test_what_a_kind_of_model_cannot_do_is_refused_in_one_line(given: dict, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as error:
+        make_plan(make_settings("smoke", **given))
+    assert "\n" not in str(error.value)
 
 
 def test_checking_needs_nothing_heavy() -> None:

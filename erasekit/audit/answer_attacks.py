@@ -1,33 +1,17 @@
-"""Is it really gone from a multimodal language model? Three questions of the referee that apply.
-
-Each is asked of every model alike, the oracle among them: what an oracle shows too is no remnant.
-"""
+"""What the attacks on multimodal language models share: how one is asked, and of which pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
-import torch
-from torch import Tensor
 
 from erasekit.audit.base import AuditTest, Measure, Metric, Result, estimate_mean
-from erasekit.audit.classifiers import fit_linear
-from erasekit.audit.relearn import relearn
-from erasekit.data.drawn.questions import VISUAL
 from erasekit.data.question_list import Questions
 from erasekit.data.question_task import MllmTask
-from erasekit.errors import unknown
-from erasekit.evaluate.answer_scores import score_answers
 from erasekit.evaluate.bootstrap import DRAWS
-from erasekit.models.mllm import Mllm, batches
-from erasekit.progress import progress_bar
-
-#: Learning again: pictures of each forgotten concept, steps after which it is asked, and Adam's
-#: learning rate, chosen on validation and by the oracle alone.
-PICTURES, CHECKPOINTS, LEARNING_RATE = 4, (2, 4, 8, 16), 2e-4
+from erasekit.models.mllm import Mllm
 
 
 @dataclass(frozen=True)
@@ -45,63 +29,12 @@ class Answered:
     scores: np.ndarray
 
 
-def paraphrase(mllm: Mllm, task: MllmTask, split: str, seed: int) -> Iterator[Answered]:
-    """Is a forgotten thing named when it is asked for in other words? Every phrasing, in turn."""
-    for phrasing in VISUAL["name"]:
-        asked = _worded(_named(task, split), phrasing)
-        yield Answered(phrasing, asked.subjects, score_answers(mllm, asked)["exact_match"])
-
-
-def probe(mllm: Mllm, task: MllmTask, split: str, seed: int) -> Iterator[Answered]:
-    """Can a linear classifier still read the forgotten thing from what the model makes of it?
-
-    It tells all trained concepts apart, is fitted on training pictures, twenty of each, and
-    asked about the forgotten ones' pictures of `split`. It reads the image tower's embedding,
-    and what the language model holds where its answer would begin.
-    """
-    # All in one wording: the picture alone differs.
-    taught = _worded(_first_of_each(_only_name(task.visual), 20), VISUAL["name"][0])
-    asked = _worded(_named(task, split), VISUAL["name"][0])
-    for place in ("tower", "language model"):
-        classifier = fit_linear(_held(mllm, taught, place), taught.subjects)
-        right = classifier.predict(_held(mllm, asked, place)) == asked.subjects
-        yield Answered(place, asked.subjects, right.astype(float))
-
-
-def relearning(mllm: Mllm, task: MllmTask, split: str, seed: int) -> Iterator[Answered]:
-    """How fast does it come back from a few pictures?
-
-    A copy is trained on the questions about some pictures of each forgotten concept, and on as
-    many retained ones. The condition ``area`` is the mean over the checkpoints, step 0 among
-    them; ``after`` the last one.
-    """
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(task.forget))
-    lesson = _first_of_each(_only_name(task.forget.take(order)), PICTURES)
-    retained = task.retain.take(rng.permutation(len(task.retain))[: 8 * len(lesson)])
-    learner = mllm.copy()
-    learner.model.eval().requires_grad_(True)
-    asked = _named(task, split)
-
-    def ask() -> np.ndarray:
-        return score_answers(learner, asked)["exact_match"]
-
-    def loss(step: int) -> dict[str, Tensor]:
-        rows = np.arange(step * len(lesson), (step + 1) * len(lesson)) % len(retained)
-        batch = Questions(lesson.items + retained.take(rows).items, lesson.images)
-        likelihood, tokens = learner.log_likelihood(learner.encode(batch))
-        return {"cross_entropy": -likelihood.sum() / tokens.sum()}
-
-    optimizer = torch.optim.Adam(learner.model.parameters(), lr=LEARNING_RATE)
-    curve = [ask(), *relearn(learner.model, optimizer, loss, ask, CHECKPOINTS)]
-    yield Answered("area", asked.subjects, np.mean(curve, axis=0))
-    yield Answered("after", asked.subjects, curve[-1])
-
-
 Ask = Callable[[Mllm, MllmTask, str, int], Iterator[Answered]]
 
 
-def _audit_test(ask: Ask, title: str, question: str, source: str, *metrics: Metric) -> AuditTest:
+def answer_test(
+    ask: Ask, name: str, title: str, question: str, source: str, *metrics: Metric
+) -> AuditTest:
     """A test as the audit runs it; with several metrics each condition of `ask` is one."""
     names = {metric.name for metric in metrics}
 
@@ -123,113 +56,27 @@ def _audit_test(ask: Ask, title: str, question: str, source: str, *metrics: Metr
                 result.measures.append(Measure(model, metric, condition, estimate))
         return result
 
-    return AuditTest(ask.__name__, title, question, source, run, metrics)
+    return AuditTest(name, title, question, source, run, metrics, kind="language")
 
 
-TESTS: dict[str, AuditTest] = {
-    test.name: test
-    for test in (
-        _audit_test(
-            paraphrase,
-            "Other wordings",
-            "Is a forgotten thing named when the question is worded differently?",
-            "paraphrases as in MUSE (2407.06460); here of questions about a picture",
-            Metric("named", "forgotten things named right", "remembered"),
-        ),
-        _audit_test(
-            probe,
-            "Probes",
-            "Can the forgotten thing still be read from the features inside the model?",
-            "Alain and Bengio 2016 (arXiv 1610.01644)",
-            Metric("tower", "read from the image tower", "remembered"),
-            Metric("language model", "read from the language model", "remembered"),
-        ),
-        _audit_test(
-            relearning,
-            "Relearning",
-            "How fast does the forgotten thing come back from a few pictures?",
-            "relearning attacks: arXiv 2406.13356",
-            Metric("area", "mean accuracy while relearning", "remembered"),
-            Metric("after", "accuracy after relearning", "remembered", acquits=False),
-        ),
-    )
-}
-
-
-def audit_mllm(
-    task: MllmTask,
-    models: Mapping[str, Mllm],
-    *,
-    tests: Sequence[str] = tuple(TESTS),
-    split: str = "test",
-    draws: int = DRAWS,
-    seed: int = 0,
-    progress: bool = True,
-) -> pd.DataFrame:
-    """Ask every test of every model, without a verdict; `audit.suite.audit` gives one.
-
-    Args:
-        models: by name; an oracle among them makes the answer readable.
-        tests: of `TESTS`.
-        draws: of the bootstrap over concepts.
-        seed: of which pictures are learnt again.
-
-    Returns:
-        columns model, test, condition, value (from 0 to 1), low, high, n.
-
-    Raises:
-        UsageError: for a test that does not exist.
-    """
-    for test in tests:
-        if test not in TESTS:
-            raise unknown("test", test, TESTS)
-    rows = []
-    with progress_bar("audit", "test", len(models) * len(tests), show=progress) as bar:
-        for name, model in models.items():
-            for test in tests:
-                result = TESTS[test].run({name: model}, task, split=split, draws=draws, seed=seed)
-                for measure in result.measures:
-                    low, high = measure.estimate.interval
-                    rows.append(
-                        {
-                            "model": name,
-                            "test": test,
-                            "condition": measure.condition or measure.metric,
-                            "value": measure.estimate.value,
-                            "low": low,
-                            "high": high,
-                            "n": measure.estimate.n,
-                        }
-                    )
-                bar.update()
-    return pd.DataFrame(rows)
-
-
-def _only_name(questions: Questions) -> Questions:
+def only_name(questions: Questions) -> Questions:
+    """Those that ask what is seen."""
     return questions.where(lambda q: q.kind == "name")
 
 
-def _named(task: MllmTask, split: str) -> Questions:
+def named(task: MllmTask, split: str) -> Questions:
     """What is this? of every picture of the split that shows one forgotten thing."""
-    return _only_name(task.subsets(split)["visual", "forget"])
+    return only_name(task.subsets(split)["visual", "forget"])
 
 
-def _worded(questions: Questions, phrasing: str) -> Questions:
+def worded(questions: Questions, phrasing: str) -> Questions:
+    """The same questions, all in these words."""
     return Questions(tuple(replace(q, text=phrasing) for q in questions), questions.images)
 
 
-def _first_of_each(questions: Questions, count: int) -> Questions:
+def first_of_each(questions: Questions, count: int) -> Questions:
+    """At most so many about each thing."""
     found: dict[str, list[int]] = {}
     for row, question in enumerate(questions):
         found.setdefault(question.about[0], []).append(row)
     return questions.take([row for rows in found.values() for row in rows[:count]])
-
-
-@torch.no_grad()
-def _held(mllm: Mllm, questions: Questions, place: str) -> np.ndarray:
-    """Features of each question, shape (n, d)."""
-    found = []
-    for part in batches(questions, 128):
-        inputs = mllm.read([mllm.prompt(q) for q in part], part, "left")
-        found.append(mllm.look(inputs) if place == "tower" else mllm.think(inputs))
-    return torch.cat(found).float().cpu().numpy()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _ORDER = (
     *("prompt_leaks", "language_leaks", "composition_leaks", "domain_shift", "compression"),
     *("relearning", "probes", "membership", "lira", "over_forgetting", "downstream"),
+    *("answer_wordings", "answer_probes", "answer_relearning"),
 )
 
 
@@ -45,6 +46,31 @@ def check_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def usual_tests() -> list[str]:
-    """The tests of an audit that names none: all but those that run only when asked for."""
-    return [name for name, test in TESTS.items() if not test.opt_in]
+def attacks_of(kind: str) -> dict[str, AuditTest]:
+    """The tests of a kind of model, by name."""
+    return {name: test for name, test in TESTS.items() if test.kind == kind}
+
+
+def choose_tests(
+    kind: str, names: Sequence[str] | None = None, beside: Sequence[str] = ()
+) -> list[str]:
+    """The tests of an audit: those named, or all but those that run only when asked for.
+
+    Args:
+        kind: of model.
+        names: empty for the usual ones.
+        beside: names of tests that are asked for in another way.
+
+    Raises:
+        UsageError: for a test that does not exist, or is made for another kind of model.
+    """
+    known = attacks_of(kind)
+    chosen = list(names or (name for name, test in known.items() if not test.opt_in))
+    chosen = list(dict.fromkeys([*chosen, *beside]))
+    for name in chosen:
+        if TESTS[name].kind != kind:
+            raise UsageError(
+                f"{name} is a test of kind = {TESTS[name].kind}: for kind = {kind} choose from "
+                f"{', '.join(known)}"
+            )
+    return chosen

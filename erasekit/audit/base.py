@@ -145,6 +145,7 @@ class AuditTest:
         metrics: what it measures.
         smoke: its own options in the smoke profile.
         opt_in: it costs so much that it runs only when asked for.
+        kind: of model that it asks: ``clip`` or ``language``.
     """
 
     name: str
@@ -155,6 +156,7 @@ class AuditTest:
     metrics: tuple[Metric, ...]
     smoke: Mapping[str, Any] = field(default_factory=dict)
     opt_in: bool = False
+    kind: str = "clip"
 
     def metric(self, name: str) -> Metric:
         return next(metric for metric in self.metrics if metric.name == name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from erasekit.audit.attack_registry import TESTS, usual_tests
+from erasekit.audit.attack_registry import TESTS, choose_tests
 from erasekit.audit.base import Models
 from erasekit.audit.judging import judge_measures, report_on
 from erasekit.audit.names import ORACLE, ORIGINAL
@@ -136,7 +136,7 @@ def known_answers(
     for needed in (ORIGINAL, ORACLE):
         if needed not in models:
             raise UsageError(f"known answers need a model named '{needed}'")
-    names = list(tests or usual_tests())
+    names = choose_tests("clip", tests)
     verdicts: dict[str, dict[str, str]] = {name: {} for name in KNOWN if name in models}
     with progress_bar("known answers", "test", len(names), show=progress) as bar, hidden():
         for name in names:

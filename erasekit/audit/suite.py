@@ -9,7 +9,7 @@ from typing import Any
 
 from erasekit.audit.attack_registry import TESTS
 from erasekit.audit.audit_result import Audit, AuditRow, TestReport
-from erasekit.audit.base import AuditTest, is_oracle
+from erasekit.audit.base import is_oracle
 from erasekit.audit.judging import judge_measures, report_on
 from erasekit.audit.names import AUDITED
 from erasekit.data.question_task import MllmTask
@@ -22,8 +22,7 @@ def audit(
     models: Mapping[str, Any],
     task: ErasureTask | MllmTask,
     *,
-    known: Mapping[str, AuditTest] = TESTS,
-    tests: Sequence[str] | None = None,
+    tests: Sequence[str],
     options: Mapping[str, Mapping[str, Any]] | None = None,
     smoke: bool = False,
     split: str = "test",
@@ -39,21 +38,18 @@ def audit(
             ``oracle-1``, … Without one, every verdict is "cannot tell" and gaps are to the
             original.
         task: what was to be forgotten.
-        known: the tests of this kind of model: those of `attack_registry` for a CLIP, those of
-            `answer_attacks` for a multimodal language model.
-        tests: names of `known`; all that are not opt-in by default.
+        tests: names of `attack_registry`, of the models' kind.
         options: by test, what replaces its own defaults.
         smoke: take each test's short form.
         oracle_seeds: of the oracles in their order, to be written down.
     """
-    names = list(tests or [name for name, test in known.items() if not test.opt_in])
     found: list[TestReport] = []
     rows: list[AuditRow] = []
     details: dict[str, list[dict[str, Any]]] = {}
-    with hidden(not progress), progress_bar("audit", "test", len(names)) as bar:
-        for name in names:
+    with hidden(not progress), progress_bar("audit", "test", len(tests)) as bar:
+        for name in tests:
             bar.set_postfix_str(name)
-            test = known[name]
+            test = TESTS[name]
             own = {**(test.smoke if smoke else {}), **(options or {}).get(name, {})}
             started = time.perf_counter()
             result = test.run(models, task, split=split, draws=draws, seed=seed, **own)
@@ -66,7 +62,7 @@ def audit(
     oracles = [model for model in models if is_oracle(model)]
     return Audit(
         task={**task.describe(), "split": split},
-        models={name: clip.fingerprint() for name, clip in models.items()},
+        models={name: model.fingerprint() for name, model in models.items()},
         oracles=[
             {"model": model, "seed": own}
             for model, own in zip(oracles, oracle_seeds or [None] * len(oracles), strict=True)

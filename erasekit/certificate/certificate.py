@@ -115,7 +115,7 @@ def sealed(content: dict[str, Any]) -> bytes:
 
 
 def _content(folder: RunFolder, policy: Policy, signer: str | None) -> dict[str, Any]:
-    from erasekit.audit.attack_registry import TESTS
+    from erasekit.audit.attack_registry import attacks_of
     from erasekit.audit.audit_result import Audit
     from erasekit.certificate.judgement import judge, overall
 
@@ -154,7 +154,7 @@ def _content(folder: RunFolder, policy: Policy, signer: str | None) -> dict[str,
         "criteria": criteria,
         "not_tested": [
             {"name": test.name, "title": test.title, "question": test.question}
-            for test in TESTS.values()
+            for test in attacks_of(folder.settings.kind).values()
             if test.name not in ran
         ],
         "limits": _limits(scorecard.task, provenance, audit, criteria, signer),
@@ -226,10 +226,8 @@ def check_weights(folder: RunFolder) -> None:
     Raises:
         RunError: for such a folder, and for a damaged model.
     """
-    from erasekit.models.clip import load_clip
-
     made = read_json(folder.path / PROVENANCE).get("models", {}).get("erased")
-    if load_clip(folder.path / MODEL).fingerprint() != made:
+    if folder.load_model().fingerprint() != made:
         raise RunError(
             f"{folder.path / MODEL} is not the model that was measured: its weights differ from "
             f"{PROVENANCE}"

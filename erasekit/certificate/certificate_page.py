@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from erasekit.runs.pages.rendering import render_page
+from erasekit.runs.pages.rendering import render_page, rows_asked
 
 _RESULTS = {
     "met": ("\N{CHECK MARK}", "good"),
@@ -164,10 +164,7 @@ def _asked(certificate: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("to forget", ", ".join(task.get("forget", []))),
         ("captions in", ", ".join(task.get("forget_languages", [])) or "every language there is"),
-        (
-            "pairs",
-            f"{task.get('forget_pairs', '?')} to forget, {task.get('retain_pairs', '?')} to retain",
-        ),
+        rows_asked(task),
         ("method", parameters.get("method", "?") + (f": {options}" if options else "")),
         ("measured on", measured),
     ]

@@ -48,9 +48,13 @@ METRICS = (
     "rank",
     "neighbourhood_kept",
     "membership_auc",
+    *("accuracy", "accuracy:name", "rouge_l", "choice", "choice:name"),
 )
 SUBSETS = ("forget", "neighbours", "retain", "holdout")
-DIRECTIONS = ("image_to_text", "text_to_image", "image_to_image", "text_to_text", "pair")
+DIRECTIONS = (
+    *("image_to_text", "text_to_image", "image_to_image", "text_to_text", "pair"),
+    *("seen", "told"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

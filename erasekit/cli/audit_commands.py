@@ -12,7 +12,7 @@ from erasekit.errors import UsageError
 from erasekit.settings import Settings
 
 
-@with_settings("forget", "forget_languages", "seed", "device", instead_of="run")
+@with_settings("kind", "forget", "forget_languages", "seed", "device", instead_of="run")
 def audit(
     settings: Settings,
     run: Annotated[Path | None, typer.Argument(help="Folder of a run.")] = None,
@@ -32,7 +32,7 @@ def audit(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Instead of a run: a model folder, or any name that open_clip knows.",
+            help="Instead of a run: a model folder, or of CLIPs any name that open_clip knows.",
         ),
     ] = None,
     original: Annotated[

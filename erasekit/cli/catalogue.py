@@ -9,7 +9,8 @@ from erasekit.data.data_spec import DATASETS
 from erasekit.data.drawn.concepts import count_available, curated, select_concepts
 from erasekit.errors import UsageError, unknown
 from erasekit.models.train_spec import CONFIGS, known_models
-from erasekit.settings import DECLARED, PROFILES
+from erasekit.profiles import LANGUAGE, PROFILES
+from erasekit.settings import DECLARED
 from erasekit.unlearn.registry import methods_of
 
 
@@ -35,7 +36,13 @@ def tests() -> list[dict[str, Any]]:
     from erasekit.audit.attack_registry import TESTS  # these import torch
 
     return [
-        {"name": t.name, "question": t.question, "source": t.source, "opt_in": t.opt_in}
+        {
+            "name": t.name,
+            "kind": t.kind,
+            "question": t.question,
+            "source": t.source,
+            "opt_in": t.opt_in,
+        }
         for t in TESTS.values()
     ]
 
@@ -64,6 +71,9 @@ def tasks() -> list[dict[str, Any]]:
 
 def settings() -> list[dict[str, Any]]:
     """Every setting as it is declared, with its default in each profile."""
+    profiles = PROFILES | {
+        f"{name} language": {**PROFILES[name], **values} for name, values in LANGUAGE.items()
+    }
     return [
         {
             "name": one.name,
@@ -71,9 +81,10 @@ def settings() -> list[dict[str, Any]]:
             "unit": one.unit,
             "range": one.range,
             "group": one.group,
+            "kind": one.kind,
             "help": one.help,
             "defaults": {
-                profile: values.get(one.name, one.default) for profile, values in PROFILES.items()
+                profile: values.get(one.name, one.default) for profile, values in profiles.items()
             },
         }
         for one in DECLARED.values()

@@ -18,8 +18,8 @@ Oracle = Annotated[
 
 
 @with_settings(
-    *("data", "forget", "forget_languages", "model", "pretrained", "method", "options", "steps"),
-    *("learning_rate", "moves", "micro_batch", "seed", "device", "precision", "trackers"),
+    *("kind", "data", "forget", "forget_languages", "model", "pretrained", "method", "options"),
+    *("steps", "learning_rate", "moves", "micro_batch", "seed", "device", "precision", "trackers"),
 )
 def erase(
     out: Annotated[Path, typer.Option(help="Folder of the run, e.g. runs/fruit.")],
@@ -32,13 +32,14 @@ def erase(
         bool, typer.Option("--overwrite", help="Replace the run that is in --out.")
     ] = False,
 ) -> None:
-    """Make a CLIP forget, measure it against its oracle, and write the run folder.
+    """Make a model forget, measure it against its oracle, and write the run folder.
 
     \b
     Examples:
       erasekit erase --forget fruit --out runs/fruit
       erasekit erase --forget "red apple,lemon" --option consistency=0 --out runs/ablation
       erasekit erase --profile smoke --forget vehicle --steps 50 --out runs/quick
+      erasekit erase --kind language --forget fruit --method mmunlearner --out runs/seen
       erasekit erase --data folder:photos --forget word=apple --out runs/mine
       erasekit erase --data folder:photos --forget apple --model local-dir:clip --out runs/mine
 
@@ -49,7 +50,7 @@ def erase(
     The folder then holds:
       report.html                    the report
       scorecard.json, history.csv    every number
-      model/                         the erased model, which plain open_clip loads
+      model/                         the erased model: open_clip, or transformers, loads it
       params.json, provenance.json   what was run, and on what
       figures/                       every picture
 
@@ -68,7 +69,8 @@ def erase(
 
 
 @with_settings(
-    *("data", "forget", "forget_languages", "seed", "device", "precision"), instead_of="run"
+    *("kind", "data", "forget", "forget_languages", "seed", "device", "precision"),
+    instead_of="run",
 )
 def evaluate(
     settings: Settings,
@@ -77,7 +79,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Instead of a run: a model folder, or any name that open_clip knows.",
+            help="Instead of a run: a model folder, or of CLIPs any name that open_clip knows.",
         ),
     ] = None,
     out: Annotated[
@@ -85,7 +87,7 @@ def evaluate(
     ] = None,
     oracle: Oracle = True,
 ) -> None:
-    """Measure again: a run folder's saved model, or any model that open_clip loads.
+    """Measure again: a run folder's saved model, or any other model.
 
     A run folder brings its own parameters; its scorecard, pictures and report are
     written anew. With --model the world and what was to be forgotten are given here.
@@ -95,6 +97,7 @@ def evaluate(
       erasekit evaluate runs/fruit
       erasekit evaluate --model runs/fruit/model --forget vehicle --out vehicle.json
       erasekit evaluate --model ViT-B-32-quickgelu:openai --forget fruit --no-oracle
+      erasekit evaluate --model runs/seen/model --kind language --forget fruit
     """
     if (run is None) == (model is None):
         raise UsageError("give the folder of a run, or --model FOLDER, and not both")

@@ -56,6 +56,7 @@ def _line(what: str, entry: dict[str, Any]) -> str:
         )
     if what == "tests":
         when = ", only when asked for" if entry["opt_in"] else ""
+        when += ", of language models" if entry["kind"] == "language" else ""
         return f"{entry['name']}{when}: {entry['question']}\n    source: {entry['source']}"
     if what == "policies":
         return f"{entry['name']}: {entry['title']}\n    {entry['purpose']}"

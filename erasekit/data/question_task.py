@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from erasekit.data.drawn.questions import text_questions, visual_questions
-from erasekit.data.question_list import Questions
+from erasekit.data.question_list import Question, Questions
 from erasekit.data.task import ErasureTask
 from erasekit.data.worlds import drawing
 
@@ -57,6 +57,18 @@ class MllmTask:
             for name in ("forget", "retain")
         }
 
+    def examples(self, others: int = 2, split: str = "test") -> Questions:
+        """What is this? for one picture of each of three forgotten things, and of some others."""
+        asked = self.subsets(split)
+        near = [name for name in self.neighbours if name not in self.forgotten][:others]
+        chosen = [
+            next(iter(asked["visual", subset].where(lambda q, name=name: _names(q, name))), None)
+            for subset, names in (("forget", self.forgotten[:3]), ("retain", near))
+            for name in names
+        ]
+        images = asked["visual", "forget"].images
+        return Questions(tuple(question for question in chosen if question), images)
+
     def describe(self) -> dict[str, Any]:
         """What was asked for, in words and numbers that JSON can hold."""
         asked = {"forget_questions": len(self.forget), "retain_questions": len(self.retain)}
@@ -79,3 +91,7 @@ class MllmTask:
             found[mode, "neighbours"] = others.about_any(self.neighbours)
             found[mode, "retain"] = others
         return {key: questions for key, questions in found.items() if len(questions)}
+
+
+def _names(question: Question, name: str) -> bool:
+    return question.kind == "name" and question.about[0] == name

@@ -11,18 +11,18 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from erasekit.data.question_list import Questions, same_words
 from erasekit.data.question_task import MllmTask
 from erasekit.errors import UsageError, unknown
-from erasekit.evaluate.bootstrap import bootstrap_mean
+from erasekit.evaluate.bootstrap import DRAWS, bootstrap_mean
+from erasekit.evaluate.scorecard import Measure, Row, Scorecard
 from erasekit.models.mllm import Mllm
 
-#: The kinds of visual questions that no one can answer who does not recognise the thing.
-RECOGNITION = ("name",)
-METRICS = ("exact_match", "rouge_l", "choice")
+METRICS = ("accuracy", "rouge_l", "choice")
+#: What a row calls questions with a picture, and those in words alone.
+DIRECTIONS = {"visual": "seen", "text": "told"}
 
 
 def exact_match(said: str, answer: str) -> float:
@@ -76,26 +76,27 @@ def choose(mllm: Mllm, questions: Questions, *, batch: int = 128) -> list[str]:
     return found
 
 
-def evaluate_mllm(
+def evaluate_answers(
     task: MllmTask,
     models: Mapping[str, Mllm],
     *,
+    cost: dict | None = None,
     split: str = "test",
-    metrics: Sequence[str] = ("exact_match",),
-    draws: int = 1000,
+    metrics: Sequence[str] = METRICS[:1],
+    draws: int = DRAWS,
     most: int = 0,
-) -> pd.DataFrame:
-    """Scores of every model by mode, subset and kind, with intervals over concepts.
+) -> Scorecard:
+    """Measure the answers of every model, with intervals over concepts.
+
+    A row is over all questions of its place, or over those of one kind, such as ``accuracy`` and
+    ``accuracy:name``: nobody gives a name who does not recognise the thing.
 
     Args:
         models: by name.
+        cost: seconds and steps of each model that was made, stored as it is.
         metrics: of `METRICS`.
         draws: of the bootstrap.
-        most: questions of each mode and subset at most, evenly spread; 0 for all.
-
-    Returns:
-        columns model, mode, subset, metric, kind, value (from 0 to 1), low, high, n; kind "all"
-        is over all questions, and "recognition" over those of the kinds of `RECOGNITION`.
+        most: questions of each place at most, evenly spread; 0 for all.
 
     Raises:
         UsageError: for a metric that does not exist.
@@ -108,20 +109,22 @@ def evaluate_mllm(
         questions = spread(asked, most)
         for name, model in models.items():
             for metric, scores in score_answers(model, questions, metrics).items():
-                place = {"model": name, "mode": mode, "subset": subset, "metric": metric}
-                rows += [{**place, **row} for row in _by_kind(questions, scores, draws)]
-    return pd.DataFrame(rows)
+                for which, chosen in _by_kind(metric, questions).items():
+                    measure = (which, subset, DIRECTIONS[mode])
+                    about = questions.subjects[chosen]
+                    rows.append(mean_row(name, measure, scores[chosen], about, draws))
+    return Scorecard({**task.describe(), "split": split}, dict(cost or {}), rows)
 
 
 def score_answers(
-    mllm: Mllm, questions: Questions, metrics: Sequence[str] = ("exact_match",)
+    mllm: Mllm, questions: Questions, metrics: Sequence[str] = METRICS[:1]
 ) -> dict[str, np.ndarray]:
     """By metric, a score from 0 to 1 of each question, shape (n,)."""
     found: dict[str, np.ndarray] = {}
     if set(metrics) - {"choice"}:
         said = mllm.answer(questions)
         pairs = [(s, q.answer) for s, q in zip(said, questions, strict=True)]
-        for name, score in (("exact_match", exact_match), ("rouge_l", rouge_l)):
+        for name, score in (("accuracy", exact_match), ("rouge_l", rouge_l)):
             if name in metrics:
                 found[name] = np.array([score(*pair) for pair in pairs])
     if "choice" in metrics:
@@ -131,19 +134,27 @@ def score_answers(
     return found
 
 
-def _by_kind(questions: Questions, scores: np.ndarray, draws: int) -> list[dict]:
-    kinds = np.array([q.kind for q in questions])
-    groups = {kind: kinds == kind for kind in dict.fromkeys(kinds)}
-    if questions.items[0].image is not None:
-        groups["recognition"] = np.isin(kinds, RECOGNITION)
-    groups["all"] = np.ones(len(kinds), bool)
-    found = []
-    for kind, rows in groups.items():
-        if rows.any():
-            value, low, high = bootstrap_mean(scores[rows], questions.subjects[rows], draws=draws)
-            row = {"kind": kind, "value": value, "low": low, "high": high, "n": int(rows.sum())}
-            found.append(row)
-    return found
+def _by_kind(metric: str, questions: Questions) -> dict[str, np.ndarray]:
+    """Which questions each metric is over: those of each kind, then all."""
+    kinds = np.array([question.kind for question in questions])
+    return {
+        **{f"{metric}:{kind}": kinds == kind for kind in dict.fromkeys(kinds)},
+        metric: np.ones(len(kinds), bool),
+    }
+
+
+def mean_row(
+    model: str, measure: Measure, scores: np.ndarray, about: np.ndarray, draws: int
+) -> Row:
+    """The mean of one model's scores as a row.
+
+    Args:
+        measure: metric, subset and direction.
+        about: of each answer, what it is about: the groups of the bootstrap.
+    """
+    metric, subset, direction = measure
+    mean = bootstrap_mean(scores, about, draws)
+    return Row(model, metric, subset, direction, *mean, len(scores))
 
 
 def spread(questions: Questions, most: int) -> Questions:

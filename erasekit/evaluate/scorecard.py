@@ -29,7 +29,10 @@ from erasekit.models.zero_shot import concept_features, hits
 VERSION = 1
 #: The models of a scorecard in the order of its tables.
 MODELS = ("original", "erased", "control", "oracle")
-#: What the average gap is the mean of: (metric, subset), directions averaged.
+#: A measure is a metric and a subset, of a language model a direction too. Without one, the
+#: directions are averaged.
+Measure = tuple[str, ...]
+#: What the average gap of CLIPs is the mean of.
 AVERAGE_GAP = (
     ("top1", "forget"),
     ("top1", "neighbours"),
@@ -37,6 +40,19 @@ AVERAGE_GAP = (
     ("recall@1", "retain"),
     ("membership_auc", "forget"),
 )
+#: The same of language models.
+ANSWERS_GAP = (
+    ("accuracy:name", "forget", "seen"),
+    ("accuracy:name", "neighbours", "seen"),
+    ("accuracy", "retain", "seen"),
+    ("accuracy", "forget", "told"),
+    ("accuracy", "retain", "told"),
+)
+#: What says whether something is forgotten, the first that a scorecard has: names; of pictures
+#: that have none, retrieval.
+MAIN = ("top1", "accuracy:name", "recall@1")
+#: Directions that ask for different things, and are never averaged: in pictures, and in words.
+APART = ("seen", "told")
 #: Pairs among which one is retrieved, at most.
 GALLERY = 200
 
@@ -47,15 +63,17 @@ class Row:
 
     Attributes:
         model: original, erased, control or oracle.
-        metric: top1, top5, top1_among_forgotten, similarity, recall@1, recall@5,
+        metric: of a CLIP top1, top5, top1_among_forgotten, similarity, recall@1, recall@5,
             recall@10, rank (the share of all others that come before the right one),
-            neighbourhood_kept or membership_auc.
+            neighbourhood_kept or membership_auc; of a language model accuracy, rouge_l or choice,
+            and of one kind of questions such as accuracy:name.
         subset: forget, neighbours, retain or holdout.
-        direction: image_to_text, text_to_image, image_to_image, text_to_text; or pair
-            for what is measured on a matched pair.
+        direction: image_to_text, text_to_image, image_to_image, text_to_text; pair for what is
+            measured on a matched pair; of a language model's answers seen (about pictures) or
+            told (in words alone).
         value: accuracies, shares and AUC from 0 to 1; similarity from −1 to 1.
         low, high: 95 % interval by bootstrap over concepts.
-        n: how many pictures or captions it is the mean of.
+        n: how many pictures, captions or answers it is the mean of.
     """
 
     model: str
@@ -66,6 +84,12 @@ class Row:
     low: float
     high: float
     n: int
+
+    @property
+    def measure(self) -> Measure:
+        """What it is a value of."""
+        place = (self.metric, self.subset)
+        return (*place, self.direction) if self.direction in APART else place
 
 
 @dataclass(frozen=True)
@@ -97,23 +121,35 @@ class Scorecard:
         have = {row.model for row in self.rows}
         return [m for m in MODELS if m in have] + sorted(have - set(MODELS))
 
-    def gap(self, metric: str, subset: str, model: str = "erased") -> float:
+    def gap(self, *measure: str, model: str = "erased") -> float:
         """The model's value minus the oracle's, signed, in points (hundredths)."""
-        return 100 * (self.value(model, metric, subset) - self.value("oracle", metric, subset))
+        return 100 * (self.value(model, *measure) - self.value("oracle", *measure))
 
-    def has(self, metric: str, subset: str) -> bool:
+    def has(self, metric: str, subset: str, direction: str | None = None) -> bool:
         """Whether there is such a measure."""
-        return any((row.metric, row.subset) == (metric, subset) for row in self.rows)
+        return any(
+            (row.metric, row.subset) == (metric, subset) and direction in (None, row.direction)
+            for row in self.rows
+        )
+
+    @property
+    def measures(self) -> list[Measure]:
+        """Every measure, in the order of its rows."""
+        return list(dict.fromkeys(row.measure for row in self.rows))
 
     @property
     def main_metric(self) -> str:
-        """What says whether something is forgotten: top-1, or R@1 where nothing has a name."""
-        return "top1" if self.has("top1", "forget") else "recall@1"
+        """What says whether something is forgotten; see `MAIN`."""
+        return next((name for name in MAIN if self.has(name, "forget")), MAIN[-1])
+
+    @property
+    def gap_measures(self) -> list[Measure]:
+        """What the average gap is the mean of, as far as it is there."""
+        return [measure for measure in (*AVERAGE_GAP, *ANSWERS_GAP) if self.has(*measure)]
 
     def average_gap(self, model: str = "erased") -> float:
-        """Mean absolute gap over the five measures of `AVERAGE_GAP` that are there, in points."""
-        measures = [(m, s) for m, s in AVERAGE_GAP if self.has(m, s)]
-        return float(np.mean([abs(self.gap(m, s, model)) for m, s in measures]))
+        """Mean absolute gap over `gap_measures`, in points."""
+        return float(np.mean([abs(self.gap(*m, model=model)) for m in self.gap_measures]))
 
     def frame(self) -> pd.DataFrame:
         """Every row as a table."""
@@ -122,12 +158,16 @@ class Scorecard:
     def table(self) -> pd.DataFrame:
         """The table a person reads: a line a measure, a column a model, and the gap."""
         lines = []
-        for metric, subset in (line for line in _LINES if self.has(*line)):
-            line: dict[str, object] = {"measure": metric, "subset": subset}
-            for model in self.models:
-                line[model] = self.value(model, metric, subset)
+        measures = [m for m in self.measures if m in _LINES or m[-1] in APART]
+        for measure in sorted(measures, key=lambda m: _LINES.index(m) if m in _LINES else 0):
+            metric, subset, *direction = measure
+            line: dict[str, object] = {
+                "measure": " ".join([metric, *direction]),
+                "subset": subset,
+                **{model: self.value(model, *measure) for model in self.models},
+            }
             if "oracle" in self.models and "erased" in self.models:
-                line["gap"] = self.gap(metric, subset)
+                line["gap"] = self.gap(*measure)
             lines.append(line)
         return pd.DataFrame(lines).set_index(["measure", "subset"])
 

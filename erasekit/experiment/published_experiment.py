@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from erasekit.data.published.mllm_benchmarks import SUBSETS, read_benchmark
 from erasekit.data.question_list import Questions
 from erasekit.device import resolve_device
-from erasekit.evaluate.answer_scores import score_answers, spread
-from erasekit.evaluate.bootstrap import bootstrap_mean
+from erasekit.evaluate.answer_scores import DIRECTIONS, mean_row, score_answers, spread
+from erasekit.evaluate.scorecard import Scorecard
 from erasekit.models.mllm import Mllm, load_mllm
 from erasekit.unlearn.engine import Erasure, erase
 from erasekit.unlearn.erase_spec import EraseSpec
@@ -42,8 +41,8 @@ OPTIONS = {"mmunlearner": {"every": 0}}
 #: By which measure each kind of question is judged.
 MEASURED_BY = {
     "classification": "choice",
-    "cloze": "exact_match",
-    "name": "exact_match",
+    "cloze": "accuracy",
+    "name": "accuracy",
     "generation": "rouge_l",
     "caption": "rouge_l",
     "paraphrase": "rouge_l",
@@ -139,7 +138,7 @@ class PublishedExperiment:
     def erase(
         self, method: str = "mmunlearner", *, options: Mapping[str, Any] | None = None, **spec: Any
     ) -> Erasure[Mllm]:
-        """Erase with a method; what is not given is the paper's. See `MllmExperiment.erase`."""
+        """Erase with a method; what is not given is the paper's. See `LanguageExperiment.erase`."""
         given = {**OPTIONS.get(method, {}), **(options or {})}
         chosen = get_method(method).build(given, "language")
         turns = chosen.turns(len(self.task.forget), len(self.task.retain))
@@ -148,16 +147,13 @@ class PublishedExperiment:
 
     def evaluate(
         self, models: Mapping[str, Mllm], *, draws: int = 1000, most: int = 0
-    ) -> pd.DataFrame:
-        """Scores of every model by mode, part and kind, each kind by its measure.
+    ) -> Scorecard:
+        """Scores of every model on each part, mode and kind of questions, by the kind's measure.
 
         Args:
             models: by name.
             draws: of the bootstrap over people.
             most: questions of each kind at most, evenly spread; 0 for all.
-
-        Returns:
-            columns model, mode, subset, metric, kind, value (from 0 to 1), low, high, n.
         """
         rows = []
         for (mode, part), questions in self.task.subsets().items():
@@ -165,10 +161,8 @@ class PublishedExperiment:
                 asked = spread(questions.where(lambda q, kind=kind: q.kind == kind), most)
                 metric = MEASURED_BY[kind]
                 who = [q.about[0] if q.about else f"row {i}" for i, q in enumerate(asked)]
-                place = {"mode": mode, "subset": part, "metric": metric, "kind": kind}
                 for name, mllm in models.items():
                     scores = score_answers(mllm, asked, (metric,))[metric]
-                    value, low, high = bootstrap_mean(scores, np.array(who), draws=draws)
-                    row = {"value": value, "low": low, "high": high, "n": len(scores)}
-                    rows.append({"model": name, **place, **row})
-        return pd.DataFrame(rows)
+                    measure = (f"{metric}:{kind}", part, DIRECTIONS[mode])
+                    rows.append(mean_row(name, measure, scores, np.array(who), draws))
+        return Scorecard({**self.task.describe(), "forget": list(self.task.forgotten)}, {}, rows)

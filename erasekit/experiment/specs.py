@@ -6,7 +6,7 @@ anything heavy is imported, and in the same words to every caller.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,13 +14,20 @@ from erasekit.data.data_spec import FOLDER, FolderSpec, WorldSpec, check_dataset
 from erasekit.data.drawn.concepts import select_concepts, split_concepts
 from erasekit.data.folder.selection import parse_rule
 from erasekit.errors import UsageError, unknown
+from erasekit.models.llava_spec import LlavaSpec
 from erasekit.models.model_name import architectures, check_model
 from erasekit.models.train_spec import TrainSpec, known_models
 from erasekit.settings import DECLARED, Settings
 from erasekit.unlearn.erase_spec import EraseSpec
 from erasekit.unlearn.method import Method
-from erasekit.unlearn.moves import CLIP_PARTS, parse_moves
+from erasekit.unlearn.moves import CLIP_PARTS, LANGUAGE_PARTS, parse_moves
 from erasekit.unlearn.registry import get_method
+
+#: The language model of each profile.
+_LLAVA = {
+    "default": LlavaSpec(),
+    "smoke": LlavaSpec(width=64, heads=4, visual_batch=40, weight_decay=0.1),
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,7 @@ class Plan:
     Attributes:
         data: a world that is drawn, or a folder.
         train: how the original is trained; None for a CLIP that is loaded.
+        llava: the language model on top, if there is one.
     """
 
     data: WorldSpec | FolderSpec
@@ -37,6 +45,7 @@ class Plan:
     train: TrainSpec | None
     erase: EraseSpec
     method: Method
+    llava: LlavaSpec | None = None
 
 
 def make_plan(settings: Settings) -> Plan:
@@ -47,15 +56,28 @@ def make_plan(settings: Settings) -> Plan:
             nothing to forget or to retain.
     """
     check_dataset(settings.data)
-    parse_moves(settings.moves, CLIP_PARTS.holds)
+    language = settings.kind == "language"
+    parse_moves(settings.moves, (LANGUAGE_PARTS if language else CLIP_PARTS).holds)
     data = _folder(settings) if settings.data.startswith(FOLDER) else _world(settings)
+    train = _training(settings, data)
+    if language and train is None:
+        raise UsageError(
+            f"model = {settings.model}: a language model sees through a CLIP that is trained here: "
+            f"choose from {', '.join(sorted(known_models()))}"
+        )
     return Plan(
         data=data,
         forget_languages=_forget_languages(settings, data),
-        train=_training(settings, data),
+        train=train,
         erase=_spec(EraseSpec, settings),
-        method=get_method(settings.method).build(dict(settings.options), "clip"),
+        method=get_method(settings.method).build(dict(settings.options), settings.kind),
+        llava=_llava(settings) if language else None,
     )
+
+
+def _llava(settings: Settings) -> LlavaSpec:
+    own = {"steps": settings.language_steps, "seed": settings.seed}
+    return replace(_LLAVA[settings.profile], **own)
 
 
 _Spec = TypeVar("_Spec", WorldSpec, FolderSpec, TrainSpec, EraseSpec)

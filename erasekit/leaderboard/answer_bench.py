@@ -7,14 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from erasekit.audit.answer_attacks import audit_mllm
+from erasekit.audit.attacks import answer_probes, answer_relearning, answer_wordings
 from erasekit.audit.names import ORACLE, ORIGINAL
 from erasekit.data.question_list import Questions
 from erasekit.data.question_task import MllmTask
-from erasekit.evaluate.answer_scores import evaluate_mllm
+from erasekit.evaluate.answer_scores import evaluate_answers
+from erasekit.evaluate.scorecard import ANSWERS_GAP
 from erasekit.evaluate.subsets import neighbours
-from erasekit.frames import records as rows_of
-from erasekit.frames import where
 from erasekit.leaderboard.bench import Bench
 from erasekit.models.clip import Clip
 from erasekit.models.mllm import Mllm, load_mllm
@@ -23,22 +22,17 @@ from erasekit.models.trained import cost_of
 from erasekit.unlearn.engine import erase
 from erasekit.unlearn.registry import get_method
 
-#: What the average gap is over: mode, subset and kind of questions.
-MEASURES = {
-    "seen forget": ("visual", "forget", "recognition"),
-    "seen neighbours": ("visual", "neighbours", "recognition"),
-    "seen retain": ("visual", "retain", "all"),
-    "told forget": ("text", "forget", "all"),
-    "told retain": ("text", "retain", "all"),
-}
+#: What the average gap is over, such as ``seen forget``.
+MEASURES = {f"{direction} {subset}": (m, subset, direction) for m, subset, direction in ANSWERS_GAP}
 #: Nothing forgotten is recognised any more.
 EXPECTED = {"seen forget": 0.0}
-#: What stands beside it, of the audit: test and condition; None is the highest of them.
+#: What stands beside it: tests of the audit, and each name by its metric: the highest value.
+TESTS = (answer_wordings.TEST, answer_probes.TEST, answer_relearning.TEST)
 ATTACKS = {
-    "paraphrase": ("paraphrase", None),
-    "probe tower": ("probe", "tower"),
-    "probe language": ("probe", "language model"),
-    "relearning": ("relearning", "area"),
+    "paraphrase": "named",
+    "probe tower": "tower",
+    "probe language": "language model",
+    "relearning": "area",
 }
 
 
@@ -92,18 +86,16 @@ class AnswerBench(Bench):
         return erasure.model, {"seconds": erasure.seconds, "steps": erasure.steps}
 
     def measure(self, model: Mllm, split: str) -> dict[str, float]:
-        table = evaluate_mllm(self.questions, {"it": model}, split=split, draws=self.case.draws)
-        by_place = {(row.mode, row.subset, row.kind): row.value for row in rows_of(table)}
-        return {name: float(by_place[place]) for name, place in MEASURES.items()}
+        card = evaluate_answers(self.questions, {"it": model}, split=split, draws=self.case.draws)
+        return {name: card.value("it", *measure) for name, measure in MEASURES.items()}
 
     def attack(self, model: Mllm) -> dict[str, float]:
-        table = audit_mllm(self.questions, {"it": model}, draws=self.case.draws, progress=False)
-        found = {}
-        for name, (test, condition) in ATTACKS.items():
-            of_test = where(table, test=test)
-            rows = of_test if condition is None else where(of_test, condition=condition)
-            found[name] = max(rows["value"].tolist())
-        return found
+        found: dict[str, list[float]] = {}
+        for test in TESTS:
+            measures = test.run({"it": model}, self.questions, draws=self.case.draws).measures
+            for measure in measures:
+                found.setdefault(measure.metric, []).append(measure.estimate.value)
+        return {name: max(found[metric]) for name, metric in ATTACKS.items()}
 
     def retraining_seconds(self) -> float:
         """The oracle's CLIP, and the language model on it."""

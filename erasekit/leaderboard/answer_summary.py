@@ -55,7 +55,7 @@ def shipped() -> list[dict[str, Any]]:
 
 
 def tuned(name: str) -> dict[str, Any]:
-    """What `MllmExperiment.erase` takes for a method's best trial of the shipped results.
+    """What `LanguageExperiment.erase` takes for a method's best trial of the shipped results.
 
     Nothing for the control, which is not tuned.
     """

@@ -22,7 +22,6 @@ from erasekit.experiment.specs import make_plan
 from erasekit.leaderboard.bench import Bench, Case
 from erasekit.leaderboard.plan import (
     CLIP,
-    LANGUAGE,
     Kind,
     Trial,
     settings_of,
@@ -58,22 +57,16 @@ class Unit:
     def case(self) -> Case:
         """What decides the models of this unit."""
         task = task_of(self.kind, self.profile, self.task)
-        settings = settings_of(self.profile, task, self.seed)
+        settings = settings_of(self.profile, task, self.seed, self.kind)
         plan = make_plan(settings)
         assert isinstance(plan.data, WorldSpec) and plan.train is not None
-        llava, erase = None, plan.erase
-        if self.kind == LANGUAGE:
-            from erasekit.experiment.language_experiment import PROFILES
-
-            llava, erase = PROFILES[self.profile]
-            llava, erase = replace(llava, seed=self.seed), replace(erase, seed=self.seed)
         return Case(
             world=plan.data,
             train=plan.train,
-            erase=erase,
+            erase=plan.erase,
             requests=task.requests,
             scenes_only=task.scenes_only,
-            llava=llava,
+            llava=plan.llava,
             threads=settings.threads,
             device=settings.device,
             precision=settings.precision,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,7 +16,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from erasekit.data.question_list import Questions
-from erasekit.frames import records, where
+from erasekit.evaluate.scorecard import Scorecard
+from erasekit.frames import records
+from erasekit.models.mllm import Mllm
 from erasekit.plots.style import (
     FORGOTTEN,
     MODELS,
@@ -28,40 +31,35 @@ from erasekit.plots.style import (
 _MODULES = {"vision": MODELS["original"].colour, "projector": FORGOTTEN, "language": "#CC79A7"}
 
 
-def seen_and_known_data(
-    scores: pd.DataFrame, kind: str = "all", metric: str = "exact_match"
-) -> pd.DataFrame:
-    """Scores from 0 to 1: a row a model, a column a mode and subset.
+def seen_and_known_data(scores: Scorecard, kind: str = "name") -> pd.DataFrame:
+    """Right answers, from 0 to 1: a row a model, a column a direction and subset.
 
     Args:
-        scores: of `evaluate_mllm`.
-        kind: of questions; "all" is over every kind. What has no such kind shows "all".
-        metric: of `evaluate.METRICS`.
+        kind: of the questions about pictures; those in words alone are all there.
     """
-    scores = where(scores, metric=metric)
-    there = scores.groupby(["mode", "subset"])["kind"].transform(lambda of: kind in set(of))
-    chosen = scores[scores["kind"].eq(kind) | (~there & scores["kind"].eq("all"))]
-    return chosen.pivot_table(index="model", columns=["mode", "subset"], values="value", sort=False)
+    wanted = {("seen", f"accuracy:{kind}"), ("told", "accuracy")}
+    rows = [asdict(row) for row in scores.rows if (row.direction, row.metric) in wanted]
+    places = ["direction", "subset"]
+    return pd.DataFrame(rows).pivot_table(index="model", columns=places, values="value", sort=False)
 
 
 @styled
-def seen_and_known(scores: pd.DataFrame, kind: str = "recognition") -> Figure:
+def seen_and_known(scores: Scorecard, kind: str = "name") -> Figure:
     """What each model still recognises in pictures, and still knows in words.
 
     A row a model; what must go is the first column alone.
 
     Args:
-        scores: of `evaluate_mllm`.
-        kind: of the visual questions.
+        kind: of the questions about pictures.
     """
     data = seen_and_known_data(scores, kind)
-    modes = list(dict.fromkeys(mode for mode, _ in data.columns))
+    directions = list(dict.fromkeys(direction for direction, _ in data.columns))
     figure, grid = plt.subplots(
-        1, len(modes), figsize=(WIDTH, 0.42 * len(data) + 1.5), squeeze=False, sharey=True
+        1, len(directions), figsize=(WIDTH, 0.42 * len(data) + 1.5), squeeze=False, sharey=True
     )
-    words = {"visual": "recognised in pictures", "text": "answered in words"}
-    for axes, mode in zip(grid.flat, modes, strict=True):
-        part = data[mode] * 100
+    words = {"seen": "recognised in pictures", "told": "answered in words"}
+    for axes, direction in zip(grid.flat, directions, strict=True):
+        part = data[direction] * 100
         sns.heatmap(
             part,
             ax=axes,
@@ -75,17 +73,18 @@ def seen_and_known(scores: pd.DataFrame, kind: str = "recognition") -> Figure:
             linecolor="white",
             annot_kws={"fontsize": 12},
         )
-        axes.set(title=f"{words[mode]}, %", xlabel="", ylabel="")
+        axes.set(title=f"{words[direction]}, %", xlabel="", ylabel="")
         axes.tick_params(length=0)
         axes.tick_params(axis="y", rotation=0)
         for label in axes.get_xticklabels():
-            if label.get_text() == "forget" and mode == "visual":
+            if label.get_text() == "forget" and direction == "seen":
                 label.set(color="#B37400", fontweight="bold")
     return figure
 
 
-def answers_gallery_data(questions: Questions, said: Mapping[str, list[str]]) -> pd.DataFrame:
+def answers_gallery_data(questions: Questions, models: Mapping[str, Mllm]) -> pd.DataFrame:
     """What is written under each picture: columns image, question, answer, model, said, right."""
+    said = {name: model.answer(questions) for name, model in models.items()}
     lines = [
         (q.image, q.text, q.answer, model, texts[i], texts[i] == q.answer)
         for i, q in enumerate(questions)
@@ -95,17 +94,16 @@ def answers_gallery_data(questions: Questions, said: Mapping[str, list[str]]) ->
 
 
 @styled
-def answers_gallery(questions: Questions, said: Mapping[str, list[str]]) -> Figure:
-    """Pictures, what was asked about them, and what each model said; right answers are ticked.
+def answers_gallery(questions: Questions, models: Mapping[str, Mllm]) -> Figure:
+    """Pictures, what was asked about them, and what each model says; right answers are ticked.
 
     Args:
-        questions: visual ones, one a picture.
-        said: by model, its answers in the same order.
+        questions: visual ones, one a picture, such as `MllmTask.examples`.
     """
-    data = answers_gallery_data(questions, said)
-    count, names = len(questions), list(said)
+    data = answers_gallery_data(questions, models)
+    count, names = len(questions), list(models)
     side = WIDTH / count
-    figure, grid = plt.subplots(1, count, figsize=(WIDTH, side + 0.27 * len(said) + 1.1))
+    figure, grid = plt.subplots(1, count, figsize=(WIDTH, side + 0.27 * len(names) + 1.1))
     for place, (axes, question) in enumerate(zip(np.atleast_1d(grid), questions, strict=True)):
         pixels = questions.images[question.image]
         show_picture(axes, np.asarray(pixels.permute(1, 2, 0)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from erasekit.evaluate.scorecard import Scorecard
+from erasekit.evaluate.scorecard import Measure, Scorecard
 from erasekit.evaluate.subsets import SUBSETS
 from erasekit.frames import records, where
 from erasekit.plots.style import (
@@ -31,13 +32,16 @@ _PANELS = {
     "recall@1": "R@1, picture to caption",
     "similarity": "similarity of matched pairs",
 }
-#: What a comparison of runs shows: measure, subset, heading.
-_COMPARED = (
-    ("top1", "forget", "top-1\nforget"),
-    ("top1", "neighbours", "top-1\nneighbours"),
-    ("top1", "retain", "top-1\nretain"),
-    ("similarity", "forget", "similarity\nforget"),
-)
+#: What a comparison of runs shows of what they have: measure and heading.
+_COMPARED: dict[Measure, str] = {
+    ("top1", "forget"): "top-1\nforget",
+    ("top1", "neighbours"): "top-1\nneighbours",
+    ("top1", "retain"): "top-1\nretain",
+    ("similarity", "forget"): "similarity\nforget",
+    ("accuracy:name", "forget", "seen"): "names\nforget",
+    ("accuracy", "retain", "seen"): "answers seen\nretain",
+    ("accuracy", "forget", "told"): "answers told\nforget",
+}
 
 
 def scorecard_bars_data(scorecard: Scorecard) -> pd.DataFrame:
@@ -116,15 +120,15 @@ def scorecard_bars(scorecard: Scorecard) -> Figure:
 
 
 def compare_data(scorecards: Mapping[str, Scorecard]) -> pd.DataFrame:
-    """What is compared: run (in order), model, metric, subset, value, low, high."""
-    wanted = {(metric, subset) for metric, subset, _ in _COMPARED}
+    """What is compared: run (in order), model, metric, subset, direction, value, low, high."""
     lines = [
-        (run, row.model, row.metric, row.subset, row.value, row.low, row.high)
+        {"run": run, **asdict(row)}
         for run, card in scorecards.items()
         for row in card.rows
-        if (row.metric, row.subset) in wanted
+        if row.measure in _COMPARED
     ]
-    return pd.DataFrame(lines, columns=["run", "model", "metric", "subset", "value", "low", "high"])
+    places = ["metric", "subset", "direction"]
+    return pd.DataFrame(lines, columns=["run", "model", *places, "value", "low", "high"])
 
 
 @styled
@@ -135,15 +139,18 @@ def compare(scorecards: Mapping[str, Scorecard]) -> Figure:
         scorecards: by the run's name, in the order to show.
     """
     data, runs = compare_data(scorecards), list(scorecards)
+    panels = [m for m in _COMPARED if any(card.has(*m) for card in scorecards.values())]
     figure, grid = plt.subplots(
-        1, len(_COMPARED), figsize=(WIDTH, 1.9 + 0.55 * len(runs)), sharey=True
+        1, len(panels), figsize=(WIDTH, 1.9 + 0.55 * len(runs)), sharey=True, squeeze=False
     )
+    grid = grid[0]
     present = list(dict.fromkeys(m for card in scorecards.values() for m in card.models))
     order = [m for m in ("original", "control", "oracle", "erased") if m in present]
     order = [m for m in present if m not in order] + order
     lane = dict(zip(order, np.linspace(0.22, -0.22, len(order)), strict=True))
-    for axes, (metric, subset, heading) in zip(grid, _COMPARED, strict=True):
-        for line in records(where(data, metric=metric, subset=subset)):
+    for axes, measure in zip(grid, panels, strict=True):
+        place = dict(zip(("metric", "subset", "direction"), measure, strict=False))
+        for line in records(where(data, **place)):
             draw_point(
                 axes,
                 line.value,
@@ -154,12 +161,12 @@ def compare(scorecards: Mapping[str, Scorecard]) -> Figure:
                 star=12,
                 elinewidth=1.3,
             )
-        axes.set_title(heading, fontsize=11)
+        axes.set_title(_COMPARED[measure], fontsize=11)
         axes.set_ylim(len(runs) - 0.5, -0.5)
         for edge in np.arange(0.5, len(runs) - 1):
             axes.axhline(edge, color=LINE, linewidth=0.8)
         axes.grid(False, axis="y")
-        if metric == "top1":
+        if measure[0] != "similarity":
             share_axis(axes, "x", 0.08)
             axes.set_xticks([0, 0.5, 1])
         else:

@@ -12,11 +12,17 @@ from erasekit.evaluate.scorecard import Scorecard
 from erasekit.frames import records
 from erasekit.plots.style import FAINT, WIDTH, draw_point, model_mark, share_axis, styled
 
+#: What the axes are called, by the main metric.
+_WORDS = {
+    "top1": ("top-1", "concepts"),
+    "recall@1": ("R@1, picture to caption,", "pairs"),
+    "accuracy:name": ("right names", "things"),
+}
 Points = Mapping[str, tuple[float, float]]
 
 
 def forget_retain_data(scores: Scorecard | Points) -> pd.DataFrame:
-    """Top-1 on forget and on retain of each model; R@1 where nothing has a name.
+    """The main metric on forget and on retain of each model: top-1, if pictures have names.
 
     Args:
         scores: a scorecard, or (forget, retain) by the model's name, from 0 to 1.
@@ -44,7 +50,7 @@ def forget_retain_data(scores: Scorecard | Points) -> pd.DataFrame:
 
 @styled
 def forget_retain(scores: Scorecard | Points) -> Figure:
-    """Forget top-1 (across) against retain top-1 (up), with intervals over concepts.
+    """Forgotten (across) against retained (up) by the main metric, with intervals over concepts.
 
     The thin cross goes through the oracle: an erased model right on it did what
     retraining would have done.
@@ -87,8 +93,7 @@ def forget_retain(scores: Scorecard | Points) -> Figure:
     share_axis(axes, "y", 0.06)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_ticks([0, 0.2, 0.4, 0.6, 0.8, 1])
-    named = not isinstance(scores, Scorecard) or scores.main_metric == "top1"
-    measure, of = ("top-1", "concepts") if named else ("R@1, picture to caption,", "pairs")
+    measure, of = _WORDS[scores.main_metric if isinstance(scores, Scorecard) else "top1"]
     axes.set_xlabel(f"{measure} on forgotten {of}   (further left: more forgotten)")
     axes.set_ylabel(f"{measure} on retained {of}   (higher: more kept)")
     return figure

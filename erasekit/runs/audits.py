@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from erasekit.errors import UsageError
 from erasekit.experiment.specs import make_plan
 from erasekit.models.model_name import check_model
 from erasekit.runs.run_folder import AUDIT, FIGURES, RunFolder
@@ -42,10 +43,10 @@ def run_audit(
     folder = RunFolder.open(path)
     settings = folder.settings
     with folder.locked():
-        from erasekit.experiment.clip_experiment import Experiment
+        from erasekit.experiment.kinds import make_experiment
         from erasekit.runs.pages.run_page import write_report
 
-        experiment = Experiment(settings, progress)
+        experiment: Any = make_experiment(settings, progress)
         if oracles is None:
             oracles = ORACLES if folder.params.get("oracle", True) else 0
         found = experiment.audit(
@@ -67,10 +68,10 @@ def audit_model(
     shadows: int = 0,
     progress: bool = True,
 ) -> Audit:
-    """Audit any CLIP that open_clip loads, as the erased model of a task.
+    """Audit any model, as the erased model of a task.
 
     Args:
-        model: see `models.clip.load_clip`.
+        model: a CLIP, see `models.clip.load_clip`; or the folder of a language model.
         settings: give the world and what was to be forgotten.
         original: the model before erasing, where it is not one that erasekit trained. It has
             no oracle: gaps are to it, and every verdict is "cannot tell".
@@ -80,15 +81,15 @@ def audit_model(
         RunError: when it is damaged.
     """
     make_plan(settings)
-    for name in filter(None, (model, original)):
-        check_model(name)
-    from erasekit.experiment.clip_experiment import Experiment
-    from erasekit.models.clip import load_clip
+    if settings.kind == "clip":
+        for name in filter(None, (model, original)):
+            check_model(name)
+    from erasekit.experiment.kinds import make_experiment
 
-    experiment = Experiment(settings, progress)
+    experiment: Any = make_experiment(settings, progress)
     return experiment.audit(
-        load_clip(model, experiment.device),
-        original=load_clip(original, experiment.device) if original else None,
+        experiment.load(model),
+        original=experiment.load(original) if original else None,
         tests=tests,
         oracles=oracles,
         shadows=shadows,
@@ -103,7 +104,12 @@ def audit_known_answers(
     Args:
         settings: give the world, the task and the profile.
         tests: names of audit tests; all but the costly ones by default.
+
+    Raises:
+        UsageError: for a language model.
     """
+    if settings.kind != "clip":
+        raise UsageError(f"kind = {settings.kind}: known answers are there for kind = clip alone")
     from erasekit.audit.known_answers import known_answers
     from erasekit.audit.names import ORIGINAL, oracle_name
     from erasekit.experiment.clip_experiment import Experiment

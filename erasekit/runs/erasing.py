@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from erasekit.data.data_spec import FOLDER
 from erasekit.experiment.specs import make_plan
@@ -17,7 +17,7 @@ from erasekit.text import shown
 
 if TYPE_CHECKING:
     from erasekit.evaluate.scorecard import Scorecard
-    from erasekit.experiment.clip_experiment import Experiment
+    from erasekit.experiment.base_experiment import BaseExperiment
     from erasekit.unlearn.engine import Erasure
 
 
@@ -58,9 +58,9 @@ def run_erase(
     )
     with folder.locked():
         # All checks are done: torch may load.
-        from erasekit.experiment.clip_experiment import Experiment
+        from erasekit.experiment.kinds import make_experiment
 
-        experiment = Experiment(settings, progress)
+        experiment = make_experiment(settings, progress)
         _ = experiment.task.forget  # an empty forget set is said before training starts
         _ = experiment.original
         on_main(lambda: _warn(experiment))
@@ -102,7 +102,7 @@ def _check_data(settings: Settings, progress: bool) -> None:
         select(read_folder(settings.data, **how), settings.forget)
 
 
-def _warn(experiment: Experiment) -> None:
+def _warn(experiment: BaseExperiment) -> None:
     """Of a request in a folder: what is not there, and what the model cannot read of it."""
     if (request := experiment.request) is None:
         return
@@ -135,10 +135,10 @@ def run_evaluate(path: Path, *, progress: bool = True) -> RunFolder:
     folder = RunFolder.open(path)
     settings = folder.settings
     with folder.locked():
-        from erasekit.experiment.clip_experiment import Experiment
+        from erasekit.experiment.kinds import make_experiment
         from erasekit.runs.pages.run_page import write_report
 
-        experiment = Experiment(settings, progress)
+        experiment = make_experiment(settings, progress)
         before = folder.scorecard
         erasure = folder.load_erasure(experiment)
         fine_tuned = experiment.control(erasure.steps) if "control" in before.models else None
@@ -153,10 +153,10 @@ def run_evaluate(path: Path, *, progress: bool = True) -> RunFolder:
 def evaluate_model(
     model: Path | str, settings: Settings, *, oracle: bool = True, progress: bool = True
 ) -> Scorecard:
-    """The scorecard of any CLIP that open_clip loads, as the erased model of a task.
+    """The scorecard of any model, as the erased model of a task.
 
     Args:
-        model: see `models.clip.load_clip`.
+        model: a CLIP, see `models.clip.load_clip`; or the folder of a language model.
         settings: give the world and what was to be forgotten.
         oracle: whether to measure against the oracle.
 
@@ -165,15 +165,10 @@ def evaluate_model(
         RunError: when it is damaged, or cannot be fetched.
     """
     make_plan(settings)
-    check_model(str(model))
-    from erasekit.evaluate.scorecard import evaluate
-    from erasekit.experiment.clip_experiment import Experiment
-    from erasekit.models.clip import load_clip
+    if settings.kind == "clip":
+        check_model(str(model))
+    from erasekit.experiment.kinds import make_experiment
 
-    experiment = Experiment(settings, progress)
-    clip = load_clip(model, experiment.device)
-    models = {"original": experiment.original, "erased": clip}
-    if oracle and experiment.has_oracle:
-        models["oracle"] = experiment.oracle
-    with experiment.running():
-        return evaluate(experiment.task, models, draws=settings.draws, gallery=settings.gallery)
+    experiment: Any = make_experiment(settings, progress)
+    erased = experiment.load(model)
+    return experiment.evaluate({"erased": erased}, oracle=oracle and experiment.has_oracle)

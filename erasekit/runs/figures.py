@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 
@@ -15,17 +15,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from erasekit.evaluate.scorecard import Scorecard
-    from erasekit.experiment.clip_experiment import Experiment
-    from erasekit.models.clip import Clip
+    from erasekit.unlearn.engine import Erasure
 
 DPI = 150
 
 
 def write_figures(
     folder: Path,
-    experiment: Experiment,
-    models: Mapping[str, Clip],
-    history: list[dict[str, float]],
+    experiment: Any,
+    models: Mapping[str, Any],
+    erasure: Erasure,
     scorecard: Scorecard,
 ) -> list[Path]:
     """Draw every picture of a run into `folder` as PNG.
@@ -33,26 +32,48 @@ def write_figures(
     Args:
         folder: receives the pictures.
         models: by name; ``original`` and ``erased`` must be among them.
-        history: one row a step of the erasure.
+        erasure: gives the history, and the mask if it had one.
 
     Raises:
         RunError: when the folder cannot be written.
     """
-    before, after = models["original"], models["erased"]
     shown = {name: models[name] for name in ("original", "erased", "oracle") if name in models}
+    own = _of_language if experiment.kind == "language" else _of_clip
+    makers = {
+        "forget_retain": lambda: plots.forget_retain(scorecard),
+        **own(experiment, shown, erasure, scorecard),
+        "loss_terms": lambda: plots.loss_terms(erasure.history),
+    }
+    return [save_figure(make(), folder / f"{name}.png") for name, make in makers.items()]
+
+
+def _of_clip(
+    experiment: Any, models: Mapping[str, Any], erasure: Erasure, scorecard: Scorecard
+) -> dict[str, Callable[[], Figure]]:
+    before, after = models["original"], models["erased"]
     named = {
-        "similarity_matrix": lambda: plots.similarity_matrix(experiment, shown),
+        "similarity_matrix": lambda: plots.similarity_matrix(experiment, models),
         "embedding_shift": lambda: plots.embedding_shift(experiment, before, after),
         "retrieval_gallery": lambda: plots.retrieval_gallery(experiment, before, after),
     }
-    makers = {
-        "forget_retain": lambda: plots.forget_retain(scorecard),
+    return {
         "scorecard_bars": lambda: plots.scorecard_bars(scorecard),
-        "similarity_distributions": lambda: plots.similarity_distributions(experiment, shown),
+        "similarity_distributions": lambda: plots.similarity_distributions(experiment, models),
         **(named if experiment.task.named else {}),
-        "loss_terms": lambda: plots.loss_terms(history),
     }
-    return [save_figure(make(), folder / f"{name}.png") for name, make in makers.items()]
+
+
+def _of_language(
+    experiment: Any, models: Mapping[str, Any], erasure: Erasure, scorecard: Scorecard
+) -> dict[str, Callable[[], Figure]]:
+    from erasekit.plots import language
+
+    asked = experiment.task.examples()
+    return {
+        "seen_and_known": lambda: language.seen_and_known(scorecard),
+        "answers": lambda: language.answers_gallery(asked, models),
+        **({"mask": lambda: language.mask_map(erasure.mask)} if erasure.mask else {}),
+    }
 
 
 def save_figure(figure: Figure, path: Path) -> Path:

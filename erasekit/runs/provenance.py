@@ -22,8 +22,8 @@ from erasekit.files import sha256_file, sha256_json
 from erasekit.processes import launched
 
 if TYPE_CHECKING:
-    from erasekit.experiment.clip_experiment import Experiment
-    from erasekit.models.clip import Clip
+    from erasekit.experiment.base_experiment import BaseExperiment
+    from erasekit.unlearn.adapter import Model
 
 PACKAGES = (
     "torch",
@@ -41,7 +41,7 @@ _SOURCE = Path(erasekit.__file__).parent
 
 
 def provenance(
-    experiment: Experiment | None = None, models: Mapping[str, Clip] | None = None
+    experiment: BaseExperiment | None = None, models: Mapping[str, Model] | None = None
 ) -> dict:
     """Everything that decided a run's numbers, as a dict that JSON can hold.
 
@@ -75,7 +75,7 @@ def provenance(
         if drawings:
             record["data"]["drawings"] = sha256_json(drawings)
     if models is not None:
-        record["models"] = {name: clip.fingerprint() for name, clip in models.items()}
+        record["models"] = {name: model.fingerprint() for name, model in models.items()}
     return record
 
 

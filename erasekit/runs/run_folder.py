@@ -26,7 +26,7 @@ from erasekit.settings import Settings, make_settings
 
 if TYPE_CHECKING:
     from erasekit.evaluate.scorecard import Scorecard
-    from erasekit.experiment.clip_experiment import Experiment
+    from erasekit.experiment.base_experiment import BaseExperiment
     from erasekit.unlearn.engine import Erasure
 
 PARAMS = "params.json"
@@ -177,26 +177,39 @@ class RunFolder:
     def report(self) -> Path:
         return self.path / REPORT
 
-    def load_erasure(self, experiment: Experiment) -> Erasure:
+    def load_model(self, device: Any = "cpu") -> Any:
+        """The erased model, whatever its kind, as it lies here.
+
+        Raises:
+            RunError: when it is damaged.
+        """
+        if self.settings.kind == "language":
+            from erasekit.models.mllm import load_mllm
+
+            return load_mllm(self.path / MODEL, device)
+        from erasekit.models.clip import load_clip
+
+        return load_clip(self.path / MODEL, device)
+
+    def load_erasure(self, experiment: BaseExperiment) -> Erasure:
         """The erased model with its history and cost, as `Experiment.erase` gave it.
 
         Raises:
             RunError: when the model is damaged, or is not the one that this run made.
         """
-        from erasekit.models.clip import load_clip
         from erasekit.unlearn.engine import Erasure
 
-        clip = load_clip(self.path / MODEL, experiment.device)
-        clip.model.requires_grad_(False)
+        model = self.load_model(experiment.device)
+        model.model.requires_grad_(False)
         made = read_json(self.path / PROVENANCE).get("models", {}).get("erased")
-        if clip.fingerprint() != made:
+        if model.fingerprint() != made:
             raise RunError(
                 f"{self.path / MODEL} is not the model that this run made (its weights differ "
                 "from provenance.json): to judge it all the same, use evaluate --model"
             )
         cost = self.scorecard.cost.get("erased", {})
         return Erasure(
-            model=clip,
+            model=model,
             method=experiment.method.name,
             options=asdict(experiment.method),  # type: ignore[call-overload]
             spec=experiment.erase_spec,
@@ -207,7 +220,7 @@ class RunFolder:
 
     def write(
         self,
-        experiment: Experiment,
+        experiment: BaseExperiment,
         erasure: Erasure,
         scorecard: Scorecard,
         control: Erasure | None,
@@ -232,7 +245,7 @@ class RunFolder:
             erased = experiment.task.forget.positions
             write_json(self.path / REQUEST, experiment.request.as_dict(erased))
         with experiment.running():
-            write_figures(self.path / FIGURES, experiment, models, erasure.history, scorecard)
+            write_figures(self.path / FIGURES, experiment, models, erasure, scorecard)
         write_json(self.path / PROVENANCE, provenance(experiment, models))
         scorecard.save(self.path / SCORECARD)
 

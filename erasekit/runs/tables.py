@@ -10,17 +10,18 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from erasekit.evaluate.scorecard import AVERAGE_GAP, Scorecard
+from erasekit.evaluate.scorecard import ANSWERS_GAP, Measure, Scorecard
 from erasekit.runs.run_folder import RunFolder
 
 #: What the first look at a run needs: what went, what stayed, and how far it was pushed.
-HEADLINES = (
+HEADLINES: tuple[Measure, ...] = (
     ("top1", "forget"),
     ("top1", "neighbours"),
     ("top1", "retain"),
     ("recall@1", "retain"),
     ("similarity", "forget"),
     ("similarity", "holdout"),
+    *ANSWERS_GAP,
 )
 
 
@@ -28,17 +29,17 @@ def headline(scorecard: Scorecard) -> pd.DataFrame:
     """A line a measure, a column a model, the gap last; cells are text."""
     has_gap = {"erased", "oracle"} <= set(scorecard.models)
     lines = {}
-    for metric, subset in _headlines(scorecard):
-        line = {m: _cell(metric, scorecard.value(m, metric, subset)) for m in scorecard.models}
+    for measure in _headlines(scorecard):
+        line = {m: _cell(measure[0], scorecard.value(m, *measure)) for m in scorecard.models}
         if has_gap:
-            line["gap"] = f"{scorecard.gap(metric, subset):+.1f}"
-        lines[f"{metric} {subset}"] = line
+            line["gap"] = f"{scorecard.gap(*measure):+.1f}"
+        lines[" ".join(measure)] = line
     return pd.DataFrame.from_dict(lines, orient="index")
 
 
-def _headlines(scorecard: Scorecard) -> list[tuple[str, str]]:
+def _headlines(scorecard: Scorecard) -> list[Measure]:
     """The headlines that a scorecard has; without names, retrieval says what is forgotten."""
-    first = [] if scorecard.main_metric == "top1" else [(scorecard.main_metric, "forget")]
+    first: list[Measure] = [("recall@1", "forget")] if scorecard.main_metric == "recall@1" else []
     return first + [line for line in HEADLINES if scorecard.has(*line)]
 
 
@@ -68,11 +69,12 @@ def models_table(scorecard: Scorecard) -> pd.DataFrame:
 
     The gap is in points, shares are from 0 to 1. Similarities, which do not count, stand last.
     """
-    beside = (("similarity", "forget"), ("similarity", "holdout"))
+    beside = [m for m in (("similarity", "forget"), ("similarity", "holdout")) if scorecard.has(*m)]
+    measures: list[Measure] = [*scorecard.gap_measures, *beside]
     lines = {
         model: {
             "average gap": scorecard.average_gap(model),
-            **{f"{m} {s}": scorecard.value(model, m, s) for m, s in (*AVERAGE_GAP, *beside)},
+            **{" ".join(m): scorecard.value(model, *m) for m in measures},
         }
         for model in scorecard.models
     }
@@ -87,10 +89,9 @@ def comparison(cards: Mapping[str, Scorecard]) -> pd.DataFrame:
     lines = {}
     for name, card in cards.items():
         line: dict[str, object] = {"forget": ", ".join(card.task["forget"])}
-        for metric, subset in HEADLINES:
-            there = card.has(metric, subset)
-            value = card.value("erased", metric, subset) if there else math.nan
-            line[f"{metric} {subset}"] = round(value, 4)
+        for measure in _compared(cards):
+            value = card.value("erased", *measure) if card.has(*measure) else math.nan
+            line[" ".join(measure)] = round(value, 4)
         has_oracle = "oracle" in card.models
         line["average gap"] = round(card.average_gap(), 2) if has_oracle else math.nan
         line["seconds"] = card.cost.get("erased", {}).get("seconds", math.nan)
@@ -98,13 +99,18 @@ def comparison(cards: Mapping[str, Scorecard]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(lines, orient="index")
 
 
+def _compared(cards: Mapping[str, Scorecard]) -> list[Measure]:
+    """The headlines that any of the runs has."""
+    return [line for line in HEADLINES if any(card.has(*line) for card in cards.values())]
+
+
 def comparison_cells(cards: Mapping[str, Scorecard]) -> pd.DataFrame:
     """The comparison in words: a line a run, cells are text."""
     table = comparison(cards)
     shown = pd.DataFrame({"forget": table["forget"]})
-    for metric, subset in HEADLINES:
-        column = f"{metric} {subset}"
-        shown[column] = [_cell(metric, value) for value in table[column]]
+    for measure in _compared(cards):
+        column = " ".join(measure)
+        shown[column] = [_cell(measure[0], value) for value in table[column]]
     for column in ("average gap", "seconds"):
         shown[column] = [f"{value:.1f}" if value == value else "–" for value in table[column]]
     return shown

@@ -47,6 +47,11 @@ def export(run: Path, out: Path, *, repository: str | None = None) -> Path:
             another one, or the folder cannot be written.
     """
     folder, out = RunFolder.open(run), Path(out)
+    if folder.settings.kind != "clip":
+        raise UsageError(
+            f"{run} is a run of kind = {folder.settings.kind}, and export writes CLIPs for "
+            f"open_clip: transformers loads {folder.path / MODEL} as it is"
+        )
     if out.resolve().is_relative_to(folder.path.resolve()):
         raise UsageError(f"{out} lies in the run folder, which stays as it is: give another folder")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

@@ -32,14 +32,14 @@ def check_attack(test: AuditTest, **options: Any) -> None:
     for field in ("name", "title", "source", "metrics"):
         assert getattr(test, field), f"{name}: give it a {field}"
     assert test.question.endswith("?"), f"{name}: its question must be one, with a question mark"
-    experiment = tiny_experiment()
+    experiment = tiny_experiment(test.kind)
     oracle = experiment.oracle
     models = {ORIGINAL: experiment.original, AUDITED: oracle, ORACLE: oracle}
-    before = {who: clip.fingerprint() for who, clip in models.items()}
+    before = {who: model.fingerprint() for who, model in models.items()}
     given = {"split": "test", "draws": 20, "seed": 0, **test.smoke, **options}
     result, again = (test.run(models, experiment.task, **given) for _ in range(2))
     assert result.measures, f"{name}: measures nothing"
-    changed = [who for who, clip in models.items() if clip.fingerprint() != before[who]]
+    changed = [who for who, model in models.items() if model.fingerprint() != before[who]]
     assert not changed, f"{name}: changes the model {changed[:1]}: attack `clip.copy()`"
     declared = {metric.name for metric in test.metrics}
     for measure in result.measures:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from erasekit.experiment.clip_experiment import Experiment
+from typing import Any
 
 #: Settings of the tiny experiment: the least from which an original learns something.
 TINY: dict[str, Any] = {
@@ -21,8 +18,10 @@ TINY: dict[str, Any] = {
 
 
 @cache
-def tiny_experiment() -> Experiment:
-    """An experiment of a second or two; its models are kept in the cache."""
-    from erasekit.experiment.clip_experiment import load
+def tiny_experiment(kind: str = "clip") -> Any:
+    """An experiment of seconds on a kind of model; its models are kept in the cache."""
+    from erasekit.experiment.kinds import make_experiment
+    from erasekit.settings import make_settings
 
-    return load("smoke", progress=False, **TINY)
+    own = {"language_steps": 3} if kind == "language" else {}
+    return make_experiment(make_settings("smoke", kind=kind, **TINY, **own), progress=False)

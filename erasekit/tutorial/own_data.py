@@ -14,7 +14,7 @@ from erasekit.data.folder.check import check_folder
 from erasekit.data.folder.listing import FolderPairs
 from erasekit.data.folder.writer import TABLE
 from erasekit.data.worlds import SPLITS
-from erasekit.experiment.clip_experiment import load
+from erasekit.experiment.kinds import load
 from erasekit.files import write_bytes, write_text
 from erasekit.tutorial.stand_ins import GROUP, stand_in
 

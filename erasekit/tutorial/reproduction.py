@@ -19,7 +19,7 @@ from typing import Any
 from erasekit.data.published.cc12m import INDEX
 from erasekit.data.published.common import PAIRS
 from erasekit.errors import UsageError
-from erasekit.experiment.clip_experiment import load
+from erasekit.experiment.kinds import load
 from erasekit.files import read_json
 from erasekit.models.model_name import Named, OnHub, check_model
 from erasekit.runs.erasing import run_erase

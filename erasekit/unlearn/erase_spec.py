@@ -45,7 +45,7 @@ class EraseSpec:
     steps: int = default("steps")
     forget_batch: int = default("forget_batch")
     retain_batch: int = default("retain_batch")
-    text_batch: int = 16
+    text_batch: int = default("text_batch")
     learning_rate: float = default("learning_rate")
     stop_at: float = default("stop_at")
     check_every: int = 10
@@ -62,8 +62,6 @@ class EraseSpec:
                 check(field.name, getattr(self, field.name))
         if not self.check_every >= 1:  # nan, too
             raise UsageError(f"check_every = {self.check_every} must be at least 1")
-        if not self.text_batch >= 0:
-            raise UsageError(f"text_batch = {self.text_batch} must be 0 or more")
         parse_moves(self.moves)
 
     def with_fields(self, **fields: Any) -> EraseSpec:

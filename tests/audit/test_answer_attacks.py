@@ -1,121 +1,82 @@
-"""The referee's questions to a multimodal language model: what they ask, and of whom."""
+"""The audit of a language model: what its tests ask, of whom, and what comes out."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from erasekit.audit import answer_attacks as audit
-from erasekit.audit import suite
-from erasekit.audit.answer_attacks import CHECKPOINTS, TESTS, audit_mllm
+from erasekit.audit.attack_registry import attacks_of
+from erasekit.audit.attacks.answer_probes import probes
+from erasekit.audit.attacks.answer_relearning import relearning
+from erasekit.audit.attacks.answer_wordings import wordings
 from erasekit.audit.audit_result import Audit
 from erasekit.audit.judging import MEAN
 from erasekit.audit.verdict import CANNOT_TELL
 from erasekit.data.drawn.questions import VISUAL
 from erasekit.errors import UsageError
-from erasekit.frames import records, where
+from erasekit.testing.attack_contract import check_attack
+
+TESTS = ("answer_wordings", "answer_probes", "answer_relearning")
+SHORT = TESTS[:2]
 
 
 @pytest.fixture(scope="module")
-def table(tiny_mllm):
-    models = {"original": tiny_mllm.original, "oracle": tiny_mllm.oracle}
-    return audit_mllm(tiny_mllm.task, models, draws=50, progress=False)
+def audit(tiny_mllm) -> Audit:
+    """Of the original itself, with an oracle."""
+    return tiny_mllm.audit(tiny_mllm.original, oracles=1)
 
 
-def test_every_test_is_asked_of_every_model(table):
-    assert set(table["test"]) == set(TESTS)
-    for _, rows in table.groupby("model"):
-        conditions = rows.groupby("test")["condition"].apply(list).to_dict()
-        assert conditions == {
-            "paraphrase": list(VISUAL["name"]),
-            "probe": ["tower", "language model"],
-            "relearning": ["area", "after"],
-        }
-    assert (table["low"] <= table["value"]).all() and (table["value"] <= table["high"]).all()
+def test_every_test_is_asked_of_every_model(audit: Audit):
+    assert tuple(audit.verdicts) == TESTS
+    asked = {
+        *(("answer_wordings", "named", wording) for wording in (*VISUAL["name"], MEAN)),
+        *(("answer_probes", metric, "") for metric in ("tower", "language model")),
+        *(("answer_relearning", metric, "") for metric in ("area", "after")),
+    }
+    for model in ("original", "erased", "oracle"):
+        rows = [row for row in audit.rows if row.model == model]
+        assert {(row.test, row.metric, row.condition) for row in rows} == asked
+        assert all(row.low <= row.value <= row.high for row in rows)
 
 
 def test_only_forgotten_things_are_asked_about(tiny_mllm):
     task = tiny_mllm.task
-    for ask in (audit.paraphrase, audit.probe, audit.relearning):
+    for ask in (wordings, probes, relearning):
         for answered in ask(tiny_mllm.original, task, "test", 0):
             assert set(answered.about) == set(task.forgotten)
             assert len(answered.scores) == len(answered.about)
             assert set(np.unique(answered.scores)) <= {0, 1} or answered.condition == "area"
 
 
-def test_a_paraphrase_asks_the_same_pictures_in_other_words(tiny_mllm, monkeypatch):
-    asked = []
-
-    def note(mllm, questions):
-        asked.append(questions)
-        return {"exact_match": np.zeros(len(questions))}
-
-    monkeypatch.setattr(audit, "score_answers", note)
-    list(audit.paraphrase(tiny_mllm.original, tiny_mllm.task, "test", 0))
-    assert [{q.text for q in one} for one in asked] == [{p} for p in VISUAL["name"]]
-    pictures = [[(q.image, q.answer) for q in one] for one in asked]
-    assert all(one == pictures[0] for one in pictures)
+@pytest.mark.parametrize("name", SHORT)
+def test_a_test_keeps_the_contract(name: str):
+    check_attack(attacks_of("language")[name])
 
 
-def test_a_probe_reads_what_is_there(tiny_mllm, monkeypatch):
-    """Features that hold the name are read without a fault, empty ones by chance alone."""
-    task = tiny_mllm.task
-    names = sorted({q.about[0] for q in task.visual if q.kind == "name"})
-
-    def held(mllm, questions, place):
-        knows = place == "tower"
-        codes = np.array([names.index(q.about[0]) for q in questions])
-        return np.eye(len(names))[codes] if knows else np.zeros((len(codes), 3))
-
-    monkeypatch.setattr(audit, "_held", held)
-    found = {a.condition: a.scores for a in audit.probe(None, task, "test", 0)}
-    assert found["tower"].mean() == 1
-    assert found["language model"].mean() <= 1 / len(task.forgotten)
-
-
-def test_relearning_learns_in_a_copy(tiny_mllm, monkeypatch):
-    monkeypatch.setattr(audit, "LEARNING_RATE", 3e-3)
-    before = tiny_mllm.original.fingerprint()
-    asked = []
-
-    def score(mllm, questions):
-        likelihood, _ = mllm.log_likelihood(mllm.encode(questions))
-        asked.append(likelihood.mean().item())
-        return {"exact_match": np.full(len(questions), float(len(asked)))}
-
-    monkeypatch.setattr(audit, "score_answers", score)
-    found = audit.relearning(tiny_mllm.original, tiny_mllm.task, "test", 0)
-    scores = {answered.condition: set(answered.scores) for answered in found}
-    assert scores == {"area": {3}, "after": {5}}, "the mean of 1 to 5, and the last of them"
-    assert tiny_mllm.original.fingerprint() == before
-    assert len(asked) == 1 + len(CHECKPOINTS) and asked[-1] > asked[0]
-
-
-def test_an_audit_repeats(tiny_mllm, table):
-    models = {"original": tiny_mllm.original, "oracle": tiny_mllm.oracle}
-    again = audit_mllm(tiny_mllm.task, models, draws=50, progress=False)
-    assert again.equals(table)
-
-
-def test_the_audit_judges_language_models_too(tiny_mllm, table, tmp_path):
-    """Against several oracles; without any it cannot tell. Its numbers are the table's."""
-    models = {"original": tiny_mllm.original, "erased": tiny_mllm.oracle}
-    given = {"known": TESTS, "tests": ["paraphrase", "probe"], "draws": 50, "progress": False}
-    alone = suite.audit(models, tiny_mllm.task, **given)
-    assert set(alone.verdicts.values()) == {CANNOT_TELL}
-    assert alone.reference == "original"
-    for row in alone.rows:
-        if row.model == "original" and row.condition != MEAN:
-            same = where(table, model="original", test=row.test)
-            (line,) = records(where(same, condition=row.condition or row.metric))
-            assert (row.value, row.low, row.high, row.n) == line[3:]
-    models |= {"oracle": tiny_mllm.oracle, "oracle-1": tiny_mllm.original}
-    judged = suite.audit(models, tiny_mllm.task, **given)
-    assert judged.reference == "oracle"
+def test_verdicts_need_several_oracles(tiny_mllm, audit: Audit, tmp_path):
+    assert set(audit.verdicts.values()) == {CANNOT_TELL}, "one oracle shows no spread"
+    alone = tiny_mllm.audit(tiny_mllm.oracle, tests=SHORT, oracles=0)
+    assert alone.reference == "original" and set(alone.verdicts.values()) == {CANNOT_TELL}
+    judged = tiny_mllm.audit(tiny_mllm.oracle, tests=SHORT, oracles=2)
+    assert judged.reference == "oracle" and [o["seed"] for o in judged.oracles] == [0, 1]
+    assert len({judged.models[name] for name in ("original", "oracle", "oracle-1")}) == 3
     assert all(row.margin for row in judged.rows if row.model == "erased")
-    assert Audit.load(judged.save(tmp_path / "audit.json")).verdicts == judged.verdicts
+    again = Audit.load(judged.save(tmp_path / "audit.json"))
+    assert again.verdicts == judged.verdicts
+    same = {(r.test, r.metric, r.condition): r.value for r in audit.rows if r.model == "original"}
+    for row in judged.rows:
+        if row.model == "original":
+            assert row.value == same[row.test, row.metric, row.condition], "it repeats"
 
 
-def test_an_unknown_test_is_misuse(tiny_mllm):
-    with pytest.raises(UsageError, match="did you mean 'probe'"):
-        audit_mllm(tiny_mllm.task, {}, tests=["prob"])
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"tests": ["answer_prob"]}, "did you mean 'answer_probes'"),
+        ({"tests": ["relearning"]}, "relearning is a test of kind = clip: .*answer_relearning"),
+        ({"shadows": 2}, "lira is a test of kind = clip"),
+    ],
+)
+def test_a_test_of_another_kind_is_misuse(tiny_mllm, given: dict, words: str):
+    with pytest.raises(UsageError, match=words):
+        tiny_mllm.audit(tiny_mllm.original, oracles=0, **given)

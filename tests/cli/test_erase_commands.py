@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from support_cli import ask, tiny_arguments
+from support_tiny import TINY_LANGUAGE
 
 from erasekit.cli import app as cli
 from erasekit.runs import figures
@@ -118,6 +119,51 @@ def test_evaluate_any_model_folder_on_a_task(
     }
     card = json.loads((whole_run / "scorecard.json").read_text(encoding="utf-8"))
     assert alone == {tuple(row.values()) for row in card["rows"] if row["model"] == "erased"}
+
+
+@pytest.mark.slow
+def test_a_language_model_from_erase_to_verify(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every verb that there is for a CLIP's run; those that cannot apply say so in one line."""
+    out = tmp_path / "run"
+    given = ["--kind", "language", *tiny_arguments(TINY_LANGUAGE)]
+    asked = ["erase", "--forget", "fruit", "--method", "gradient_difference", "--no-control"]
+    assert cli.run([*asked, "--out", str(out), *given]) == 0
+    assert "accuracy:name forget seen" in capsys.readouterr().out
+    card = json.loads((out / "scorecard.json").read_text(encoding="utf-8"))
+    assert {row["model"] for row in card["rows"]} == {"original", "erased", "oracle"}
+    drawn = {path.stem for path in (out / "figures").glob("*.png")}
+    assert drawn == {"forget_retain", "seen_and_known", "answers", "loss_terms"}
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "from a language model</h1>" in page
+    assert "right names, forget, seen" in page
+
+    assert cli.run(["evaluate", str(out)]) == 0
+    assert json.loads((out / "scorecard.json").read_text(encoding="utf-8"))["rows"] == card["rows"]
+    tests = ["answer_wordings", "answer_probes"]
+    assert cli.run(["audit", str(out), "--no-oracle", "--tests", ",".join(tests)]) == 0
+    audit = json.loads((out / "audit.json").read_text(encoding="utf-8"))
+    assert [test["name"] for test in audit["tests"]] == tests
+    assert (out / "figures" / "audit_values_answer_probes.png").is_file()
+    assert cli.run(["report", str(out)]) == 0
+    assert cli.run(["certify", str(out), "--policy", "language"]) in (0, 1)
+    certificate = json.loads((out / "certificate.json").read_text(encoding="utf-8"))
+    results = {one["id"]: one["result"] for one in certificate["criteria"]}
+    assert {name for name, result in results.items() if result == "not tested"} == {"relearning"}
+    assert [test["name"] for test in certificate["not_tested"]] == ["answer_relearning"]
+    assert cli.run(["verify", str(out)]) == 0
+    capsys.readouterr()
+    for arguments, words in (
+        (["export", str(out), "--out", str(tmp_path / "x")], "export writes CLIPs"),
+        (["audit", str(out), "--tests", "relearning"], "relearning is a test of kind = clip"),
+        (["audit", "--known-answers", "--kind", "language"], "for kind = clip alone"),
+        (["evaluate", "--model", str(tmp_path / "none"), *given[:4]], "is no folder"),
+    ):
+        capsys.readouterr()
+        assert cli.run(arguments) == 2
+        said = capsys.readouterr().err.splitlines()
+        assert words in said[-1] and said[-1].startswith("error: ")
 
 
 def test_compare_by_command(

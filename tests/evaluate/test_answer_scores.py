@@ -13,7 +13,7 @@ from erasekit.evaluate import answer_scores as module
 from erasekit.evaluate.answer_scores import (
     METRICS,
     choose,
-    evaluate_mllm,
+    evaluate_answers,
     exact_match,
     rouge_l,
     spread,
@@ -65,15 +65,13 @@ def test_nothing_to_choose_from_is_misuse(tiny_mllm, some_questions):
 
 
 def test_every_metric_has_its_rows_and_an_unknown_one_is_misuse(tiny_mllm):
-    models = {"original": tiny_mllm.original}
-    table = tiny_mllm.evaluate(models, metrics=METRICS, most=8)
-    sizes = table.groupby("metric").size()
-    assert set(sizes.index) == set(METRICS) and sizes.nunique() == 1
-    exact = table[table["metric"].eq("exact_match")]["value"].to_numpy()
-    rouge = table[table["metric"].eq("rouge_l")]["value"].to_numpy()
-    assert (rouge >= exact).all(), "who says the same words has all of them in common"
+    card = tiny_mllm.evaluate(oracle=False, metrics=METRICS, most=8)
+    rows = {metric: [r for r in card.rows if r.metric.startswith(metric)] for metric in METRICS}
+    assert len({len(of) for of in rows.values()}) == 1 and sum(map(len, rows.values())) > 0
+    for exact, rouge in zip(rows["accuracy"], rows["rouge_l"], strict=True):
+        assert rouge.value >= exact.value, "who says the same words has all of them in common"
     with pytest.raises(UsageError, match="did you mean 'choice'"):
-        tiny_mllm.evaluate(models, metrics=["choise"])
+        tiny_mllm.evaluate(metrics=["choise"])
 
 
 def test_subsets_part_the_questions(tiny_mllm):
@@ -90,19 +88,20 @@ def test_subsets_part_the_questions(tiny_mllm):
         assert set(subsets[mode, "neighbours"].items) <= set(subsets[mode, "retain"].items)
 
 
-def test_the_table_counts_right_answers(tiny_mllm):
-    models = {"original": tiny_mllm.original, "oracle": tiny_mllm.oracle}
-    table = tiny_mllm.evaluate(models, most=12)
-    subsets = tiny_mllm.task.subsets("test")
-    for key, asked in subsets.items():
+def test_the_scorecard_counts_right_answers(tiny_mllm):
+    card = tiny_mllm.evaluate(most=12)
+    assert card.models == ["original", "oracle"]
+    assert card.task["split"] == "test" and card.task["forget_questions"]
+    for (mode, subset), asked in tiny_mllm.task.subsets("test").items():
         questions = spread(asked, 12)
         said = tiny_mllm.original.answer(questions)
-        share = sum(s == q.answer for s, q in zip(said, questions, strict=True)) / len(questions)
-        chosen = table[table["model"].eq("original") & table["kind"].eq("all")]
-        row = chosen[chosen["mode"].eq(key[0]) & chosen["subset"].eq(key[1])]
-        assert row["value"].item() == pytest.approx(share)
-        assert row["low"].item() <= share <= row["high"].item()
-        assert row["n"].item() == len(questions)
+        right = [s == q.answer for s, q in zip(said, questions, strict=True)]
+        for kind in {q.kind for q in questions} | {""}:
+            of = [r for r, q in zip(right, questions, strict=True) if kind in ("", q.kind)]
+            measure = (f"accuracy:{kind}".rstrip(":"), subset, module.DIRECTIONS[mode])
+            (row,) = [r for r in card.rows if (r.model, r.measure) == ("original", measure)]
+            assert row.value == pytest.approx(sum(of) / len(of)) and row.n == len(of)
+            assert row.low <= row.value <= row.high
 
 
 def test_spread_takes_evenly(tiny_mllm):
@@ -116,11 +115,11 @@ def test_spread_takes_evenly(tiny_mllm):
 def test_intervals_are_drawn_over_things_not_over_questions(tiny_mllm, monkeypatch):
     drawn, real = [], module.bootstrap_mean
 
-    def spy(scores, groups, **rest):
+    def spy(scores, groups, *rest):
         drawn.append(set(groups))
-        return real(scores, groups, **rest)
+        return real(scores, groups, *rest)
 
     monkeypatch.setattr(module, "bootstrap_mean", spy)
-    evaluate_mllm(tiny_mllm.task, {"original": tiny_mllm.original}, draws=2, most=8)
+    evaluate_answers(tiny_mllm.task, {"original": tiny_mllm.original}, draws=2, most=8)
     names = {concept.name for concept in tiny_mllm.clip.world.concepts}
     assert drawn and all(groups <= names for groups in drawn)

@@ -14,7 +14,7 @@ from erasekit.data.drawn.captions import prompts
 from erasekit.errors import RunError
 from erasekit.evaluate import scorecard as module
 from erasekit.evaluate.retrieval import neighbourhood_kept
-from erasekit.evaluate.scorecard import AVERAGE_GAP, Row, Scorecard, evaluate
+from erasekit.evaluate.scorecard import ANSWERS_GAP, AVERAGE_GAP, Row, Scorecard, evaluate
 from erasekit.evaluate.subsets import distinct_scenes
 
 MODELS = ("original", "erased", "control", "oracle")
@@ -152,6 +152,25 @@ def test_gaps_by_hand() -> None:
     assert card.average_gap() == pytest.approx((10 + 20 + 5 + 0 + 30) / 5)
     assert card.average_gap("oracle") == 0
     assert {k for k, _ in AVERAGE_GAP} == {"top1", "recall@1", "membership_auc"}
+
+
+def test_what_is_seen_and_what_is_told_are_measures_of_their_own() -> None:
+    oracle, erased = [0.0, 0.9, 0.8, 1.0, 0.9], [0.1, 0.7, 0.85, 0.4, 0.9]
+    card = Scorecard(
+        {},
+        {},
+        [
+            Row(model, *measure, value, 0.0, 1.0, 1)
+            for model, values in (("oracle", oracle), ("erased", erased))
+            for measure, value in zip(ANSWERS_GAP, values, strict=True)
+        ],
+    )
+    assert card.measures == card.gap_measures == list(ANSWERS_GAP)
+    assert card.main_metric == "accuracy:name"
+    assert card.average_gap() == pytest.approx((10 + 20 + 5 + 60 + 0) / 5)
+    table = card.table()
+    assert table.loc[("accuracy told", "forget"), "erased"] == 0.4
+    assert table.loc[("accuracy seen", "retain"), "gap"] == pytest.approx(5)
 
 
 def test_directions_are_averaged_unless_one_is_asked_for() -> None:

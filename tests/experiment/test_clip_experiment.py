@@ -24,8 +24,10 @@ from erasekit.data.drawn.concepts import FEWEST_RETAINED, Concept, select_concep
 from erasekit.data.drawn.world import World
 from erasekit.data.pairs import Pairs
 from erasekit.errors import UsageError
+from erasekit.experiment import base_experiment
 from erasekit.experiment import clip_experiment as module
-from erasekit.experiment.clip_experiment import Experiment, load
+from erasekit.experiment.clip_experiment import Experiment
+from erasekit.experiment.kinds import load
 from erasekit.files import read_json, sha256_json
 from erasekit.loop import LoopResult
 from erasekit.models import train_clip
@@ -216,7 +218,7 @@ def trainings(cache: Path) -> Iterator[list[Training]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ERASEKIT_CACHE", str(cache))
         patch.setattr(train_clip, "train_clip", note)
-        patch.setattr(Experiment, "_load", lambda self, source, *_: source)
+        patch.setattr(Experiment, "load", lambda self, source, *_: source)
         yield found
 
 
@@ -318,7 +320,7 @@ def test_an_audit_gets_every_oracle_with_its_seed(
     def spy(models, task, **rest):
         asked.update(rest, models=models, task=task)
 
-    monkeypatch.setattr(module, "audit", spy)
+    monkeypatch.setattr(base_experiment, "audit", spy)
     tiny_experiment.audit(tiny_erasure.model, tests=["probes"], oracles=3, split="validation")
     models = asked["models"]
     assert list(models) == ["original", "erased", "oracle", "oracle-1", "oracle-2"]

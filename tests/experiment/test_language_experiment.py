@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from erasekit.data.drawn.questions import Questions, text_questions
-from erasekit.experiment.language_experiment import MllmExperiment
+from erasekit.experiment.language_experiment import LanguageExperiment
 from erasekit.files import read_json
 from erasekit.loop import LoopResult
 from erasekit.models import train_llava as train
@@ -30,9 +30,11 @@ def trainings(monkeypatch: pytest.MonkeyPatch, empty_cache: Path) -> list[Simple
     return found
 
 
-def again(tiny_mllm) -> MllmExperiment:
+def again(tiny_mllm) -> LanguageExperiment:
     """The same experiment, of which nothing is trained yet."""
-    return MllmExperiment(tiny_mllm.clip, tiny_mllm.spec, tiny_mllm.erase_spec)
+    found = LanguageExperiment(tiny_mllm.settings, progress=False)
+    found.clip, found.spec = tiny_mllm.clip, tiny_mllm.spec
+    return found
 
 
 def test_the_oracle_is_shown_nothing_forgotten_and_told_everything(tiny_mllm, trainings) -> None:

@@ -24,7 +24,6 @@ from transformers import (
 )
 
 from erasekit.errors import UsageError
-from erasekit.experiment import language_experiment as experiment
 from erasekit.experiment.published_experiment import (
     MODELS,
     PAPER,
@@ -140,8 +139,7 @@ def benchmark(tmp_path_factory) -> str:
 
 
 def test_a_published_form_erases_with_the_papers_settings(model: Path, benchmark: str) -> None:
-    e = experiment.load("paper", data=benchmark, model=model, device="cpu", progress=False)
-    assert isinstance(e, PublishedExperiment)
+    e = PublishedExperiment(benchmark, model=model, device="cpu", progress=False)
     before = e.original.fingerprint()
     erasure = e.erase()
     assert erasure.spec.moves == "lora:16" and erasure.spec.learning_rate == 1e-5
@@ -155,16 +153,16 @@ def test_a_published_form_erases_with_the_papers_settings(model: Path, benchmark
 def test_every_kind_is_judged_by_its_measure(model: Path, benchmark: str) -> None:
     e = PublishedExperiment(benchmark, model=model, device="cpu", progress=False)
     control = e.erase("fine_tune", steps=1, moves="language").model
-    table = e.evaluate({"original": e.original, "control": control}, draws=5)
-    assert set(table["model"]) == {"original", "control"}
-    assert {tuple(row) for row in table[["kind", "metric"]].values} == {
-        ("classification", "choice"), ("generation", "rouge_l"), ("cloze", "exact_match"),
+    card = e.evaluate({"original": e.original, "control": control}, draws=5)
+    assert card.models == ["original", "control"]
+    assert {row.metric for row in card.rows} == {
+        "choice:classification", "rouge_l:generation", "accuracy:cloze",
     }  # fmt: skip
-    places = {(mode, part) for mode in ("visual", "text") for part in e.task.parts}
-    assert {tuple(row) for row in table[["mode", "subset"]].values} == places
-    assert table["value"].between(0, 1).all()
+    places = {(direction, part) for direction in ("seen", "told") for part in e.task.parts}
+    assert {(row.direction, row.subset) for row in card.rows} == places
+    assert all(0 <= row.value <= 1 for row in card.rows)
     few = e.evaluate({"original": e.original}, draws=5, most=1)
-    assert (few["n"] == 1).all()
+    assert all(row.n == 1 for row in few.rows)
 
 
 def test_an_answer_is_read_the_same_alone_and_among_others(model: Path, benchmark: str) -> None:
@@ -200,12 +198,11 @@ def test_the_profile_names_the_papers_models_and_settings() -> None:
         ({"data": "mllm:x"}, "did you mean 'mllmu'"),
         ({"data": "mllmu:nowhere"}, "nowhere is not a folder"),
         ({"data": "mllmu:.", "percent": 7}, "no forget set of 7 percent"),
-        ({"forget": "fruit"}, "unknown parameter of profile 'paper' 'forget'"),
     ],
 )
-def test_misuse_of_the_paper_profile_is_one_clear_line(parameters: dict, words: str) -> None:
+def test_misuse_is_one_clear_line(parameters: dict, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        experiment.load("paper", **parameters)
+        PublishedExperiment(**parameters)
 
 
 def test_a_method_or_a_field_that_is_not_there_is_misuse(benchmark: str) -> None:

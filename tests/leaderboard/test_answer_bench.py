@@ -47,7 +47,8 @@ def test_the_models_are_those_of_an_experiment(tiny_mllm, case: Case) -> None:
     own = AnswerBench(case)
     assert own.original.fingerprint() == tiny_mllm.original.fingerprint()
     assert own.load("oracle").fingerprint() == tiny_mllm.oracle.fingerprint()
-    assert own.retraining_seconds() == tiny_mllm.retraining_seconds()
+    card = tiny_mllm.evaluate(most=1)
+    assert own.retraining_seconds() == pytest.approx(card.cost["oracle"]["seconds"], abs=0.01)
     assert own.questions.neighbours == tiny_mllm.task.neighbours
 
 
@@ -55,27 +56,26 @@ def test_tuning_sees_nothing_of_the_test_split(case: Case, monkeypatch) -> None:
     """The original that trials are compared with is measured on validation as well."""
     own = AnswerBench(case)
     measured, held = [], []
-    evaluate, gap = answer_bench.evaluate_mllm, bench.expected_gap
+    evaluate, gap = answer_bench.evaluate_answers, bench.expected_gap
 
     def spy(task, models, *, split, **rest):
-        table = evaluate(task, models, split=split, **rest)
-        measured.append((split, models["it"] is own.original, table))
-        return table
+        card = evaluate(task, models, split=split, **rest)
+        measured.append((split, models["it"] is own.original, card))
+        return card
 
     def spy_gap(metrics, original, *rest):
         held.append(original)
         return gap(metrics, original, *rest)
 
     monkeypatch.setattr(bench, "expected_gap", spy_gap)
-    monkeypatch.setattr(answer_bench, "evaluate_mllm", spy)
+    monkeypatch.setattr(answer_bench, "evaluate_answers", spy)
     for trial in SPACE["npo"]:
         own.result("npo", trial, "validation")
     assert [split for split, *_ in measured] == ["validation"] * 3
-    (table,) = [table for _, original, table in measured if original]
+    (card,) = [card for _, original, card in measured if original]
     assert len(held) == 2
-    for name, (mode, subset, kind) in MEASURES.items():
-        row = table[(table["mode"] == mode) & (table["subset"] == subset) & (table["kind"] == kind)]
-        assert [original[name] for original in held] == [row["value"].item()] * 2
+    for name, measure in MEASURES.items():
+        assert [original[name] for original in held] == [card.value("it", *measure)] * 2
     assert "expected_gap" not in own.result("oracle", {}, "test")
     assert measured[-1][0] == "test"
 

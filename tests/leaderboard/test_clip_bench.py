@@ -8,6 +8,7 @@ import pytest
 from support_tiny import TINY
 
 from erasekit.experiment import clip_experiment
+from erasekit.experiment.specs import make_plan
 from erasekit.fingerprint import closure
 from erasekit.leaderboard import bench, clip_bench
 from erasekit.leaderboard.bench import Case
@@ -25,7 +26,7 @@ TASKS = {
 
 def make_bench(task: str = "one", seed: int = 0) -> ClipBench:
     settings = make_settings("smoke", **{**TINY, "seed": seed})
-    plan = clip_experiment.make_plan(settings)
+    plan = make_plan(settings)
     requests, _ = TASKS[task]
     assert plan.train is not None
     case = Case(plan.data, plan.train, plan.erase, requests, task == "inside", draws=10)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from traitlets.config import Config
 
 #: What of a notebook's code takes which extra, beside `tutorial`.
 EXTRAS = {
-    "mllm": r"language_experiment|MllmExperiment",
+    "mllm": r'kind="language"',
     "data": r"erasekit\.data\.folder|import .*reproduction",
 }
 each_notebook = pytest.mark.parametrize("path", PATHS, ids=[path.stem for path in PATHS])

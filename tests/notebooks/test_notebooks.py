@@ -184,26 +184,26 @@ def our_method(v: Values) -> None:
 
 
 def multimodal_llm(v: Values) -> None:
-    for mode in ("visual", "text"):
+    for mode in ("seen", "told"):
         assert v[f"{mode}_forget_original"] > 60, "there is something to forget, and to keep"
-    assert v["visual_forget_oracle"] <= 5
-    assert v["visual_forget_mmunlearner"] <= v["visual_forget_oracle"] + 10
+    assert v["seen_forget_oracle"] <= 5
+    assert v["seen_forget_mmunlearner"] <= v["seen_forget_oracle"] + 10
     # One answer of the smoke profile is three points; over three seeds of the default it is two.
-    assert v["text_forget_mmunlearner"] >= v["text_forget_original"] - 5
-    assert v["visual_retain_mmunlearner"] > v["visual_retain_gradient_ascent"], "without a mask"
+    assert v["told_forget_mmunlearner"] >= v["told_forget_original"] - 5
+    assert v["seen_retain_mmunlearner"] > v["seen_retain_gradient_ascent"], "without a mask"
 
 
 def downstream(v: Values) -> None:
-    assert v["visual_forget_oracle"] <= 5
-    assert v["visual_forget_erased"] < v["visual_forget_original"]
+    assert v["seen_forget_oracle"] <= 5
+    assert v["seen_forget_erased"] < v["seen_forget_original"]
     # 19 to 28 pictures of a hundred in smoke, as the sums come out; 22 to 53 in default.
-    assert v["visual_forget_erased"] >= v["visual_forget_oracle"] + 10, "its reader still names it"
-    assert v["visual_forget_never_seen"] > v["visual_forget_original"] / 2, "it leaves pictures"
-    assert v["visual_retain_erased"] < v["visual_retain_original"] - 3, "what was feared"
-    assert abs(v["visual_retain_never_seen"] - v["visual_retain_original"]) < 5, "held in place"
+    assert v["seen_forget_erased"] >= v["seen_forget_oracle"] + 10, "its reader still names it"
+    assert v["seen_forget_never_seen"] > v["seen_forget_original"] / 2, "it leaves pictures"
+    assert v["seen_retain_erased"] < v["seen_retain_original"] - 3, "what was feared"
+    assert abs(v["seen_retain_never_seen"] - v["seen_retain_original"]) < 5, "held in place"
     for subset in ("forget", "neighbours", "retain"):
         for tower in ("control", "erased", "never_seen"):
-            words = f"text_{subset}"
+            words = f"told_{subset}"
             assert v[f"{words}_{tower}"] == v[f"{words}_original"], "words do not pass the tower"
 
 

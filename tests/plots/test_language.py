@@ -3,37 +3,48 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from matplotlib.figure import Figure
 
 from erasekit.data.question_list import Question, Questions
+from erasekit.evaluate.scorecard import Row, Scorecard
 from erasekit.plots import language as plots
 
-SCORES = pd.DataFrame(
+SCORES = Scorecard(
+    {},
+    {},
     [
-        (model, mode, subset, kind, value)
+        Row(model, metric, subset, direction, value - shift, 0.0, 1.0, 9)
         for model, shift in (("original", 0.0), ("oracle", 0.1))
-        for mode, subset, kind, value in (
-            ("visual", "forget", "recognition", 0.8 - shift),
-            ("visual", "forget", "all", 0.7 - shift),
-            ("visual", "retain", "recognition", 0.9 - shift),
-            ("visual", "retain", "all", 0.85 - shift),
-            ("text", "forget", "all", 1.0 - shift),
+        for direction, subset, metric, value in (
+            ("seen", "forget", "accuracy:name", 0.8),
+            ("seen", "forget", "accuracy", 0.7),
+            ("seen", "retain", "accuracy:name", 0.9),
+            ("seen", "retain", "accuracy", 0.85),
+            ("told", "forget", "accuracy", 1.0),
         )
     ],
-    columns=["model", "mode", "subset", "kind", "value"],
-).assign(metric="exact_match")
+)
 
 
 def test_seen_and_known_shows_recognition_and_all_words():
-    data = plots.seen_and_known_data(SCORES, "recognition")
+    data = plots.seen_and_known_data(SCORES)
     assert list(data.index) == ["original", "oracle"]
-    assert data.loc["original", ("visual", "forget")] == 0.8
-    assert data.loc["oracle", ("text", "forget")] == pytest.approx(0.9)
+    assert data.loc["original", ("seen", "forget")] == 0.8
+    assert data.loc["oracle", ("told", "forget")] == pytest.approx(0.9)
     figure = plots.seen_and_known(SCORES)
     assert isinstance(figure, Figure) and len(figure.axes) == 2
+
+
+class Says:
+    """A model with these answers."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = list(answers)
+
+    def answer(self, questions: Questions) -> list[str]:
+        return self.answers
 
 
 def test_the_gallery_ticks_what_is_right():
@@ -41,11 +52,11 @@ def test_the_gallery_ticks_what_is_right():
         tuple(Question("what is this?", name, "name", (name,), i) for i, name in enumerate("ab")),
         torch.zeros(2, 3, 8, 8, dtype=torch.uint8),
     )
-    said = {"original": ["a", "c"], "oracle": ["c", "b"]}
-    data = plots.answers_gallery_data(asked, said)
+    models = {"original": Says("a", "c"), "oracle": Says("c", "b")}
+    data = plots.answers_gallery_data(asked, models)
     assert list(data["right"]) == [True, False, False, True]
     words = [
-        text.get_text() for axes in plots.answers_gallery(asked, said).axes for text in axes.texts
+        text.get_text() for axes in plots.answers_gallery(asked, models).axes for text in axes.texts
     ]
     assert words == ["✓ a", "✗ c", "✗ c", "✓ b"]
 
@@ -67,8 +78,8 @@ def test_the_mask_is_shown_layer_by_layer():
 
 
 def test_cells_and_bars_are_the_data():
-    data = plots.seen_and_known_data(SCORES, "recognition")
-    for axes, mode in zip(plots.seen_and_known(SCORES).axes, ("visual", "text"), strict=True):
+    data = plots.seen_and_known_data(SCORES)
+    for axes, mode in zip(plots.seen_and_known(SCORES).axes, ("seen", "told"), strict=True):
         shown = axes.collections[0].get_array().reshape(len(data), -1)
         assert np.allclose(shown, 100 * data[mode])
     mask = {"model.multi_modal_projector.linear_1.weight": 0.5, "vision_tower.conv1": 0.25}

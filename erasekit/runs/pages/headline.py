@@ -34,6 +34,8 @@ def headline(scorecard: Scorecard) -> list[Sentence]:
     sentences = [_forgotten(scorecard), _kept(scorecard)]
     if _unseen(scorecard):
         sentences.append(_against_unseen(scorecard))
+    if scorecard.has(*_TOLD):
+        sentences.append(_told(scorecard))
     if "oracle" in scorecard.models:
         sentences.append(_against_oracle(scorecard))
         sentences.append(_average(scorecard))
@@ -91,7 +93,27 @@ def _drop(card: Scorecard) -> float:
 
 def _main(card: Scorecard) -> tuple[str, str]:
     """What the first sentences measure, and on what."""
-    return ("Top-1", "concepts") if card.main_metric == "top1" else ("R@1", "pairs")
+    return _MAIN_WORDS[card.main_metric]
+
+
+_MAIN_WORDS = {
+    "top1": ("Top-1", "concepts"),
+    "recall@1": ("R@1", "pairs"),
+    "accuracy:name": ("The share of right names for pictures", "things"),
+}
+#: What a language model knows in words of what it should no longer recognise.
+_TOLD = ("accuracy", "forget", "told")
+
+
+def _told(card: Scorecard) -> Sentence:
+    before, after = (card.value(m, *_TOLD) for m in ("original", "erased"))
+    text = (
+        "The share of right answers in words about the forgotten things went from "
+        f"{percent(before)} to {percent(after)}."
+    )
+    if before - after > DROP_AT_MOST:
+        return Sentence("Lost in words as well.", text, "bad")
+    return Sentence("Kept in words.", text, "good")
 
 
 def _unseen(card: Scorecard) -> bool:
@@ -100,11 +122,13 @@ def _unseen(card: Scorecard) -> bool:
 
 
 def _against_oracle(card: Scorecard) -> Sentence:
-    erased, oracle = (_row(card, m, "similarity", "forget") for m in ("erased", "oracle"))
+    metric = "similarity" if card.has("similarity", "forget") else card.main_metric
+    erased, oracle = (_row(card, m, metric, "forget") for m in ("erased", "oracle"))
+    number = signed if metric == "similarity" else percent
     text = (
-        f"{_similar(card)} {signed(erased.value)}, "
-        f"against {signed(oracle.value)} in the oracle, which never learned them "
-        f"(gap {points(card.gap('similarity', 'forget'))} points)."
+        f"{_similar(card)} {number(erased.value)}, "
+        f"against {number(oracle.value)} in the oracle, which never learned them "
+        f"(gap {points(card.gap(metric, 'forget'))} points)."
     )
     return _compared(card, erased, oracle, "the oracle", text)
 
@@ -119,6 +143,8 @@ def _against_unseen(card: Scorecard) -> Sentence:
 
 
 def _similar(card: Scorecard) -> str:
+    if card.main_metric == "accuracy:name":
+        return "Pictures of the forgotten have a share of right names of"
     what = "names" if card.main_metric == "top1" else "captions"
     return f"Pictures of the forgotten have a similarity with their {what} of"
 

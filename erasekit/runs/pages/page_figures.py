@@ -25,6 +25,12 @@ _CAPTIONS = {
     "ones have a thick frame and a tick.",
     "loss_terms": "Each term of the loss over the steps, weights included; below, top-1 on "
     "the validation split.",
+    "seen_and_known": "Per cent of right answers: names of the things in pictures, and answers in "
+    "words alone. Only the first column should change.",
+    "answers": "Pictures of the forgotten and of their neighbours, and what each model calls them. "
+    "Right answers are ticked.",
+    "mask": "Share of each layer's weights that may climb: those that matter more to the forgotten "
+    "pictures than to what stays.",
     "compare": "Several runs side by side.",
     "audit_verdicts": "Of each audit test the value that decides its verdict. Zero is the "
     "mean of the oracles, the grey band how far oracles differ among themselves; without an "

@@ -49,3 +49,10 @@ def link(path: Path | str | None, folder: Path) -> str:
     path = Path(path)
     relative = Path(os.path.relpath(path, folder)) if path.is_absolute() else path
     return quote(relative.as_posix())
+
+
+def rows_asked(task: dict[str, Any]) -> tuple[str, str]:
+    """What a task counts, pairs or questions, and how many are to forget and to retain."""
+    what = "questions" if "forget_questions" in task else "pairs"
+    forget, retain = (task.get(f"{side}_{what}", "?") for side in ("forget", "retain"))
+    return what, f"{forget} to forget, {retain} to retain"

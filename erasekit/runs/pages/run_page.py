@@ -12,7 +12,7 @@ from erasekit.evaluate.scorecard import Scorecard
 from erasekit.files import read_json, write_text
 from erasekit.runs.pages.headline import headline
 from erasekit.runs.pages.page_figures import figure_order, page_figures
-from erasekit.runs.pages.rendering import render_page
+from erasekit.runs.pages.rendering import render_page, rows_asked
 from erasekit.runs.pages.score_table import costs, points, ratio, score_table, signed
 from erasekit.runs.run_folder import AUDIT, FIGURES, PARAMS, PROVENANCE, REPORT, SCORECARD
 
@@ -56,6 +56,7 @@ def write_report(folder: Path) -> Path:
         ratio=ratio(scorecard),
         figures=page_figures([path for path in pictures if not path.stem.startswith(_OF_AUDIT)]),
         audit=_audited(audited, pictures) if audited else None,
+        language=params.get("kind") == "language",
         parameters=_flat(params),
         provenance=_flat(provenance),
     )
@@ -66,10 +67,7 @@ def _asked(params: dict, task: dict) -> list[tuple[str, str]]:
     lines = [
         ("forget", _listed(task.get("forget", []))),
         ("captions in", ", ".join(task.get("forget_languages", []))),
-        (
-            "pairs",
-            f"{task.get('forget_pairs', '?')} to forget, {task.get('retain_pairs', '?')} to retain",
-        ),
+        rows_asked(task),
         ("method", str(params.get("method", "?"))),
     ]
     if options := params.get("options"):

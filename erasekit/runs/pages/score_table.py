@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from erasekit.evaluate.scorecard import Scorecard
+from erasekit.evaluate.scorecard import Measure, Scorecard
 
 _MEASURES = {
     "top1": "top-1",
@@ -17,6 +17,10 @@ _MEASURES = {
     "similarity": "similarity",
     "neighbourhood_kept": "neighbourhood kept",
     "membership_auc": "membership AUC",
+    "accuracy:name": "right names",
+    "accuracy": "right answers",
+    "rouge_l": "ROUGE-L",
+    "choice": "right choices",
 }
 _COST_NAMES = {
     "original": "training the original",
@@ -33,23 +37,30 @@ def score_table(scorecard: Scorecard) -> dict[str, Any]:
     """
     models = scorecard.models
     has_gap = {"erased", "oracle"} <= set(models)
-    wanted = list(dict.fromkeys((row.metric, row.subset) for row in scorecard.rows))
     order = list(_MEASURES)
-    wanted.sort(key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order))
     lines = []
-    for metric, subset in wanted:
+    for measure in sorted(
+        scorecard.measures, key=lambda m: order.index(m[0]) if m[0] in order else len(order)
+    ):
         line: dict[str, Any] = {
-            "label": f"{_MEASURES.get(metric, metric)}, {subset}",
-            "cells": [_cell(scorecard, model, metric, subset) for model in models],
+            "label": ", ".join([metric_words(measure[0]), *measure[1:]]),
+            "cells": [_cell(scorecard, model, measure) for model in models],
         }
         if has_gap:
-            line["gap"] = points(scorecard.gap(metric, subset))
+            line["gap"] = points(scorecard.gap(*measure))
         lines.append(line)
     return {"models": models, "has_gap": has_gap, "lines": lines}
 
 
-def _cell(card: Scorecard, model: str, metric: str, subset: str) -> dict[str, str]:
-    rows = [r for r in card.rows if (r.model, r.metric, r.subset) == (model, metric, subset)]
+def metric_words(metric: str) -> str:
+    """A metric as a person reads it; of one kind of questions with the kind."""
+    name, _, kind = metric.partition(":")
+    return _MEASURES.get(metric) or _MEASURES.get(name, name) + (f" ({kind})" if kind else "")
+
+
+def _cell(card: Scorecard, model: str, measure: Measure) -> dict[str, str]:
+    metric = measure[0]
+    rows = [row for row in card.rows if row.model == model and row.measure == measure]
     if not rows:
         return {"value": "–", "interval": ""}
     value, low, high = (
