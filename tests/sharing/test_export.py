@@ -14,7 +14,8 @@ from erasekit.cli import app as cli
 from erasekit.errors import RunError, UsageError
 from erasekit.files import read_json, sha256_folder, write_json
 from erasekit.models.clip import CONFIG_FILE, WEIGHTS_FILE, load_clip
-from erasekit.runs.run_folder import AUDIT, MODEL, PARAMS, PROVENANCE, SCORECARD
+from erasekit.runs.manifest import write_manifest
+from erasekit.runs.run_folder import AUDIT, MODEL, PROVENANCE, SCORECARD
 from erasekit.sharing.export import CARD_FILE, export, push
 
 
@@ -56,9 +57,10 @@ def test_what_does_not_belong_together_is_not_given_away(
     elif what == "audit":
         write_json(certified / AUDIT, {**read_json(certified / AUDIT), "models": {"erased": "0"}})
     elif what == "certificate":
-        write_json(certified / PARAMS, {**read_json(certified / PARAMS), "steps": 4})
+        (certified / "history.csv").write_text("step,loss\n0,1.0\n", encoding="utf-8")
     else:
         (certified / SCORECARD).unlink()
+    write_manifest(certified)  # by somebody who knows of it
     with pytest.raises(RunError, match=words[what]) as error:
         export(certified, tmp_path / "given")
     assert "\n" not in str(error.value)
