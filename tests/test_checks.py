@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import with_config
 
@@ -33,6 +33,7 @@ def read(path: Path, text: str) -> Any:
     return read_record(path, "a list", 1, Lines)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(), st.floats(allow_nan=False, allow_infinity=False))))
 def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, lines: list) -> None:
     written = [{"name": name, "value": value} for name, value in lines]

@@ -67,6 +67,37 @@ def test_what_does_not_belong_together_is_not_given_away(
     assert not (tmp_path / "given").exists()
 
 
+@pytest.mark.parametrize("kind", ["pickle", "link", "hidden", "folder"])
+def test_only_the_files_of_a_model_leave_the_house(run: Path, tmp_path: Path, kind: str) -> None:
+    """Even where somebody wrote the manifest again: a fixed list of regular files, each checked."""
+    extra = run / MODEL / {"link": "vocab.txt", "hidden": ".env"}.get(kind, "open_clip_model.pt")
+    if kind == "link":
+        (tmp_path / "secret").write_text("a password", encoding="utf-8")
+        extra.symlink_to(tmp_path / "secret")
+    elif kind == "folder":
+        extra.mkdir()
+    else:
+        extra.write_bytes(b"a password")
+    if kind == "pickle":
+        write_manifest(run)
+    with pytest.raises(UsageError, match=extra.name):
+        export(run, tmp_path / "given")
+    assert not (tmp_path / "given").exists()
+
+
+def test_a_run_that_cannot_be_written_is_exported_all_the_same(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(30, "Read-only file system")
+
+    monkeypatch.setattr("erasekit.runs.run_folder.FileLock.acquire", refuse)
+    before = sha256_folder(run)
+    out = export(run, tmp_path / "given")
+    assert without(sha256_folder(out), CARD_FILE) == sha256_folder(run / MODEL)
+    assert sha256_folder(run) == before
+
+
 class FakeHub:
     """What `HfApi` does, without a network."""
 
