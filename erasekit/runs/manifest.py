@@ -48,7 +48,8 @@ def covered_files(folder: Path, counts: Callable[[PurePath], bool]) -> dict[str,
         counts: whether a file counts, by its path in the folder.
 
     Raises:
-        RunError: when a file cannot be read, or is a link.
+        UsageError: for a link.
+        RunError: when a file cannot be read.
     """
     hashes = {}
     for file in sorted(folder.rglob("*")):
@@ -56,7 +57,7 @@ def covered_files(folder: Path, counts: Callable[[PurePath], bool]) -> dict[str,
         if any(part[0] == "." for part in name.parts) or not counts(name):
             continue
         if file.is_symlink():
-            raise RunError(f"{file} is a link, which may lead anywhere: put a copy there")
+            raise UsageError(f"{file} is a link, which may lead anywhere: put a copy there")
         if file.is_file():
             try:
                 hashes[name.as_posix()] = sha256_file(file)
@@ -91,8 +92,8 @@ def check_files(folder: Path) -> None:
     """Compare a whole run with its manifest, and its records with each other.
 
     Raises:
-        UsageError: naming the first file that differs, and what differs in it.
-        RunError: when a file cannot be read, or is a link.
+        UsageError: naming the first file that differs, and what differs in it; for a link.
+        RunError: when a file cannot be read.
     """
     for name, what in changes(read_manifest(folder), covered_files(folder, _counts)).items():
         differs = _contradiction(folder, name) if what == "changed" else ""

@@ -95,7 +95,7 @@ def test_a_link_in_the_model_is_named_and_not_followed(copied: Path, tmp_path: P
     (tmp_path / "secret").write_text("a password", encoding="utf-8")
     (copied / "model" / "vocab.txt").symlink_to(tmp_path / "secret")
     for command in COMMANDS.values():
-        with pytest.raises(RunError, match=r"model/vocab\.txt is a link"):
+        with pytest.raises(UsageError, match=r"model/vocab\.txt is a link"):
             command(copied)
 
 
