@@ -98,6 +98,42 @@ def test_a_run_that_cannot_be_written_is_exported_all_the_same(
     assert sha256_folder(run) == before
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_an_exported_folder_is_signed_and_verified_by_openssf(
+    run: Path, tmp_path: Path, changed: bool
+) -> None:
+    """By a key and without a network, as docs/howto/own_data.md says."""
+    signing = pytest.importorskip("model_signing.signing")
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+    from model_signing import verifying
+
+    key = generate_private_key(SECP256R1())
+    private, public = tmp_path / "private.pem", tmp_path / "public.pem"
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    public.write_bytes(
+        key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    out, signature = export(run, tmp_path / "given"), tmp_path / "given.sig"
+    signing.Config().use_elliptic_key_signer(private_key=private).sign(out, signature)
+    if changed:
+        (out / CONFIG_FILE).write_bytes((out / CONFIG_FILE).read_bytes() + b" ")
+    verifier = verifying.Config().use_elliptic_key_verifier(public_key=public)
+    if changed:
+        with pytest.raises(ValueError, match=CONFIG_FILE):
+            verifier.verify(out, signature)
+    else:
+        verifier.verify(out, signature)
+
+
 class FakeHub:
     """What `HfApi` does, without a network."""
 
