@@ -66,6 +66,8 @@ def cached(
     root = cache_root()
     entry, partial = root / key, root / f"{key}.partial"
     try:
+        if _is_whole(entry):  # needs no lock, so that a cache may be read-only
+            return entry
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f"{key}.lock"):  # a second run at once waits, then reuses
             if _is_whole(entry):

@@ -1,18 +1,22 @@
-"""Hold a value that a person wrote against its declared type and range; without torch.
+"""Hold a value or a file against its declared types and ranges; without torch.
 
 pydantic does the checking. A refusal is one line that names the value and what it must be.
 """
 
 from __future__ import annotations
 
+import json
 import typing
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from erasekit.errors import UsageError
+from erasekit.errors import RunError, UsageError
+from erasekit.files import read_json
+from erasekit.text import shown
 
 _WORDS = {
     bool: "true or false",
@@ -42,6 +46,30 @@ def checked(name: str, value: Any, hint: Any) -> Any:
         return adapter(hint).validate_python(value)
     except ValidationError as error:
         raise _refused(name, value, _wanted(hint, error)) from None
+
+
+def read_record(path: Path, what: str, version: int, hint: Any) -> Any:
+    """A JSON file of a known version, as the dataclass `hint`.
+
+    Args:
+        what: the file is, for the message, such as ``a scorecard``.
+
+    Raises:
+        RunError: when the file is absent, damaged, of another version, or holds a value of
+            another type; naming the value.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict) or "version" not in value:
+        raise RunError(f"{path} is not {what}: it has no version")
+    if value["version"] != version:
+        raise RunError(f"{path} has version {shown(repr(value['version']))}: this reads {version}")
+    try:
+        return TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        place = ".".join(map(str, fault["loc"]))
+        given = "" if fault["type"] == "missing" else f", not {shown(repr(fault['input']))}"
+        raise RunError(f"{path} is not {what}: {place}: {fault['msg']}{given}") from None
 
 
 def base_type(hint: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ from erasekit.certificate.certificate import certify
 from erasekit.certificate.policy import Policy, parse_policy
 from erasekit.evaluate.scorecard import Row, Scorecard
 from erasekit.files import read_json
-from erasekit.runs.run_folder import AUDIT, PROVENANCE
+from erasekit.runs.manifest import write_manifest
+from erasekit.runs.run_folder import AUDIT, CERTIFICATE, PROVENANCE
 
 FORGOTTEN = {
     "id": "forgotten",
@@ -113,7 +116,19 @@ def audited_copy(run: Path, to: Path, **audit: Any) -> Path:
     task = without(RunFolder(to).scorecard.task, "neighbours")
     erased = read_json(to / PROVENANCE)["models"]["erased"]
     audit_of(**{"task": task, "erased": erased, **audit}).save(to / AUDIT)
+    write_manifest(to)
     return to
+
+
+def opened(run: Path) -> tuple[dict[str, Any], bytes]:
+    """The envelope of a certificate, and its payload."""
+    envelope = json.loads((run / CERTIFICATE).read_bytes())
+    return envelope, base64.b64decode(envelope["payload"])
+
+
+def certificate_of(run: Path) -> dict[str, Any]:
+    """The certificate in the statement of a run folder."""
+    return json.loads(opened(run)[1])["predicate"]["certificate"]
 
 
 def write_keys(folder: Path, name: str = "key") -> tuple[Path, Path]:

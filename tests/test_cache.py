@@ -46,6 +46,22 @@ def test_an_entry_is_made_once(empty_cache: Path) -> None:
     assert not list(empty_cache.glob("*.partial"))
 
 
+def test_a_whole_entry_of_a_read_only_cache_is_read(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = Maker()
+    entry = cached("model", RECIPE, make)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(30, "Read-only file system")
+
+    monkeypatch.setattr(cache.FileLock, "acquire", refuse)
+    assert cached("model", RECIPE, make) == entry
+    assert make.calls == 1
+    with pytest.raises(RunError, match="cannot write the cache"):
+        cached("model", {**RECIPE, "steps": 4}, make)
+
+
 def test_another_recipe_kind_or_code_is_another_entry(
     empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,8 +11,9 @@ import pandas as pd
 
 from erasekit.audit.names import AUDITED, ORACLE, ORIGINAL
 from erasekit.audit.verdict import VERDICTS
+from erasekit.checks import read_record
 from erasekit.errors import RunError
-from erasekit.files import read_json, write_json
+from erasekit.files import write_json
 
 VERSION = 1
 
@@ -155,21 +156,7 @@ class Audit:
         Raises:
             RunError: when the file is absent, damaged or of another version.
         """
-        value = read_json(path)
-        try:
-            if value["version"] != VERSION:
-                raise RunError(f"{path} has version {value['version']}: this reads {VERSION}")
-            return cls(
-                value["task"],
-                value["models"],
-                value["oracles"],
-                value["settings"],
-                [TestReport(**found) for found in value["tests"]],
-                [AuditRow(**row) for row in value["rows"]],
-                value["details"],
-            )
-        except (KeyError, TypeError) as error:
-            raise RunError(f"{path} is not an audit: {error}") from error
+        return read_record(path, "an audit", VERSION, cls)
 
 
 def _rounded(record: Mapping[str, Any]) -> dict[str, Any]:

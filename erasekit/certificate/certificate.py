@@ -1,13 +1,13 @@
 """The certificate of a run folder: what it holds, and how it is made.
 
-`certificate.json` holds the policy, what became of each criterion, where the run comes
-from, and the sha256 of every file of the folder. Left out are the certificate's own
-files, `report.html`, which is made from the others, and what may still be in the writing:
-hidden files, checkpoints and executed notebooks.
+`certificate.json` is a DSSE envelope around an in-toto Statement. Its subjects are the files of
+the model, and its predicate is a test result. The field `certificate` of the predicate holds the
+policy, what became of each criterion, where the run comes from, and the sha256 of every file of
+the folder. Left out are the certificate's own files, the manifest, `report.html`, which is made
+from the others, and what may still be written: hidden files, checkpoints and executed notebooks.
 
-It is written as canonical JSON: keys in the order of their code points, no spaces, UTF-8,
-numbers as Python writes them. That is not RFC 8785 in every corner; nobody need write it
-again to check it, since a signature covers the bytes of the file as they are.
+The statement is canonical JSON: keys sorted by code point, no spaces, UTF-8, numbers as Python
+writes them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from erasekit import __version__
@@ -23,8 +23,9 @@ from erasekit.audit.names import AUDITED
 from erasekit.certificate import signature
 from erasekit.certificate.certificate_page import render
 from erasekit.certificate.policy import Criterion, Policy, check_against_audit
-from erasekit.errors import RunError, UsageError, reason
-from erasekit.files import read_json, sha256_file, write_bytes, write_text
+from erasekit.errors import RunError, UsageError
+from erasekit.files import read_json, write_bytes, write_text
+from erasekit.runs.manifest import MANIFEST, covered_files
 from erasekit.runs.run_folder import (
     AUDIT,
     CERTIFICATE,
@@ -34,7 +35,6 @@ from erasekit.runs.run_folder import (
     REPORT,
     REQUEST,
     SCORECARD,
-    SIGNATURE,
     RunFolder,
 )
 from erasekit.runs.run_folder import CERTIFICATE_PAGE as PAGE
@@ -43,8 +43,10 @@ if TYPE_CHECKING:
     from erasekit.audit.audit_result import Audit
     from erasekit.certificate.judgement import Judgement
 
-VERSION = 1
-_NOT_COVERED = {CERTIFICATE, SIGNATURE, PAGE, REPORT, CHECKPOINT}
+VERSION = 2
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
+_NOT_COVERED = {CERTIFICATE, PAGE, MANIFEST, REPORT, CHECKPOINT}
 
 
 def certify(path: Path, policy: Policy, key: Path | None = None) -> dict[str, Any]:
@@ -58,7 +60,7 @@ def certify(path: Path, policy: Policy, key: Path | None = None) -> dict[str, An
         key: PEM file of the Ed25519 private key to sign with; not signed without.
 
     Returns:
-        what `certificate.json` holds; its ``result`` is met, not met or not tested.
+        the certificate in the statement; its ``result`` is met, not met or not tested.
 
     Raises:
         UsageError: for a folder that is no run, names that no test has, or a key that
@@ -74,44 +76,56 @@ def certify(path: Path, policy: Policy, key: Path | None = None) -> dict[str, An
     with folder.locked():
         check_weights(folder)
         signer = signature.fingerprint(private.public_key()) if private else None
-        written = sealed(_content(folder, policy, signer))
-        _remove(folder.path / SIGNATURE)  # it would be of another certificate
+        payload = statement(_content(folder, policy, signer))
+        written = signature.signed(payload, private)
         write_bytes(folder.path / CERTIFICATE, written)
-        if private is not None:
-            write_bytes(folder.path / SIGNATURE, private.sign(written))
-        content = json.loads(written)  # the page is of what is in the file, in its order
+        content = stated(payload)  # the page is of what is in the file, in its order
         write_text(folder.path / PAGE, render(content, hashlib.sha256(written).hexdigest()))
     return content
 
 
-def covered_files(folder: Path) -> dict[str, str]:
-    """The sha256 of every file that a certificate covers, by its path in the folder.
+def certified_files(folder: Path) -> dict[str, str]:
+    """The sha256 of every file that a certificate covers, by its path in the folder."""
 
-    Raises:
-        RunError: when one cannot be read, or a folder is a link, behind which files
-            would go unseen.
-    """
-    hashes = {}
-    for file in sorted(folder.rglob("*")):
-        name = file.relative_to(folder)
-        if name.as_posix() in _NOT_COVERED or any(part[0] == "." for part in name.parts):
-            continue
-        if len(name.parts) == 1 and name.suffix == ".ipynb":
-            continue
-        if file.is_symlink() and not file.is_file():
-            raise RunError(f"{file} is a link that a certificate cannot cover: put a copy there")
-        if file.is_file():
-            try:
-                hashes[name.as_posix()] = sha256_file(file)
-            except OSError as error:
-                raise RunError(f"cannot read {file}: {reason(error)}") from error
-    return hashes
+    def counts(name: PurePath) -> bool:
+        return str(name) not in _NOT_COVERED and (len(name.parts) > 1 or name.suffix != ".ipynb")
+
+    return covered_files(folder, counts)
 
 
-def sealed(content: dict[str, Any]) -> bytes:
-    """The bytes of a certificate: canonical JSON with the hash of all else in it."""
+def statement(content: dict[str, Any]) -> bytes:
+    """The in-toto Statement of a certificate, which gets the hash of all else in it."""
     rest = {key: value for key, value in content.items() if key != "sha256"}
-    return _canonical({**rest, "sha256": hashlib.sha256(_canonical(rest)).hexdigest()})
+    results = {criterion["id"]: criterion["result"] for criterion in content["criteria"]}
+    predicate = {
+        # What was not tested did not pass.
+        "result": "PASSED" if content["result"] == "met" else "FAILED",
+        "configuration": [
+            {"name": content["policy"]["name"], "digest": {"sha256": content["policy_sha256"]}}
+        ],
+        "passedTests": [name for name, result in results.items() if result == "met"],
+        "warnedTests": [name for name, result in results.items() if result == "already met"],
+        "failedTests": [name for name, result in results.items() if result.startswith("not")],
+        "certificate": {**rest, "sha256": hashlib.sha256(_canonical(rest)).hexdigest()},
+    }
+    subject = [
+        {"name": name, "digest": {"sha256": digest}}
+        for name, digest in content["files"].items()
+        if name.startswith(f"{MODEL}/")
+    ]
+    return _canonical(
+        {
+            "_type": STATEMENT,
+            "subject": subject,
+            "predicateType": PREDICATE,
+            "predicate": predicate,
+        }
+    )
+
+
+def stated(payload: bytes) -> dict[str, Any]:
+    """The certificate in a statement."""
+    return json.loads(payload)["predicate"]["certificate"]
 
 
 def _content(folder: RunFolder, policy: Policy, signer: str | None) -> dict[str, Any]:
@@ -119,7 +133,7 @@ def _content(folder: RunFolder, policy: Policy, signer: str | None) -> dict[str,
     from erasekit.audit.audit_result import Audit
     from erasekit.certificate.judgement import judge, overall
 
-    files = covered_files(folder.path)  # before they are read: what is judged is what is hashed
+    files = certified_files(folder.path)  # before they are read: what is judged is what is hashed
     scorecard = folder.scorecard
     audit = Audit.load(folder.path / AUDIT) if AUDIT in files else None
     if audit is not None and not audit.task.items() <= scorecard.task.items():
@@ -239,10 +253,3 @@ def _canonical(value: Any) -> bytes:
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
     return text.encode()
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {reason(error)}") from error

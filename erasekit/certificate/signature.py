@@ -1,12 +1,14 @@
-"""Ed25519 signatures of a certificate's bytes, by the package cryptography.
+"""DSSE envelopes with Ed25519 signatures, by the package cryptography.
 
-The signature lies beside the certificate, so that openssl alone can check it. Keys are
-given as PEM files and never made here.
+DSSE (https://github.com/secure-systems-lab/dsse) is a small JSON format around a payload and its
+signatures, which many public tools verify. Keys are given as PEM files and never made here.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,33 @@ if TYPE_CHECKING:
         Ed25519PrivateKey,
         Ed25519PublicKey,
     )
+
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+
+
+def pae(payload: bytes) -> bytes:
+    """The bytes that a signature covers: type and payload, each with its length before it."""
+    kind = PAYLOAD_TYPE.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def enveloped(payload: bytes, signatures: list[dict[str, str]]) -> bytes:
+    """The envelope as canonical JSON."""
+    envelope = {
+        "payload": base64.b64encode(payload).decode(),
+        "payloadType": PAYLOAD_TYPE,
+        "signatures": signatures,
+    }
+    return json.dumps(envelope, sort_keys=True, separators=(",", ":")).encode()
+
+
+def signed(payload: bytes, key: Ed25519PrivateKey | None) -> bytes:
+    """The envelope with a signature by `key`, or without one."""
+    if key is None:
+        return enveloped(payload, [])
+    signature = base64.b64encode(key.sign(pae(payload))).decode()
+    return enveloped(payload, [{"keyid": fingerprint(key.public_key()), "sig": signature}])
 
 
 def load_private_key(path: Path) -> Ed25519PrivateKey:
@@ -60,15 +89,19 @@ def fingerprint(key: Ed25519PublicKey) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
-def is_signed_by(key: Ed25519PublicKey, signature: bytes, content: bytes) -> bool:
-    """Whether this key's owner signed these very bytes."""
+def is_signed_by(key: Ed25519PublicKey, signatures: list[dict[str, str]], payload: bytes) -> bool:
+    """Whether one of the signatures of this payload is by this key."""
     from cryptography.exceptions import InvalidSignature
 
-    try:
-        key.verify(signature, content)
-    except InvalidSignature:
-        return False
-    return True
+    for signature in signatures:
+        try:
+            content = base64.b64decode(signature["sig"], validate=True)
+            key.verify(content, pae(payload))
+        except (InvalidSignature, ValueError):
+            continue
+        if base64.b64encode(content).decode() == signature["sig"]:  # the only way to write it
+            return True
+    return False
 
 
 def _cryptography() -> tuple[Any, Any]:

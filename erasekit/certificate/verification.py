@@ -1,12 +1,12 @@
 """Verify a certified run folder: does every byte still agree with its certificate?
 
-Files are held against their hashes, the results against the folder's own numbers by the
-policy that the certificate holds, the page against the certificate, and the certificate
-against its signature.
+Files are compared with their hashes, the results with the folder's own numbers by the policy
+that the certificate holds, the page with the certificate, and the certificate with its signature.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from erasekit import __version__
 from erasekit.certificate import signature
-from erasekit.certificate.certificate import PAGE, VERSION, covered_files, sealed
+from erasekit.certificate.certificate import PAGE, VERSION, certified_files, stated, statement
 from erasekit.certificate.certificate_page import render
 from erasekit.certificate.policy import parse_policy
-from erasekit.errors import RunError, UsageError
+from erasekit.errors import ErasekitError, RunError, UsageError
 from erasekit.files import read_json
-from erasekit.runs.run_folder import AUDIT, CERTIFICATE, SCORECARD, SIGNATURE
+from erasekit.runs.manifest import changes, check_files
+from erasekit.runs.run_folder import AUDIT, CERTIFICATE, SCORECARD
+from erasekit.text import shown
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -30,7 +32,7 @@ class Verification:
     """Whether a run folder still is what its certificate says.
 
     Attributes:
-        certificate: what `certificate.json` holds.
+        certificate: what the statement in `certificate.json` says.
         problems: what does not agree, one line each, the file named first.
         notes: what agreement does not show.
     """
@@ -57,52 +59,53 @@ def verify(path: Path, public_key: Path | None = None) -> Verification:
     if not (path / CERTIFICATE).is_file():
         raise UsageError(f"{path} has no {CERTIFICATE}: make one with erasekit certify")
     public = signature.load_public_key(public_key) if public_key is not None else None
-    content = _read(path / CERTIFICATE)
+    content, payload, signatures = _read(path / CERTIFICATE)
     written = (path / CERTIFICATE).read_bytes()
-    if not _is_sealed(content, written):
+    if not _is_whole(content, signatures, written):
         return Verification(content, [f"{CERTIFICATE}: changed since it was made"], [])
     problems = _check_files(path, content["files"]) or _check_results(path, content)
+    problems = problems or _check_run(path)
     notes = []
     for wrong, note in (
         _check_page(path / PAGE, content, written),
-        _check_signature(path / SIGNATURE, content, written, public),
+        _check_signature(content["signer"], signatures, payload, public),
     ):
         (problems if wrong else notes).extend([note] if note else [])
     return Verification(content, problems, notes)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    content = read_json(path)
-    if not isinstance(content, dict) or "version" not in content:
-        raise RunError(f"{path} is not a certificate")
-    if content["version"] != VERSION:
-        raise RunError(f"{path} has version {content['version']}: this reads {VERSION}")
-    return content
-
-
-def _is_sealed(content: dict[str, Any], written: bytes) -> bool:
+def _read(path: Path) -> tuple[dict[str, Any], bytes, list[dict[str, str]]]:
+    """The certificate in an envelope, the payload that holds it, and its signatures."""
+    envelope = read_json(path)
+    if isinstance(envelope, dict) and "version" in envelope:
+        raise RunError(f"{path} is of an earlier erasekit, without an envelope: certify again")
     try:
-        return sealed(content) == written
-    except ValueError:  # numbers and letters that canonical JSON does not have
+        payload = base64.b64decode(envelope["payload"], validate=True)
+        content = stated(payload)
+        version = content["version"]
+        signatures = [{"keyid": s["keyid"], "sig": s["sig"]} for s in envelope["signatures"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path} is not a certificate") from error
+    if version != VERSION:
+        raise RunError(f"{path} has version {shown(str(version))}: this reads {VERSION}")
+    return content, payload, signatures
+
+
+def _is_whole(content: dict[str, Any], signatures: list[dict[str, str]], written: bytes) -> bool:
+    """Whether these very bytes are written for this certificate."""
+    try:
+        return signature.enveloped(statement(content), signatures) == written
+    except (KeyError, TypeError, ValueError):  # what no certificate has
         return False
 
 
 def _check_files(folder: Path, certified: dict[str, str]) -> list[str]:
-    now = covered_files(folder)
-    problems = []
-    for name in sorted(certified.keys() | now.keys()):
-        if certified.get(name) == now.get(name):
-            continue
-        if name == AUDIT and name in now:
-            what = "made or changed after the certificate, which does not cover it: certify again"
-        elif name not in now:
-            what = "missing since the folder was certified"
-        elif name not in certified:
-            what = "added since the folder was certified"
-        else:
-            what = "changed since the folder was certified"
-        problems.append(f"{name}: {what}")
-    return problems
+    later = "made or changed after the certificate, which does not cover it: certify again"
+    return [
+        f"{name}: {later if stale else f'{what} since the folder was certified'}"
+        for name, what in changes(certified, certified_files(folder)).items()
+        for stale in [name == AUDIT and what != "missing"]
+    ]
 
 
 def _check_results(folder: Path, content: dict[str, Any]) -> list[str]:
@@ -127,6 +130,15 @@ def _check_results(folder: Path, content: dict[str, Any]) -> list[str]:
     return problems
 
 
+def _check_run(folder: Path) -> list[str]:
+    """What the run's own records say against it."""
+    try:
+        check_files(folder)
+    except ErasekitError as error:
+        return [str(error)]
+    return []
+
+
 # Of page and signature: whether something is wrong, and what is to be said, if anything.
 
 
@@ -144,24 +156,26 @@ def _check_page(page: Path, content: dict[str, Any], written: bytes) -> tuple[bo
 
 
 def _check_signature(
-    file: Path, content: dict[str, Any], written: bytes, public: Ed25519PublicKey | None
+    signer: str | None,
+    signatures: list[dict[str, str]],
+    payload: bytes,
+    public: Ed25519PublicKey | None,
 ) -> tuple[bool, str]:
-    signer = content["signer"]
     if signer is None:
-        if file.is_file():
-            return True, f"{SIGNATURE}: added to a certificate that was made without a signature"
+        if signatures:
+            return True, f"{CERTIFICATE}: has a signature, and was made without one"
         if public is not None:
-            return True, f"{SIGNATURE}: missing, the certificate is not signed"
+            return True, f"{CERTIFICATE}: is not signed"
         return False, "not signed: this shows that no file has changed since, not who made them"
-    if not file.is_file():
-        return True, f"{SIGNATURE}: missing, while the certificate names the key {signer}"
+    if not signatures:
+        return True, f"{CERTIFICATE}: has no signature, and names the key {signer}"
     if public is None:
         return False, (
             f"names the key {signer}, but the signature was not checked: give --public-key, "
             "with a key that you have from its owner and not from the folder"
         )
-    if not signature.is_signed_by(public, file.read_bytes(), written):
-        return True, f"{SIGNATURE}: is not a signature of this certificate by this key"
-    if signature.fingerprint(public) != signer:
+    if not signature.is_signed_by(public, signatures, payload):
+        return True, f"{CERTIFICATE}: is not signed by this key"
+    if {signature.fingerprint(public), *(s["keyid"] for s in signatures)} != {signer}:
         return True, f"{CERTIFICATE}: names another key than the one that signed it"
     return False, f"signed by the owner of the key {signer}"

@@ -7,12 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from erasekit.cli.settings_options import goes_with_model, with_settings
+from erasekit.cli.settings_options import with_settings
 from erasekit.errors import UsageError
 from erasekit.settings import Settings
 
 
-@with_settings("kind", "forget", "forget_languages", "seed", "device", instead_of="run")
+@with_settings(
+    *("kind", "forget", "forget_languages", "seed", "device"),
+    instead_of="run",
+    of_model=("out", "original"),
+)
 def audit(
     settings: Settings,
     run: Annotated[Path | None, typer.Argument(help="Folder of a run.")] = None,
@@ -73,9 +77,6 @@ def audit(
     if [run is not None, model is not None, known_answers].count(True) != 1:
         raise UsageError("give the folder of a run, or --model MODEL, or --known-answers")
     if run is not None:
-        for name, value in {"out": out, "original": original}.items():
-            if value is not None:
-                raise goes_with_model(name)
         from erasekit.runs.audits import run_audit
 
         folder = run_audit(run, tests=names, shadows=lira, oracles=None if oracle else 0)

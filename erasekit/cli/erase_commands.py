@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from erasekit import processes
-from erasekit.cli.settings_options import goes_with_model, with_settings
+from erasekit.cli.settings_options import with_settings
 from erasekit.errors import UsageError
 from erasekit.settings import Settings
 
@@ -71,6 +71,7 @@ def erase(
 @with_settings(
     *("kind", "data", "forget", "forget_languages", "seed", "device", "precision"),
     instead_of="run",
+    of_model=("out",),
 )
 def evaluate(
     settings: Settings,
@@ -102,8 +103,6 @@ def evaluate(
     if (run is None) == (model is None):
         raise UsageError("give the folder of a run, or --model FOLDER, and not both")
     if run is not None:
-        if out is not None:
-            raise goes_with_model("out")
         from erasekit.runs.erasing import run_evaluate
 
         folder = run_evaluate(run)

@@ -58,7 +58,9 @@ def setting_option(name: str) -> Any:
     )
 
 
-def with_settings(*names: str, instead_of: str = "") -> Callable[[Callable], Callable]:
+def with_settings(
+    *names: str, instead_of: str = "", of_model: Iterable[str] = ()
+) -> Callable[[Callable], Callable]:
     """Give a command an option for each of these settings, and hand it one `Settings`.
 
     Its parameter ``settings`` gives way to these options, ``--profile`` and ``--set``.
@@ -67,6 +69,7 @@ def with_settings(*names: str, instead_of: str = "") -> Callable[[Callable], Cal
         names: of settings.
         instead_of: a parameter of the command, a run folder, which brings its own settings: with
             it no option may be given.
+        of_model: further parameters of the command that go with a model, not with a run folder.
     """
     options = ("profile", *names)
 
@@ -75,9 +78,13 @@ def with_settings(*names: str, instead_of: str = "") -> Callable[[Callable], Cal
             found = {name: given.pop(name) for name in options}
             more = given.pop("set_")
             if instead_of and given[instead_of] is not None:
-                for name, value in {**found, "set": more}.items():
+                refused = {**found, "set": more, **{name: given[name] for name in of_model}}
+                for name, value in refused.items():
                     if value not in (None, []):
-                        raise goes_with_model(name)
+                        raise UsageError(
+                            f"--{name.replace('_', '-')} goes with --model only: "
+                            "a run folder brings its own parameters"
+                        )
             return command(settings=_settings(more, **found), **given)
 
         signature = inspect.signature(command, eval_str=True)
@@ -100,13 +107,6 @@ def with_settings(*names: str, instead_of: str = "") -> Callable[[Callable], Cal
         return run
 
     return decorate
-
-
-def goes_with_model(name: str) -> UsageError:
-    """What is said of an option that makes no sense for a run folder."""
-    return UsageError(
-        f"--{name.replace('_', '-')} goes with --model only: a run folder brings its own parameters"
-    )
 
 
 def _settings(more: list[str] | None, **given: Any) -> Settings:

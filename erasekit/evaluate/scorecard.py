@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import with_config
 
+from erasekit.checks import read_record
 from erasekit.data.task import ErasureTask
 from erasekit.errors import RunError
 from erasekit.evaluate.bootstrap import DRAWS, bootstrap_mean, bootstrap_statistic
@@ -22,7 +24,7 @@ from erasekit.evaluate.subsets import (
     distinct_scenes,
     make_subsets,
 )
-from erasekit.files import read_json, write_json
+from erasekit.files import write_json
 from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import concept_features, hits
 
@@ -57,6 +59,7 @@ APART = ("seen", "told")
 GALLERY = 200
 
 
+@with_config(allow_inf_nan=False)
 @dataclass(frozen=True)
 class Row:
     """One measurement.
@@ -192,13 +195,7 @@ class Scorecard:
         Raises:
             RunError: when the file is absent, damaged or of another version.
         """
-        value = read_json(path)
-        try:
-            if value["version"] != VERSION:
-                raise RunError(f"{path} has version {value['version']}: this reads {VERSION}")
-            return cls(value["task"], value["cost"], [Row(**row) for row in value["rows"]])
-        except (KeyError, TypeError) as error:
-            raise RunError(f"{path} is not a scorecard: {error}") from error
+        return read_record(path, "a scorecard", VERSION, cls)
 
 
 _LINES = (

@@ -36,6 +36,7 @@ from erasekit.models.quick_gelu import (
     sibling,
     wrong_architecture,
 )
+from erasekit.text import shown
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -47,6 +48,7 @@ _KNOWN_WEIGHTS = (WEIGHTS_FILE, *(f"open_clip_pytorch_model{end}" for end in WEI
 _TRANSFORMERS_CONFIG = "config.json"
 #: What OpenAI's own files say of the model, among its weights.
 _OPENAI_SIZES = {"input_resolution", "context_length", "vocab_size"}
+_SIZES = ("width", "layers", "vocab_size", "context_length")
 _VOCABULARY = 49408  # of open_clip's own tokenizer, and of a configuration that says nothing
 T = TypeVar("T")
 
@@ -169,6 +171,10 @@ def _locate_in_folder(source: InFolder) -> Located:
             f"call the right one {WEIGHTS_FILE}"
         )
     config = _config(folder / CONFIG_FILE, f"model folder {folder}")
+    if all(
+        name.endswith(".safetensors") for name in there
+    ):  # of others the loader says what is wrong
+        _check_sizes(folder, config["model_cfg"], sum((folder / n).stat().st_size for n in there))
     check_config(
         config, activation_beside(folder / _TRANSFORMERS_CONFIG), f"{folder}", _TRANSFORMERS_CONFIG
     )
@@ -193,6 +199,26 @@ def _config(path: Path, what: str) -> dict[str, Any]:
             f"{what} cannot be loaded: {CONFIG_FILE} has no model_cfg with vision_cfg and text_cfg"
         )
     return config
+
+
+def _check_sizes(folder: Path, model: dict[str, Any], size: int) -> None:
+    """Refuse a model that is larger than its weights before memory is asked for it.
+
+    Args:
+        size: of the weights in bytes; each of the matrices counted here is among them.
+    """
+    for where in ("text_cfg", "vision_cfg"):
+        part, width = model[where], model[where].get("width", 1)
+        named = {f"{where}.{name}": part[name] for name in _SIZES if name in part}
+        named["embed_dim"] = model.get("embed_dim", 1)
+        for name, value in named.items():
+            rows = value if isinstance(value, list) else [value]
+            if all(type(n) is int and n > 0 for n in (*rows, width)) and sum(rows) * width <= size:
+                continue
+            raise RunError(
+                f"{folder} cannot be loaded: {CONFIG_FILE} says {name} = {shown(repr(value))}, and "
+                f"{size:,} bytes of weights cannot hold that: one of the two is damaged"
+            )
 
 
 def _usual_preprocessing(architecture: str) -> dict[str, Any]:

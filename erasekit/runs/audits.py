@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from erasekit.errors import UsageError
 from erasekit.experiment.specs import make_plan
 from erasekit.models.model_name import check_model
+from erasekit.runs.manifest import check_models
 from erasekit.runs.run_folder import AUDIT, FIGURES, RunFolder
 from erasekit.settings import Settings
 
@@ -49,11 +50,18 @@ def run_audit(
         experiment: Any = make_experiment(settings, progress)
         if oracles is None:
             oracles = ORACLES if folder.params.get("oracle", True) else 0
+        beside = {"original": experiment.original}
+        if oracles and folder.params.get("oracle"):
+            beside["oracle"] = experiment.oracle
+        check_models(folder.path, experiment, beside)
         found = experiment.audit(
             folder.load_erasure(experiment).model, tests=tests, oracles=oracles, shadows=shadows
         )
-        write_audit_figures(folder.path / FIGURES, found)
-        found.save(folder.path / AUDIT)
+        with folder.extended() as stage:
+            write_audit_figures(stage / FIGURES, found)
+            found.save(stage / AUDIT)
+            for old in (folder.path / FIGURES).glob("audit_*.png"):
+                old.unlink()
         write_report(folder.path)
     return folder
 
@@ -139,12 +147,10 @@ def audit_known_answers(
 
 
 def write_audit_figures(folder: Path, audit: Audit) -> list[Path]:
-    """Draw every picture of an audit into `folder` as PNG, in place of an earlier audit's."""
+    """Draw every picture of an audit into `folder` as PNG."""
     from erasekit.plots.audit_details import audit_figures
     from erasekit.runs.figures import save_figure
 
-    for old in folder.glob("audit_*.png"):
-        old.unlink()
     return [
         save_figure(figure, folder / f"{name}.png") for name, figure in audit_figures(audit).items()
     ]

@@ -10,6 +10,7 @@ from erasekit.data.data_spec import FOLDER
 from erasekit.experiment.specs import make_plan
 from erasekit.models.model_name import check_model
 from erasekit.processes import join, on_main
+from erasekit.runs.manifest import check_models
 from erasekit.runs.run_folder import TRACKERS, RunFolder
 from erasekit.runs.trackers import check_trackers, tracking
 from erasekit.settings import Settings
@@ -129,7 +130,7 @@ def run_evaluate(path: Path, *, progress: bool = True) -> RunFolder:
     The control is not kept in a run folder: where the run had one, it is made again.
 
     Raises:
-        UsageError: when there is no whole run.
+        UsageError: when there is no whole run, or what it was made with is not there any more.
         RunError: when its model is damaged.
     """
     folder = RunFolder.open(path)
@@ -140,6 +141,10 @@ def run_evaluate(path: Path, *, progress: bool = True) -> RunFolder:
 
         experiment = make_experiment(settings, progress)
         before = folder.scorecard
+        beside = {"original": experiment.original}
+        if "oracle" in before.models:
+            beside["oracle"] = experiment.oracle
+        check_models(folder.path, experiment, beside)
         erasure = folder.load_erasure(experiment)
         fine_tuned = experiment.control(erasure.steps) if "control" in before.models else None
         scorecard = experiment.evaluate(

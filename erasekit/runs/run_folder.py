@@ -1,8 +1,9 @@
 """The run folder: one erasure with its parameters, proof and pictures, whole or not at all.
 
-`params.json` is written first and says what the run is; `scorecard.json` is written
-last of the data and says that the run is whole. What is in between when a run stops
-is taken up again by the same command. Reading and checking a folder needs no torch.
+`params.json` is written first and says what the run is; `manifest.json` is written last and
+says that the run is whole. What is in between when a run stops is taken up again by the same
+command. A whole run is compared with its manifest whenever it is opened. Reading and checking
+a folder needs no torch.
 """
 
 from __future__ import annotations
@@ -22,6 +23,21 @@ from erasekit.errors import ErasekitError, RunError, UsageError, reason
 from erasekit.experiment.specs import make_plan
 from erasekit.files import read_json, write_json
 from erasekit.processes import on_main
+from erasekit.runs.manifest import (
+    AUDIT,
+    FIGURES,
+    HISTORY,
+    MANIFEST,
+    MODEL,
+    PARAMS,
+    PROVENANCE,
+    REQUEST,
+    SCORECARD,
+    check_files,
+    difference,
+    placeless,
+    write_manifest,
+)
 from erasekit.settings import Settings, make_settings
 
 if TYPE_CHECKING:
@@ -29,26 +45,16 @@ if TYPE_CHECKING:
     from erasekit.experiment.base_experiment import BaseExperiment
     from erasekit.unlearn.engine import Erasure
 
-PARAMS = "params.json"
-PROVENANCE = "provenance.json"
-HISTORY = "history.csv"
-SCORECARD = "scorecard.json"
-#: What was asked for in a folder of one's own, and what of it was found and erased.
-REQUEST = "request.json"
-MODEL = "model"
-FIGURES = "figures"
 TRACKERS = "trackers"
 REPORT = "report.html"
-#: What is made of a run later: its audit, and its certificate with the page that shows it.
-AUDIT = "audit.json"
+#: Made of a run later, beside its audit.
 CERTIFICATE = "certificate.json"
 CERTIFICATE_PAGE = "certificate.html"
-SIGNATURE = "certificate.sig"
-_OF_THE_RUN = (REPORT, AUDIT, CERTIFICATE, CERTIFICATE_PAGE, SIGNATURE)
+_OF_THE_RUN = (REPORT, AUDIT, CERTIFICATE, CERTIFICATE_PAGE)
 CHECKPOINT = "checkpoint.pt"
-LOCK = ".lock"
+LOCK, STAGE = ".lock", ".new"
 #: What a run writes, in the order in which a finished one is put in another's place.
-_DATA = (PARAMS, PROVENANCE, HISTORY, REQUEST, MODEL, FIGURES, TRACKERS, SCORECARD)
+_DATA = (PARAMS, REQUEST, PROVENANCE, HISTORY, MODEL, FIGURES, TRACKERS, SCORECARD, MANIFEST)
 
 
 class RunFolder:
@@ -98,7 +104,7 @@ class RunFolder:
             if there is not None and not overwrite:
                 raise UsageError(
                     f"{path} holds an interrupted run of other parameters "
-                    f"({_difference(there, wanted)}): give those to go on with it, "
+                    f"({difference(there, wanted, 'the command')}): give those to go on with it, "
                     "another folder, or --overwrite"
                 )
             with folder.locked():
@@ -111,8 +117,9 @@ class RunFolder:
         """The folder of a whole run.
 
         Raises:
-            UsageError: when there is none, or what is there is no run.
-            RunError: when the run was interrupted.
+            UsageError: when there is none, what is there is no run, or a file is not as
+                erasekit wrote it.
+            RunError: when the run was interrupted, or a file cannot be read.
         """
         folder = cls(path)
         if not folder.path.is_dir():
@@ -121,20 +128,28 @@ class RunFolder:
             raise UsageError(f"{path} is not the folder of a run: it has no {PARAMS}")
         if not folder.whole:
             raise RunError(
-                f"{path} holds an interrupted run (no {SCORECARD}): "
+                f"{path} holds an interrupted run (no {folder._missing}): "
                 "run the command that started it again to go on"
             )
+        check_files(folder.path)
         return folder
 
     @property
     def whole(self) -> bool:
         """Whether it holds a complete run."""
-        return (self.path / SCORECARD).is_file()
+        return self._missing is None
+
+    @property
+    def _missing(self) -> str | None:
+        return next((n for n in (SCORECARD, MANIFEST) if not (self.path / n).is_file()), None)
 
     @property
     def params(self) -> dict[str, Any]:
         """Every parameter as it took effect."""
-        return read_json(self.path / PARAMS)
+        params = read_json(self.path / PARAMS)
+        if not isinstance(params, dict) or not isinstance(params.get("options"), dict):
+            raise RunError(f"{self.path / PARAMS} is damaged: it does not hold the parameters")
+        return params
 
     @property
     def settings(self) -> Settings:
@@ -239,15 +254,41 @@ class RunFolder:
             models["control"] = control.model
         if "oracle" in scorecard.models:
             models["oracle"] = experiment.oracle
-        erasure.model.save(self.path / MODEL)
-        write_history(self.path / HISTORY, erasure.history)
-        if experiment.request is not None:
-            erased = experiment.task.forget.positions
-            write_json(self.path / REQUEST, experiment.request.as_dict(erased))
-        with experiment.running():
-            write_figures(self.path / FIGURES, experiment, models, erasure, scorecard)
-        write_json(self.path / PROVENANCE, provenance(experiment, models))
-        scorecard.save(self.path / SCORECARD)
+        made = provenance(experiment, models) | {
+            "parameters": placeless(self.params),
+            "task": experiment.task.describe(),
+        }
+        with self.extended() as stage:
+            if not self.whole:  # measured again, a run keeps its model
+                erasure.model.save(stage / MODEL)
+                write_history(stage / HISTORY, erasure.history)
+            if experiment.request is not None:
+                erased = experiment.task.forget.positions
+                write_json(stage / REQUEST, experiment.request.as_dict(erased))
+            with experiment.running():
+                write_figures(stage / FIGURES, experiment, models, erasure, scorecard)
+            write_json(stage / PROVENANCE, made)
+            scorecard.save(stage / SCORECARD)
+
+    @contextlib.contextmanager
+    def extended(self) -> Iterator[Path]:
+        """A hidden folder to write in, whose files join the run at the end, all or none."""
+        stage = self.path / STAGE
+        try:
+            shutil.rmtree(stage, ignore_errors=True)
+            stage.mkdir()
+            yield stage
+            (self.path / MANIFEST).unlink(missing_ok=True)
+            for file in sorted(stage.rglob("*")):
+                if file.is_file():
+                    target = self.path / file.relative_to(stage)
+                    target.parent.mkdir(exist_ok=True)
+                    file.replace(target)
+            write_manifest(self.path)
+        except OSError as error:
+            raise RunError(f"cannot write {self.path}: {reason(error)}") from error
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
 
     def publish(self, path: Path) -> RunFolder:
         """Put this whole run in the place of the one at `path`, whose other files stay."""
@@ -308,7 +349,7 @@ class RunFolder:
     def _clear(self) -> None:
         """Remove a run and nothing else; its mark of being whole goes first."""
         try:
-            (self.path / SCORECARD).unlink(missing_ok=True)
+            (self.path / MANIFEST).unlink(missing_ok=True)
             for name in (*_DATA, *_OF_THE_RUN, CHECKPOINT):
                 entry = self.path / name
                 if entry.is_dir():
@@ -356,10 +397,3 @@ def describe(settings: Settings, *, oracle: bool = True, control: bool = True) -
         "oracle": oracle,
         "control": control,
     }
-
-
-def _difference(there: dict, wanted: dict) -> str:
-    old, new = ({**p, **p.get("options", {}), "options": None} for p in (there, wanted))
-    names = [name for name in {**new, **old} if old.get(name) != new.get(name)]
-    shown = [f"{name} is {old.get(name)!r} there" for name in names[:2]]
-    return ", ".join(shown) + (f", and {len(names) - 2} more" if len(names) > 2 else "")

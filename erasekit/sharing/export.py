@@ -1,17 +1,20 @@
 """Give an erased model away: a folder that plain open_clip loads, with its card, or the hub.
 
+The files of the model leave the run folder, each as the manifest has it, and nothing else.
 Checking what was asked needs no torch.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
 
 from erasekit.errors import ErasekitError, RunError, UsageError, reason
 from erasekit.files import read_json, write_bytes, write_json, write_text
-from erasekit.models.model_name import CONFIG_FILE, HUB
+from erasekit.models.model_name import CONFIG_FILE, HUB, WEIGHTS_FILE
+from erasekit.runs.manifest import read_manifest
 from erasekit.runs.run_folder import MODEL, RunFolder
 
 CARD_FILE = "README.md"
@@ -42,7 +45,8 @@ def export(run: Path, out: Path, *, repository: str | None = None) -> Path:
         the folder.
 
     Raises:
-        UsageError: when there is no run, or `out` holds files or lies in the run.
+        UsageError: when there is no run, a file in it is not as erasekit wrote it, or `out`
+            holds files or lies in the run.
         RunError: when the model is not the one that was measured, audit or certificate are of
             another one, or the folder cannot be written.
     """
@@ -59,19 +63,38 @@ def export(run: Path, out: Path, *, repository: str | None = None) -> Path:
     from erasekit.certificate.certificate import check_weights
     from erasekit.sharing.model_card import model_card
 
-    with folder.locked():
-        check_weights(folder)
-        name = repository.split("/")[1] if repository else out.resolve().name
-        card = model_card(folder, name, repository)
-        for path in sorted((folder.path / MODEL).iterdir()):
-            try:
-                write_bytes(out / path.name, path.read_bytes())
-            except OSError as error:
-                raise RunError(f"cannot read {path}: {reason(error)}") from error
+    check_weights(folder)
+    name = repository.split("/")[1] if repository else out.resolve().name
+    card = model_card(folder, name, repository)
+    for file, content in _model_files(folder.path).items():
+        write_bytes(out / file, content)
     if repository:
         _name_tokenizer(out / CONFIG_FILE, repository)
     write_text(out / CARD_FILE, card)
     return out
+
+
+def _model_files(run: Path) -> dict[str, bytes]:
+    """The content of each file of the model, by its name.
+
+    Raises:
+        UsageError: for a file that is no part of a model, or is not as erasekit wrote it.
+        RunError: when one cannot be read.
+    """
+    from erasekit.models.clip import TOKENIZER_FILES
+
+    known = {CONFIG_FILE, WEIGHTS_FILE, *TOKENIZER_FILES}
+    recorded, found = read_manifest(run), {}
+    for path in sorted((run / MODEL).iterdir()):
+        if path.name not in known or path.is_symlink() or not path.is_file():
+            raise UsageError(f"{path} is no file of an open_clip model folder: remove it")
+        try:
+            found[path.name] = path.read_bytes()
+        except OSError as error:
+            raise RunError(f"cannot read {path}: {reason(error)}") from error
+        if hashlib.sha256(found[path.name]).hexdigest() != recorded.get(f"{MODEL}/{path.name}"):
+            raise UsageError(f"{path} was changed since the run was made: give it back its content")
+    return found
 
 
 def _name_tokenizer(path: Path, repository: str) -> None:

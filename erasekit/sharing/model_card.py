@@ -26,7 +26,7 @@ from erasekit.files import read_json
 from erasekit.models.model_name import HUB
 from erasekit.runs.pages.headline import headline
 from erasekit.runs.pages.score_table import costs, score_table
-from erasekit.runs.run_folder import AUDIT, CERTIFICATE, PROVENANCE, SIGNATURE, RunFolder
+from erasekit.runs.run_folder import AUDIT, CERTIFICATE, PROVENANCE, RunFolder
 
 #: What Markdown reads as more than a letter; the colon and the dot where they make a link.
 _MARKS = re.compile(r"[\\`*_{}\[\]#|!~$@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
@@ -64,7 +64,7 @@ def model_card(folder: RunFolder, name: str, repository: str | None = None) -> s
             audit=audit,
             certificate=certificate,
             certified=verdict(certificate) if certificate else "",
-            signed=(folder.path / SIGNATURE).is_file(),
+            signed=bool(certificate and certificate["signer"]),
             limits=_limits(card, audit, certificate),
             made=_made(provenance),
         )

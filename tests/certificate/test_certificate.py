@@ -13,6 +13,8 @@ from support_certificate import (
     NO_LEAK,
     audit_of,
     audited_copy,
+    certificate_of,
+    opened,
     policy_of,
     snapshot,
     without,
@@ -20,9 +22,10 @@ from support_certificate import (
 )
 
 from erasekit.audit.attack_registry import TESTS
-from erasekit.certificate.certificate import SIGNATURE, certify, sealed
+from erasekit.certificate.certificate import certify
 from erasekit.errors import RunError, UsageError
-from erasekit.files import read_json, write_json
+from erasekit.files import read_json, sha256_folder, write_json
+from erasekit.runs.manifest import MANIFEST, write_manifest
 from erasekit.runs.run_folder import AUDIT, CERTIFICATE, CERTIFICATE_PAGE
 
 ALWAYS = {**FORGOTTEN, "at_most": 1}
@@ -33,11 +36,11 @@ def test_it_holds_what_was_asked_what_came_out_and_every_hash(run: Path) -> None
     before = snapshot(run)
     policy = policy_of(ALWAYS, NO_LEAK)
     made = certify(run, policy)
-    assert made == json.loads((run / CERTIFICATE).read_bytes())
+    assert made == certificate_of(run)
     assert made["files"] == {
         name: hashlib.sha256(content).hexdigest()
         for name, content in before.items()
-        if name != "report.html"
+        if name not in ("report.html", MANIFEST)
     }
     assert {"params.json", AUDIT, "model/open_clip_model.safetensors"} <= made["files"].keys()
     assert made["policy"] == policy.as_dict()
@@ -57,15 +60,40 @@ def test_it_holds_what_was_asked_what_came_out_and_every_hash(run: Path) -> None
     assert after.keys() - before.keys() == {CERTIFICATE, CERTIFICATE_PAGE}
 
 
-def test_it_is_canonical_and_sealed(certified: Path) -> None:
-    written = (certified / CERTIFICATE).read_bytes()
-    content = json.loads(written)
-    rest = json.dumps(
-        without(content, "sha256"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+def canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def test_it_is_a_statement_about_the_files_of_the_model(certified: Path) -> None:
+    envelope, payload = opened(certified)
+    stated = json.loads(payload)
+    assert envelope["payloadType"] == "application/vnd.in-toto+json"
+    assert stated["_type"] == "https://in-toto.io/Statement/v1"
+    assert stated["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
+    assert {each["name"]: each["digest"]["sha256"] for each in stated["subject"]} == {
+        f"model/{name}": digest for name, digest in sha256_folder(certified / "model").items()
+    }
+    assert stated["predicate"]["result"] == "FAILED"
+    assert stated["predicate"]["passedTests"] == ["no-leak"]
+    assert stated["predicate"]["failedTests"] == ["forgotten"]
+    content = stated["predicate"]["certificate"]
+    digest = hashlib.sha256(canonical(without(content, "sha256"))).hexdigest()
+    assert content["sha256"] == digest
+    assert (canonical(stated), canonical(envelope)) == (
+        payload,
+        (certified / CERTIFICATE).read_bytes(),
     )
-    assert content["sha256"] == hashlib.sha256(rest.encode()).hexdigest()
-    assert sealed(content) == written
-    assert list(content) == sorted(content)
+
+
+def test_what_was_not_tested_did_not_pass(run: Path) -> None:
+    certify(run, policy_of(ALWAYS, {**NO_LEAK, "test": "probes"}))
+    predicate = json.loads(opened(run)[1])["predicate"]
+    assert (predicate["result"], predicate["failedTests"]) == ("FAILED", ["no-leak"])
+    certify(run, policy_of(ALWAYS, NO_LEAK))  # the original met the first one already
+    predicate = json.loads(opened(run)[1])["predicate"]
+    assert (predicate["passedTests"], predicate["warnedTests"]) == (["no-leak"], ["forgotten"])
+    certify(run, policy_of(NO_LEAK))
+    assert json.loads(opened(run)[1])["predicate"]["result"] == "PASSED"
 
 
 @pytest.mark.parametrize(
@@ -88,6 +116,7 @@ def test_tests_that_did_not_run_are_named(run: Path) -> None:
     assert [test["name"] for test in made["audit"]] == ["prompt_leaks"]
     assert {test["name"] for test in made["not_tested"]} == set(TESTS) - {"prompt_leaks"}
     (run / AUDIT).unlink()
+    write_manifest(run)
     made = certify(run, policy_of(ALWAYS))
     assert made["audit"] is None
     assert {test["name"] for test in made["not_tested"]} == set(TESTS)
@@ -115,6 +144,7 @@ def test_what_it_does_not_say_follows_the_run(
     assert not certify(doubtful, policy_of(refusing))["criteria"][0]["doubtful"]
     assert "had 1 retrained models" in limits(doubtful)
     (run / AUDIT).unlink()
+    write_manifest(run)
     assert "was not audited" in limits(run)
 
 
@@ -134,19 +164,20 @@ def test_what_is_still_being_written_is_not_covered(run: Path) -> None:
     (run / "checkpoint.pt").write_bytes(b"")
     (run / "report.html").write_text("made again", encoding="utf-8")
     assert certify(run, policy_of(ALWAYS))["files"] == covered
-    (run / "model" / "notes.ipynb").write_text("{}", encoding="utf-8")
-    assert certify(run, policy_of(ALWAYS))["files"].keys() - covered == {"model/notes.ipynb"}
+    (run / "mine").mkdir()
+    (run / "mine" / "notes.ipynb").write_text("{}", encoding="utf-8")
+    assert certify(run, policy_of(ALWAYS))["files"].keys() - covered == {"mine/notes.ipynb"}
 
 
 def test_a_second_certificate_replaces_the_first_with_its_signature(
     run: Path, keys: tuple[Path, Path]
 ) -> None:
     signed = certify(run, policy_of(ALWAYS), keys[0])
-    assert len((run / SIGNATURE).read_bytes()) == 64
+    assert [each["keyid"] for each in opened(run)[0]["signatures"]] == [signed["signer"]]
     assert len(signed["signer"]) == 64
     assert certify(run, policy_of(NEVER))["signer"] is None
-    assert not (run / SIGNATURE).exists()
-    assert json.loads((run / CERTIFICATE).read_bytes())["result"] == "not met"
+    assert opened(run)[0]["signatures"] == []
+    assert certificate_of(run)["result"] == "not met"
 
 
 # --- what is refused ------------------------------------------------------------------
@@ -175,13 +206,17 @@ def test_a_model_that_is_not_the_one_measured(run: Path) -> None:
     content = bytearray(weights.read_bytes())
     content[-100] ^= 1
     weights.write_bytes(content)
+    assert f"{weights}: changed since the run was made" in refused(run)
+    write_manifest(run)
     assert "is not the model that was measured" in refused(run)
 
 
 def test_an_audit_of_another_task(run: Path) -> None:
     audit_of(task={"forget": ["something else"]}).save(run / AUDIT)
+    write_manifest(run)
     assert f"{run / AUDIT} is of another task" in refused(run)
     (run / AUDIT).write_text("{", encoding="utf-8")
+    write_manifest(run)
     assert "audit.json is damaged" in refused(run)
 
 
@@ -189,6 +224,7 @@ def test_an_audit_of_another_model(run: Path) -> None:
     value = read_json(run / AUDIT)
     value["models"]["erased"] = "1" * 64
     write_json(run / AUDIT, value)
+    write_manifest(run)
     assert f"{run / AUDIT} is of another model" in refused(run)
 
 

@@ -9,6 +9,7 @@ from support_certificate import FORGOTTEN, NO_LEAK, audited_copy, write_keys, wr
 from support_cli import answers_to, ask, check_refused
 
 from erasekit.cli import app as cli
+from erasekit.runs.manifest import write_manifest
 from erasekit.runs.run_folder import AUDIT, CERTIFICATE_PAGE
 
 ALWAYS = {**FORGOTTEN, "at_most": 1}
@@ -53,6 +54,7 @@ def test_what_is_not_met_or_not_tested_is_listed_with_code_1(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (run / AUDIT).unlink()
+    write_manifest(run)
     policy = write_policy(tmp_path / "policy.yaml", ALWAYS, NEVER, NO_LEAK)
     assert cli.run(["certify", str(run), "--policy", str(policy)]) == 1
     lines = capsys.readouterr().out.splitlines()

@@ -177,6 +177,28 @@ def test_a_folder_may_hold_its_weights_under_any_published_name(tmp_path: Path, 
     assert_equals(load_clip(f"local-dir:{folder}"), config(), seed=3)
 
 
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("", "embed_dim", 99_999_999),
+        ("", "embed_dim", "8"),
+        ("text_cfg", "vocab_size", 10**12),
+        ("text_cfg", "context_length", -1),
+        ("vision_cfg", "layers", [1, 10**9]),
+        ("vision_cfg", "width", 10**6),
+    ],
+)
+def test_a_model_larger_than_its_weights_is_not_built(
+    tmp_path: Path, part: str, name: str, value: Any
+) -> None:
+    cfg = config()
+    save_file(weights(cfg), tmp_path / WEIGHTS_FILE)
+    (cfg[part] if part else cfg)[name] = value
+    (tmp_path / CONFIG_FILE).write_text(json.dumps({"model_cfg": cfg}))
+    with pytest.raises(RunError, match=f"says .*{name} = .* bytes of weights cannot hold that"):
+        load_clip(tmp_path)
+
+
 def test_two_files_of_weights_are_not_guessed_between(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "m", config())
     (folder / WEIGHTS_FILE).rename(folder / "a.safetensors")

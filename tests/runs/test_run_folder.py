@@ -22,6 +22,7 @@ def test_a_whole_run_has_every_file_and_nothing_else(whole_run: Path) -> None:
         "provenance.json",
         "history.csv",
         "scorecard.json",
+        "manifest.json",
         "model",
         "figures",
         "report.html",

@@ -14,7 +14,8 @@ from erasekit.cli import app as cli
 from erasekit.errors import RunError, UsageError
 from erasekit.files import read_json, sha256_folder, write_json
 from erasekit.models.clip import CONFIG_FILE, WEIGHTS_FILE, load_clip
-from erasekit.runs.run_folder import AUDIT, MODEL, PARAMS, PROVENANCE, SCORECARD
+from erasekit.runs.manifest import write_manifest
+from erasekit.runs.run_folder import AUDIT, MODEL, PROVENANCE, SCORECARD
 from erasekit.sharing.export import CARD_FILE, export, push
 
 
@@ -56,13 +57,81 @@ def test_what_does_not_belong_together_is_not_given_away(
     elif what == "audit":
         write_json(certified / AUDIT, {**read_json(certified / AUDIT), "models": {"erased": "0"}})
     elif what == "certificate":
-        write_json(certified / PARAMS, {**read_json(certified / PARAMS), "steps": 4})
+        (certified / "history.csv").write_text("step,loss\n0,1.0\n", encoding="utf-8")
     else:
         (certified / SCORECARD).unlink()
+    write_manifest(certified)  # by somebody who knows of it
     with pytest.raises(RunError, match=words[what]) as error:
         export(certified, tmp_path / "given")
     assert "\n" not in str(error.value)
     assert not (tmp_path / "given").exists()
+
+
+@pytest.mark.parametrize("kind", ["pickle", "link", "hidden", "folder"])
+def test_only_the_files_of_a_model_leave_the_house(run: Path, tmp_path: Path, kind: str) -> None:
+    """Even where somebody wrote the manifest again: a fixed list of regular files, each checked."""
+    extra = run / MODEL / {"link": "vocab.txt", "hidden": ".env"}.get(kind, "open_clip_model.pt")
+    if kind == "link":
+        (tmp_path / "secret").write_text("a password", encoding="utf-8")
+        extra.symlink_to(tmp_path / "secret")
+    elif kind == "folder":
+        extra.mkdir()
+    else:
+        extra.write_bytes(b"a password")
+    if kind == "pickle":
+        write_manifest(run)
+    with pytest.raises(UsageError, match=extra.name):
+        export(run, tmp_path / "given")
+    assert not (tmp_path / "given").exists()
+
+
+def test_a_run_that_cannot_be_written_is_exported_all_the_same(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(30, "Read-only file system")
+
+    monkeypatch.setattr("erasekit.runs.run_folder.FileLock.acquire", refuse)
+    before = sha256_folder(run)
+    out = export(run, tmp_path / "given")
+    assert without(sha256_folder(out), CARD_FILE) == sha256_folder(run / MODEL)
+    assert sha256_folder(run) == before
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_an_exported_folder_is_signed_and_verified_by_openssf(
+    run: Path, tmp_path: Path, changed: bool
+) -> None:
+    """By a key and without a network, as docs/howto/own_data.md says."""
+    signing = pytest.importorskip("model_signing.signing")
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+    from model_signing import verifying
+
+    key = generate_private_key(SECP256R1())
+    private, public = tmp_path / "private.pem", tmp_path / "public.pem"
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    public.write_bytes(
+        key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    out, signature = export(run, tmp_path / "given"), tmp_path / "given.sig"
+    signing.Config().use_elliptic_key_signer(private_key=private).sign(out, signature)
+    if changed:
+        (out / CONFIG_FILE).write_bytes((out / CONFIG_FILE).read_bytes() + b" ")
+    verifier = verifying.Config().use_elliptic_key_verifier(public_key=public)
+    if changed:
+        with pytest.raises(ValueError, match=CONFIG_FILE):
+            verifier.verify(out, signature)
+    else:
+        verifier.verify(out, signature)
 
 
 class FakeHub:

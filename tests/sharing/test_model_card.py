@@ -10,7 +10,7 @@ import mistune
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support_certificate import FORGOTTEN, NO_LEAK, audit_of, policy_of
+from support_certificate import FORGOTTEN, NO_LEAK, audit_of, certificate_of, policy_of
 
 from erasekit.certificate.certificate import certify
 from erasekit.evaluate.scorecard import Scorecard
@@ -158,7 +158,7 @@ def test_costs_method_and_audit_are_those_of_the_files(run: Path) -> None:
 
 
 def test_the_certificates_outcome_stands_in_it(certified: Path) -> None:
-    certificate = read_json(certified / "certificate.json")
+    certificate = certificate_of(certified)
     _, page = card_of(certified)
     assert "The policy “trial” is not met: of 2 criteria, 1 not met." in page.text
     assert certificate["sha256"] in page.text

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 from support_notebooks import read, write_notebook
@@ -57,6 +60,28 @@ def test_a_failing_cell_is_named_and_what_ran_is_kept(tmp_path):
         run_notebook(path, tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert "kept" in (tmp_path / "out" / "book.ipynb").read_text()
+
+
+@pytest.mark.slow
+def test_a_notebook_that_was_stopped_says_so(tmp_path):
+    """Ctrl-C in a cell: no later cell is said to be completed."""
+    path = write_notebook(
+        tmp_path / "book.ipynb", PARAMETERS, "1", "import time; time.sleep(60)", "2", "3"
+    )
+
+    def tell(cell: str) -> None:
+        if cell == "cell 4 of 6":
+            threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_notebook(path, tmp_path / "out", tell=tell)
+    cells = read(tmp_path / "out" / "book.ipynb").cells
+    states = [cell.metadata.papermill.status for cell in cells]
+    assert states == ["completed"] * 3 + ["failed"] + ["pending"] * 2
+    assert cells[3].outputs[-1].evalue == (
+        "the notebook was stopped in this cell; no cell after it has run"
+    )
+    assert runner.cells_not_run(read(tmp_path / "out" / "book.ipynb"))[0] == 3
 
 
 @pytest.mark.slow
