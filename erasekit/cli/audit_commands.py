@@ -12,7 +12,9 @@ from erasekit.errors import UsageError
 from erasekit.settings import Settings
 
 
-@with_settings("kind", "forget", "forget_languages", "seed", "device", instead_of="run")
+@with_settings(
+    *("kind", "data", "forget", "forget_languages", "train", "seed", "device"), instead_of="run"
+)
 def audit(
     settings: Settings,
     run: Annotated[Path | None, typer.Argument(help="Folder of a run.")] = None,

@@ -78,7 +78,10 @@ def test_it_is_saved_as_an_open_clip_folder(
     ("change", "words"),
     [
         ({"model_type": "siglip"}, "is a transformers model of type siglip: give a CLIPModel"),
-        ({"vision_config": {**VISION, "hidden_act": "gelu_new"}}, "open_clip has no CLIP with hidden_act"),
+        (
+            {"vision_config": {**VISION, "hidden_act": "gelu_new"}},
+            "no CLIP with hidden_act",
+        ),
         ({"projection_dim": 99_999_999}, "describes at least 3,"),
         ({"projection_dim": "many"}, "many"),
         ({"vision_config": {**VISION, "num_attention_heads": 0}}, "cannot be loaded"),
