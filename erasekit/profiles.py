@@ -68,6 +68,9 @@ FOLDER: dict[str, Any] = {
     "learning_rate": 1e-6,
 }
 
+#: What a CLIP that is trained on a folder of photographs sets apart.
+FOLDER_TRAINED: dict[str, Any] = {"model": "erasekit-medium", "train_steps": 800}
+
 #: What a multimodal language model sets apart, in each profile that has one.
 LANGUAGE: dict[str, dict[str, Any]] = {
     "default": {

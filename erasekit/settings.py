@@ -19,7 +19,7 @@ from pydantic import Field
 
 from erasekit.checks import base_type, bound_words, checked, choices
 from erasekit.errors import UsageError, unknown
-from erasekit.profiles import FOLDER, LANGUAGE, PROFILES
+from erasekit.profiles import FOLDER, FOLDER_TRAINED, LANGUAGE, PROFILES
 
 
 def _setting(
@@ -96,7 +96,9 @@ class Settings:
         "Caption languages, joined by commas; half of the captions are English, and the other"
         " languages share the rest.",
     )
-    image_size: int = _setting(48, _WORLD, "Side of a picture.", "pixels", ge=32)
+    image_size: int = _setting(
+        48, _WORLD, "Side of a picture, also where a CLIP is trained on a folder.", "pixels", ge=32
+    )
     world_seed: int = _setting(
         0, _WORLD, "Seed of the world; another seed draws other pictures.", ge=0
     )
@@ -143,6 +145,13 @@ class Settings:
         "",
         _MODEL,
         "Tag of the model's published weights; empty for what is trained here.",
+        kind="clip",
+    )
+    train: bool = _setting(
+        False,
+        _MODEL,
+        "Train a small CLIP from scratch on your folder's training split, and its oracle on the "
+        "same without what is forgotten.",
         kind="clip",
     )
     oracle_model: str = _setting(
@@ -333,12 +342,17 @@ def make_settings(profile: str = "default", **given: Any) -> Settings:
             raise UsageError(f"profile '{profile}' has no language model: choose from {known}")
         return _of_kind(Settings(profile, **{**PROFILES[profile], **LANGUAGE[profile], **given}))
     folder = str(given.get("data", "")).startswith("folder:")
+    train = given.get("train") is not None and check("train", given["train"])
+    if profile == "paper" and train:
+        raise UsageError("profile 'paper' loads published weights: leave train out")
     if profile == "paper" and not folder:
         raise UsageError(
             "profile 'paper' needs pretrained weights and one of the papers' data sets: give "
             "data=folder:PATH as data_scripts/ write it, or take profile 'default'"
         )
-    defaults = {**PROFILES[profile], **(FOLDER if folder else {})}
+    defaults = dict(PROFILES[profile])
+    if folder:
+        defaults = {**FOLDER_TRAINED, **defaults} if train else {**defaults, **FOLDER}
     if profile == "paper":
         defaults |= PROFILES[profile]
     if "model" in given:  # a tag belongs to one model: who names another brings its own

@@ -97,7 +97,7 @@ def test_a_module_that_does_not_exist_is_named() -> None:
 def test_the_data_that_a_module_names_count() -> None:
     files = {
         "erasekit.data.drawn.concepts": ["concepts.csv"],
-        "erasekit.models.train_spec": ["erasekit-small.json"],
+        "erasekit.models.train_spec": ["erasekit-medium.json", "erasekit-small.json"],
     }
     for name, expected in files.items():
         path = module._path(name)

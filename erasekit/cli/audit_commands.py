@@ -13,7 +13,7 @@ from erasekit.settings import Settings
 
 
 @with_settings(
-    *("kind", "forget", "forget_languages", "seed", "device"),
+    *("kind", "data", "forget", "forget_languages", "train", "seed", "device"),
     instead_of="run",
     of_model=("out", "original"),
 )

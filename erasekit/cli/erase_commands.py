@@ -18,8 +18,9 @@ Oracle = Annotated[
 
 
 @with_settings(
-    *("kind", "data", "forget", "forget_languages", "model", "pretrained", "method", "options"),
-    *("steps", "learning_rate", "moves", "micro_batch", "seed", "device", "precision", "trackers"),
+    *("kind", "data", "forget", "forget_languages", "train", "model", "pretrained", "method"),
+    *("options", "steps", "learning_rate", "moves", "micro_batch", "seed", "device", "precision"),
+    "trackers",
 )
 def erase(
     out: Annotated[Path, typer.Option(help="Folder of the run, e.g. runs/fruit.")],
@@ -42,9 +43,11 @@ def erase(
       erasekit erase --kind language --forget fruit --method mmunlearner --out runs/seen
       erasekit erase --data folder:photos --forget word=apple --out runs/mine
       erasekit erase --data folder:photos --forget apple --model local-dir:clip --out runs/mine
+      erasekit erase --data folder:photos --forget apple --train --out runs/mine
 
     For a folder the default model is ViT-B-32-quickgelu with OpenAI's weights, which are
     downloaded. There is no oracle then, unless you give one: --set oracle_model=local-dir:PATH.
+    With --train, a small CLIP and its oracle are trained on the folder, in minutes.
 
     \b
     The folder then holds:
@@ -69,7 +72,7 @@ def erase(
 
 
 @with_settings(
-    *("kind", "data", "forget", "forget_languages", "seed", "device", "precision"),
+    *("kind", "data", "forget", "forget_languages", "train", "seed", "device", "precision"),
     instead_of="run",
     of_model=("out",),
 )

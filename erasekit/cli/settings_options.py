@@ -25,6 +25,8 @@ Set = Annotated[
     ),
 ]
 _TYPES = {int: "INTEGER", float: "NUMBER"}
+# What an option gives: text, but for these types of settings.
+_OPTIONS: dict[Any, Any] = {dict: list[str] | None, bool: bool | None}
 
 
 class SectionedCommand(TyperCommand):
@@ -49,9 +51,11 @@ def setting_option(name: str) -> Any:
     flag, metavar, text = f"--{name.replace('_', '-')}", _TYPES.get(one.type, "TEXT"), one.help
     if one.type is dict:
         flag, metavar, text = "--option", "NAME=VALUE", f"{one.help} Repeatable."
+    elif one.type is bool:
+        flag, metavar = f"{flag}/--no-{flag[2:]}", None
     elif one.choices:
         metavar = f"[{one.type_name}]"
-    if one.default not in ("", {}):
+    if one.default not in ("", {}, False):
         text += f" [{'; '.join(filter(None, [one.unit, one.range, f'default: {one.default}']))}]"
     return typer.Option(
         flag, metavar=metavar, help=text, rich_help_panel=one.group, show_default=False
@@ -90,10 +94,7 @@ def with_settings(
         signature = inspect.signature(command, eval_str=True)
         own = [p for p in signature.parameters.values() if p.name != "settings"]
         hints = {"set_": Set} | {
-            name: Annotated[
-                list[str] | None if DECLARED[name].type is dict else str | None,
-                setting_option(name),
-            ]
+            name: Annotated[_OPTIONS.get(DECLARED[name].type, str | None), setting_option(name)]
             for name in options
         }
         added = [

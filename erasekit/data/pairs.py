@@ -81,7 +81,7 @@ class Pairs:
 def joined(parts: Sequence[Pairs]) -> Pairs:
     """One list of all the pairs, in order."""
     return Pairs(
-        images=torch.cat([part.images for part in parts]),
+        images=torch.cat([part.images[:] for part in parts]),
         captions=tuple(c for part in parts for c in part.captions),
         concepts=tuple(c for part in parts for c in part.concepts),
         languages=tuple(c for part in parts for c in part.languages),

@@ -1,7 +1,7 @@
 """What a world is: each gives pairs of a picture and a caption, and some can draw new pictures.
 
 The erasure task, the engine and the scorecard work with any world that gives pairs. The audit asks
-for one that draws. Nothing here needs torch.
+for one that draws, where its tests do. Nothing here needs torch.
 """
 
 from __future__ import annotations
@@ -89,6 +89,45 @@ class PairsWorld(Protocol):
 
 
 @dataclass(frozen=True)
+class Lessons:
+    """A training list as a contrastive loss takes it.
+
+    Attributes:
+        captions: n texts.
+        alike: whole numbers, shape (n, k). Two pairs that share a number in a column belong
+            together: each is a positive of the other. None where no batch may hold two such pairs.
+    """
+
+    captions: list[str]
+    alike: np.ndarray | None = None
+
+
+class TrainingWorld(PairsWorld, Protocol):
+    """A world that a CLIP can be trained on from scratch."""
+
+    @property
+    def image_size(self) -> int:
+        """Side of its pictures in pixels."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """What decides its pictures, its words and their order, as JSON holds it."""
+        ...
+
+    def vocabulary(self) -> list[str]:
+        """The texts that a tokenizer is trained on, those of forgotten things included."""
+        ...
+
+    def texts(self) -> set[str]:
+        """Every text that a model of this world is asked to read."""
+        ...
+
+    def lessons(self, pairs: Pairs) -> Lessons:
+        """What of `pairs` is trained on."""
+        ...
+
+
+@dataclass(frozen=True)
 class Sample:
     """What one drawn picture shows and how it is told, before any pixel exists."""
 
@@ -106,7 +145,7 @@ class Sample:
 
 
 @runtime_checkable
-class DrawingWorld(PairsWorld, Protocol):
+class DrawingWorld(TrainingWorld, Protocol):
     """A world that can draw any sample: its own again, or a changed one."""
 
     def samples(self, split: str) -> list[Sample]:

@@ -16,7 +16,6 @@ from erasekit.data.folder.folder_world import FolderTask, FolderWorld
 from erasekit.data.folder.selection import ask
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
-from erasekit.data.worlds import drawing
 from erasekit.errors import UsageError
 from erasekit.evaluate.scorecard import Scorecard, evaluate
 from erasekit.experiment.base_experiment import BaseExperiment
@@ -51,8 +50,10 @@ class Experiment(BaseExperiment[Clip]):
             spec.path, skip_bad=spec.skip_bad, columns=columns, progress=self.progress
         )
         self.request = ask(source, self.settings.forget)
-        world = FolderWorld(spec, source, self.request, image_size(self.original))
-        return world, FolderTask(world, trained=self.train_spec is not None)
+        trained = self.train_spec is not None
+        size = self.settings.image_size if trained else image_size(self.original)
+        world = FolderWorld(spec, source, self.request, size)
+        return world, FolderTask(world, trained=trained)
 
     @cached_property
     def original(self) -> Clip:
@@ -122,7 +123,7 @@ class Experiment(BaseExperiment[Clip]):
         with self.running():
             return trained_clip(
                 kind,
-                drawing(self.world, "training a CLIP"),
+                self.world,
                 pairs,
                 spec,
                 device=self.device,

@@ -122,6 +122,11 @@ def _training(settings: Settings, data: WorldSpec | FolderSpec) -> TrainSpec | N
     Raises:
         UsageError: when it can be neither, or would have to be both.
     """
+    if settings.train and (settings.model not in known_models() or settings.pretrained):
+        raise UsageError(
+            f"train: model = {' '.join([settings.model, settings.pretrained]).strip()} is loaded, "
+            f"not trained: leave it out, or give {' or '.join(known_models())}"
+        )
     if settings.model not in known_models() or settings.pretrained:
         known = {*known_models(), *architectures()}
         a_word = not settings.pretrained and settings.model.replace("-", "").isalnum()
@@ -131,11 +136,11 @@ def _training(settings: Settings, data: WorldSpec | FolderSpec) -> TrainSpec | N
         if settings.oracle_model:
             check_model(settings.oracle_model)
         return None
-    if isinstance(data, FolderSpec):
+    if isinstance(data, FolderSpec) and not settings.train:
         raise UsageError(
-            f"model = {settings.model} is trained on the embedded world: for a folder give a CLIP "
-            "that is there, such as model=local-dir:PATH or model=ViT-B-32-quickgelu with "
-            "pretrained=openai"
+            f"model = {settings.model} has no weights: give train=true (--train) to train it on "
+            "the folder, or a CLIP that is there, such as model=local-dir:PATH or "
+            "model=ViT-B-32-quickgelu with pretrained=openai"
         )
     if settings.oracle_model:
         raise UsageError("oracle_model: the oracle of a model that is trained here is made here")

@@ -237,7 +237,7 @@ def load_clip(
 
     Args:
         source: ``NAME:TAG`` or ``NAME:FILE`` of an open_clip architecture, ``hf-hub:ORG/NAME``,
-            ``local-dir:PATH``, or the folder itself; see `models.pretrained`.
+            ``local-dir:PATH``, the folder itself, or a file; see `models.model_name`.
         device: where to put it.
         pretrained: tag or file, for an architecture named without.
 
@@ -256,7 +256,8 @@ def load_clip(
         # open_clip's other text towers have the same interface under another class.
         model=cast("open_clip.CLIP", model),
         tokenizer=remembering(tokenizer),
-        folder=name.path if isinstance(name, InFolder) else None,
+        # A folder of transformers is not what open_clip reads, and its tokenizer is open_clip's.
+        folder=name.path if isinstance(name, InFolder) and found.weights is None else None,
         mean=tuple(preprocessing["mean"]),
         std=tuple(preprocessing["std"]),
         config=found.config,

@@ -8,19 +8,27 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def info_nce(image: Tensor, text: Tensor, scale: Tensor | float) -> Tensor:
+def info_nce(
+    image: Tensor, text: Tensor, scale: Tensor | float, alike: Tensor | None = None
+) -> Tensor:
     """CLIP's symmetric contrastive loss over a batch, a scalar.
 
-    L = ½ (CE(s·V·Tᵀ, i) + CE(s·T·Vᵀ, i)), pair i the only positive of row i.
+    L = ½ (CE(s·V·Tᵀ, i) + CE(s·T·Vᵀ, i)), pair i the only positive of row i. With `alike` a row
+    has several positives, and its cross-entropy is the mean of theirs.
 
     Args:
         image, text: normalised features, shape (n, d).
         scale: the logit scale, exponentiated.
+        alike: bool, shape (n, n), symmetric: which pairs are positives of each other; a pair is
+            one of itself.
 
-    Source: Radford et al. 2021, figure 3.
+    Source: Radford et al. 2021, figure 3; several positives as in Yang et al. 2022 (UniCL).
     """
     logits = scale * image @ text.T
-    matched = logits.diagonal()
-    rows = logits.logsumexp(1) - matched
-    columns = logits.logsumexp(0) - matched
+    if alike is None:
+        texts = pictures = logits.diagonal()
+    else:
+        texts, pictures = ((logits * alike).sum(axis) / alike.sum(axis) for axis in (1, 0))
+    rows = logits.logsumexp(1) - texts
+    columns = logits.logsumexp(0) - pictures
     return (rows.mean() + columns.mean()) / 2

@@ -8,33 +8,47 @@ from __future__ import annotations
 
 import contextlib
 import json
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from erasekit.errors import RunError, UsageError, reason, unknown
+from erasekit.errors import ErasekitError, RunError, UsageError, unknown
 from erasekit.files import read_json
 from erasekit.models.model_name import (
     CONFIG_FILE,
     FOLDER,
+    QUICK,
     WEIGHTS,
     WEIGHTS_FILE,
+    InFile,
     InFolder,
     ModelName,
     Named,
     OnHub,
 )
 from erasekit.models.quick_gelu import (
-    QUICK,
     activation_beside,
     check_activation,
     check_config,
     registered_as_quick,
     sibling,
     wrong_architecture,
+)
+from erasekit.models.transformers_clip import (
+    TRANSFORMERS_CONFIG,
+    WEIGHTS_FILES,
+    build_converted,
+    open_clip_config,
+)
+from erasekit.models.weights_file import (
+    OPENAI_SIZES,
+    check_contents,
+    check_size,
+    contents,
+    load_reason,
+    recognised,
 )
 from erasekit.text import shown
 
@@ -45,10 +59,6 @@ if TYPE_CHECKING:
 _PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
 #: Names that open_clip looks for first; any other name will do where it is the only one.
 _KNOWN_WEIGHTS = (WEIGHTS_FILE, *(f"open_clip_pytorch_model{end}" for end in WEIGHTS))
-_TRANSFORMERS_CONFIG = "config.json"
-#: What OpenAI's own files say of the model, among its weights.
-_OPENAI_SIZES = {"input_resolution", "context_length", "vocab_size"}
-_SIZES = ("width", "layers", "vocab_size", "context_length")
 _VOCABULARY = 49408  # of open_clip's own tokenizer, and of a configuration that says nothing
 T = TypeVar("T")
 
@@ -80,6 +90,8 @@ def locate(source: ModelName) -> Located:
     match source:
         case Named():
             return _locate_named(source)
+        case InFile():
+            return _locate_named(recognised(source.path))
         case OnHub():
             return _locate_on_hub(source)
         case InFolder():
@@ -151,16 +163,21 @@ def _locate_on_hub(source: OnHub) -> Located:
         check_config(config, quick, f"{source}", "open_clip's list of pretrained models")
     else:
         with contextlib.suppress(Exception):  # most have none, and nothing hangs on it
-            quick = activation_beside(Path(get(_TRANSFORMERS_CONFIG)))
-        check_config(config, quick, f"{source}", _TRANSFORMERS_CONFIG)
+            quick = activation_beside(Path(get(TRANSFORMERS_CONFIG)))
+        check_config(config, quick, f"{source}", TRANSFORMERS_CONFIG)
     # Fetched here to be able to say what failed; open_clip then finds it in the hub's cache.
-    _fetch(f"the weights of {source}", lambda: download_pretrained_from_hf(repository), advice)
+    weights = _fetch(
+        f"the weights of {source}", lambda: download_pretrained_from_hf(repository), advice
+    )
+    check_size(config, Path(weights), f"{source}")
     return Located(source, config)
 
 
 def _locate_in_folder(source: InFolder) -> Located:
     folder = source.path
     if not (folder / CONFIG_FILE).is_file():
+        if (folder / TRANSFORMERS_CONFIG).is_file():
+            return _locate_transformers(source)
         raise _no_model(folder, f"{CONFIG_FILE} is missing")
     there = sorted(p.name for p in folder.iterdir() if p.suffix in WEIGHTS and p.is_file())
     if not there:
@@ -171,19 +188,39 @@ def _locate_in_folder(source: InFolder) -> Located:
             f"call the right one {WEIGHTS_FILE}"
         )
     config = _config(folder / CONFIG_FILE, f"model folder {folder}")
-    if all(
-        name.endswith(".safetensors") for name in there
-    ):  # of others the loader says what is wrong
-        _check_sizes(folder, config["model_cfg"], sum((folder / n).stat().st_size for n in there))
     check_config(
-        config, activation_beside(folder / _TRANSFORMERS_CONFIG), f"{folder}", _TRANSFORMERS_CONFIG
+        config, activation_beside(folder / TRANSFORMERS_CONFIG), f"{folder}", TRANSFORMERS_CONFIG
     )
+    check_size(config, max((folder / n for n in there), key=_size), f"model folder {folder}")
     return Located(source, config)
+
+
+def _locate_transformers(source: InFolder) -> Located:
+    folder = source.path
+    weights = next((folder / n for n in WEIGHTS_FILES if (folder / n).is_file()), None)
+    if weights is None:
+        raise UsageError(
+            f"{folder} is a transformers model without {' or '.join(WEIGHTS_FILES)}: save it in "
+            "one file, with `save_pretrained(folder, max_shard_size='100GB')`"
+        )
+    try:
+        config = open_clip_config(folder)
+    except ErasekitError:
+        raise
+    except Exception as error:  # transformers raises many kinds, over several lines
+        said = shown(" ".join(str(error).split()))
+        raise RunError(f"{_called(source)} cannot be loaded: {said}") from error
+    check_size(config, weights, f"model folder {folder}")
+    return Located(source, config, weights)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
 
 
 def _no_model(folder: Path, why: str) -> RunError:
     return RunError(
-        f"{folder} is not an open_clip model folder: {why}. "
+        f"{folder} is not a model folder of open_clip or transformers: {why}. "
         "Expected what `model/` in a run folder holds"
     )
 
@@ -199,26 +236,6 @@ def _config(path: Path, what: str) -> dict[str, Any]:
             f"{what} cannot be loaded: {CONFIG_FILE} has no model_cfg with vision_cfg and text_cfg"
         )
     return config
-
-
-def _check_sizes(folder: Path, model: dict[str, Any], size: int) -> None:
-    """Refuse a model that is larger than its weights before memory is asked for it.
-
-    Args:
-        size: of the weights in bytes; each of the matrices counted here is among them.
-    """
-    for where in ("text_cfg", "vision_cfg"):
-        part, width = model[where], model[where].get("width", 1)
-        named = {f"{where}.{name}": part[name] for name in _SIZES if name in part}
-        named["embed_dim"] = model.get("embed_dim", 1)
-        for name, value in named.items():
-            rows = value if isinstance(value, list) else [value]
-            if all(type(n) is int and n > 0 for n in (*rows, width)) and sum(rows) * width <= size:
-                continue
-            raise RunError(
-                f"{folder} cannot be loaded: {CONFIG_FILE} says {name} = {shown(repr(value))}, and "
-                f"{size:,} bytes of weights cannot hold that: one of the two is damaged"
-            )
 
 
 def _usual_preprocessing(architecture: str) -> dict[str, Any]:
@@ -243,48 +260,32 @@ def build(found: Located) -> nn.Module:
         RunError: when configuration or weights are damaged, or do not belong together.
     """
     import open_clip
+    from open_clip.factory import load_state_dict
 
     source = found.source
     try:
-        if not isinstance(source, Named):
+        if found.weights is None:
             return open_clip.create_model(str(source), require_pretrained=True)
-        assert found.weights is not None
-        original = _openai_weights(found.weights)
-        if original is not None:
-            check_activation(source, quick=True)
+        if not isinstance(source, Named):
+            return build_converted(found.config, found.weights)
+        inside = contents(found.weights)
+        check_contents(source, inside)
         model = open_clip.create_model(
             source.architecture,
-            pretrained=None if original else str(found.weights),
-            require_pretrained=not original,
+            pretrained=None if inside.openai else str(found.weights),
+            require_pretrained=not inside.openai,
             force_preprocess_cfg=found.config["preprocess_cfg"],
         )
-        if original is not None:
-            model.load_state_dict(original)
+        if inside.openai:
+            # open_clip takes the sizes in OpenAI's files for keys too many, unless they come as
+            # TorchScript, which is code and is not read here.
+            state: Any = load_state_dict(str(found.weights), weights_only=True)
+            model.load_state_dict({k: v for k, v in state.items() if k not in OPENAI_SIZES})
         return model
     except UsageError:
         raise
     except Exception as error:  # open_clip raises many kinds for damaged input
-        raise RunError(f"{_called(source)} cannot be loaded: {_why(error)}") from error
-
-
-def _openai_weights(path: Path) -> dict[str, Tensor] | None:
-    """Weights in the form of OpenAI's own files, without what is none; None for another form.
-
-    OpenAI's files say the model's sizes among the weights, and open_clip takes that for keys
-    too many unless they come as TorchScript, which is code and is not read here.
-    """
-    if path.suffix == ".safetensors":
-        from safetensors import safe_open
-
-        with safe_open(path, "pt") as file:
-            if not set(file.keys()) >= _OPENAI_SIZES:
-                return None
-    from open_clip.factory import load_state_dict
-
-    state: Any = load_state_dict(str(path), weights_only=True)
-    if not state.keys() >= _OPENAI_SIZES:
-        return None
-    return {name: value for name, value in state.items() if name not in _OPENAI_SIZES}
+        raise RunError(f"{_called(source)} cannot be loaded: {load_reason(error)}") from error
 
 
 def build_tokenizer(found: Located) -> Callable[[list[str]], Tensor]:
@@ -298,19 +299,23 @@ def build_tokenizer(found: Located) -> Callable[[list[str]], Tensor]:
     text = found.config["model_cfg"]["text_cfg"]
     foreign = text.get("hf_tokenizer_name")
     name = found.source.architecture if isinstance(found.source, Named) else str(found.source)
+    tokenizer: Any
     # A tokenizer may bring code of its own: whatever the configuration asks, none is run.
     options: dict[str, Any] = {"trust_remote_code": False} if foreign else {}
     try:
-        tokenizer = open_clip.get_tokenizer(name, **options)
+        if isinstance(found.source, InFolder) and found.weights:  # transformers' form of CLIP
+            tokenizer = open_clip.SimpleTokenizer(context_length=text["context_length"])
+        else:
+            tokenizer = open_clip.get_tokenizer(name, **options)
         one, other = tokenizer(["a red cat"]), tokenizer(["a big dog"])
     except Exception as error:
         what = f"{_called(found.source)} cannot be loaded: its tokenizer"
         if foreign and not isinstance(found.source, InFolder):
             raise RunError(
-                f"{what} '{foreign}' could not be fetched: {_why(error)}. Without a network, "
-                f"give a folder that has it: {FOLDER}PATH"
+                f"{what} '{foreign}' could not be fetched: {load_reason(error)}. Without a "
+                f"network, give a folder that has it: {FOLDER}PATH"
             ) from error
-        raise RunError(f"{what} is missing or damaged: {_why(error)}") from error
+        raise RunError(f"{what} is missing or damaged: {load_reason(error)}") from error
     size = text.get("vocab_size", _VOCABULARY)
     wrong = ""
     if not foreign and size != getattr(tokenizer, "vocab_size", size):
@@ -339,7 +344,7 @@ def _fetch(what: str, get: Callable[[], T], instead: str) -> T:
     try:
         return get()
     except Exception as error:  # of the hub, of the network, of the disk
-        why = _why(error)
+        why = load_reason(error)
         if isinstance(error, RepositoryNotFoundError):
             why = "there is no such repository, or it is private or gated"
         elif isinstance(error, EntryNotFoundError) and not isinstance(
@@ -353,13 +358,3 @@ def _fetch(what: str, get: Callable[[], T], instead: str) -> T:
 
 def _called(source: ModelName) -> str:
     return f"model folder {source.path}" if isinstance(source, InFolder) else f"model {source}"
-
-
-def _why(error: Exception) -> str:
-    """An error of a library in one line."""
-    if isinstance(error, pickle.UnpicklingError):
-        return (
-            "its file holds more than weights, and reading that could run any code: save the "
-            "weights alone, as safetensors"
-        )
-    return reason(error)

@@ -13,9 +13,7 @@ from typing import Any
 
 from erasekit.errors import UsageError
 from erasekit.files import read_json
-from erasekit.models.model_name import CONFIG_FILE, FOLDER, Named, architectures
-
-QUICK = "-quickgelu"
+from erasekit.models.model_name import CONFIG_FILE, FOLDER, PLAIN, QUICK, Named, architectures
 
 
 def sibling(architecture: str) -> str | None:
@@ -88,3 +86,13 @@ def wrong_architecture(source: Named, other: str | None, quick: bool) -> UsageEr
     )
     trained = f"trained with{'' if quick else 'out'} QuickGELU"
     return UsageError(f"the weights of {source} were {trained}: {mend}")
+
+
+def ask_activation(weights: Path, architecture: str) -> UsageError:
+    """The refusal of weights that fit an architecture with QuickGELU as well as without."""
+    short = architecture.removesuffix(QUICK)
+    return UsageError(
+        f"nothing in {weights} says whether it was trained with QuickGELU: write "
+        f"{short}{QUICK}:{weights} if it was (as OpenAI's models were), or "
+        f"{short}{PLAIN}:{weights} if it was not"
+    )

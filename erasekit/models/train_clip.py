@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,9 +13,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from erasekit.data.drawn.captions import vocabulary_texts
 from erasekit.data.pairs import Pairs
-from erasekit.data.worlds import SPLITS, DrawingWorld
+from erasekit.data.worlds import TrainingWorld
 from erasekit.device import autocast
 from erasekit.errors import RunError
 from erasekit.files import sha256_json
@@ -28,25 +28,22 @@ from erasekit.models.train_spec import TrainSpec
 from erasekit.models.trained import trained
 
 MAX_LOGIT_SCALE = math.log(100)
+#: Tokens that a model trained here reads at most.
+MOST_TOKENS = 80
 
 
-def tokenizer_of(world: DrawingWorld) -> Tokenizer:
+def tokenizer_of(world: TrainingWorld) -> Tokenizer:
     """The tokenizer of a whole world: forgotten and holdout names are in it too."""
-    return train_tokenizer(vocabulary_texts(world.concepts, world.spec.languages))
+    return train_tokenizer(world.vocabulary())
 
 
-def context_length_of(world: DrawingWorld, tokenizer: Tokenizer) -> int:
-    """Tokens that the longest caption of the world needs, rounded up to a multiple of 4.
+def context_length_of(world: TrainingWorld, tokenizer: Tokenizer) -> int:
+    """Tokens that the longest text of the world needs, rounded up to a multiple of 4.
 
-    Captions count in their own language and in English, which retrieval uses.
+    `MOST_TOKENS` at most.
     """
-    texts: set[str] = set()
-    for split in SPLITS:
-        samples = world.samples(split)
-        texts.update(world.caption(sample) for sample in samples)
-        texts.update(world.caption(sample, "en") for sample in samples)
-    longest = max(len(encoded.ids) for encoded in tokenizer.encode_batch(sorted(texts)))
-    return -(-longest // 4) * 4
+    encoded = tokenizer.encode_batch(sorted(world.texts()))
+    return min(-(-max(len(text.ids) for text in encoded) // 4) * 4, MOST_TOKENS)
 
 
 def tokenize(tokenizer: Tokenizer, texts: list[str], context_length: int) -> Tensor:
@@ -63,17 +60,17 @@ def tokenize(tokenizer: Tokenizer, texts: list[str], context_length: int) -> Ten
     return torch.tensor([ids + [0] * (context_length - len(ids)) for ids in encoded])
 
 
-def model_config(spec: TrainSpec, world: DrawingWorld, tokenizer: Tokenizer) -> dict:
+def model_config(spec: TrainSpec, world: TrainingWorld, tokenizer: Tokenizer) -> dict:
     """The configuration file's model, fitted to the world's pictures and words."""
     config = read_config(spec.config)
-    config["vision_cfg"]["image_size"] = world.spec.image_size
+    config["vision_cfg"]["image_size"] = world.image_size
     config["text_cfg"]["vocab_size"] = tokenizer.get_vocab_size()
     config["text_cfg"]["context_length"] = context_length_of(world, tokenizer)
     return config
 
 
 def train_clip(
-    world: DrawingWorld,
+    world: TrainingWorld,
     pairs: Pairs,
     spec: TrainSpec,
     folder: Path,
@@ -98,11 +95,20 @@ def train_clip(
     """
     tokenizer = tokenizer_of(world)
     config = model_config(spec, world, tokenizer)
-    tokens = tokenize(tokenizer, list(pairs.captions), config["text_cfg"]["context_length"])
-    tokens, images = tokens.to(device), pairs.images.to(device)
+    lessons, context = world.lessons(pairs), config["text_cfg"]["context_length"]
+    if lessons.alike is not None:  # people's own captions may be of any length
+        tokenizer.enable_truncation(context)
+        cut = sum(bool(text.overflowing) for text in tokenizer.encode_batch(lessons.captions))
+        if cut and progress:
+            print(f"note: {cut} captions are cut after {context} tokens", file=sys.stderr)
+    tokens = tokenize(tokenizer, lessons.captions, context)
+    # Pictures that are on the disk are decoded here.
+    tokens, images = tokens.to(device), pairs.images[:].to(device)
+    groups = None if lessons.alike is None else torch.from_numpy(lessons.alike).to(device)
 
     model = build_model(config, spec.seed).to(device).train()
-    plan = plan_batches(pairs.concepts, steps=spec.steps, batch=spec.batch, seed=spec.seed)
+    size = {"steps": spec.steps, "batch": spec.batch}
+    plan = plan_batches(pairs.concepts, **size, seed=spec.seed, distinct=groups is None)
     save_new_model(model, config, tokenizer, folder)
 
     def loss(step: int) -> dict[str, Tensor]:
@@ -110,7 +116,10 @@ def train_clip(
         with autocast(device, precision):
             image = model.encode_image(normalise(images[index], MEAN, STD), normalize=True)
             text = encode_text(model, tokens[index], normalize=True)
-        return {"contrastive": info_nce(image.float(), text.float(), model.logit_scale.exp())}
+        own = None if groups is None else groups[index]
+        alike = None if own is None else (own.unsqueeze(1) == own.unsqueeze(0)).any(2)
+        scale = model.logit_scale.exp()
+        return {"contrastive": info_nce(image.float(), text.float(), scale, alike)}
 
     @torch.no_grad()
     def clamp_scale() -> None:
@@ -135,7 +144,7 @@ def train_clip(
 
 def trained_clip(
     kind: str,
-    world: DrawingWorld,
+    world: TrainingWorld,
     pairs: Pairs,
     spec: TrainSpec,
     *,
@@ -153,7 +162,7 @@ def trained_clip(
         further: what else identifies the list, such as the split that some pairs come from.
     """
     recipe = {
-        "world": world.spec.as_dict(),
+        "world": world.identity(),
         "train": asdict(spec),
         "without": list(without),
         "pairs": pairs.fingerprint(),

@@ -38,7 +38,7 @@ def begin(name: str, namespace: dict[str, Any]) -> Notebook:
 
     Args:
         name: of the notebook's file, without its ending.
-        namespace: the notebook's ``globals()``.
+        namespace: the notebook's ``globals()``; a list of names becomes text there.
 
     Raises:
         UsageError: for a parameter that the parameters cell does not declare, or whose
@@ -49,9 +49,11 @@ def begin(name: str, namespace: dict[str, Any]) -> Notebook:
         key: kind if isinstance(kind, str) else kind.__name__
         for key, kind in namespace.get("__annotations__", {}).items()
     }
-    check_parameters(declared, {key: namespace[key] for key in declared if key in namespace}, name)
+    given = {key: namespace[key] for key in declared if key in namespace}
+    parameters = check_parameters(declared, given, name)
     check_parameters(declared, _injected(namespace), name)
-    return Notebook(name, namespace, {key: namespace[key] for key in declared if key in namespace})
+    namespace.update(parameters)
+    return Notebook(name, namespace, parameters)
 
 
 def _injected(namespace: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Parameters of a notebook, refused before anything runs if they cannot be meant.
 
-papermill only warns of a name it does not know, takes the word ``false`` for a text,
-and reads a YAML file's ``1e-4`` as a text too. Each would run for minutes and answer
-another question than the one asked.
+papermill only warns of a name it does not know, takes the word ``false`` for a text, reads
+``00000`` as the number 0, and a YAML file's ``1e-4`` as a text. Each would run for minutes and
+answer another question than the one asked.
 """
 
 from __future__ import annotations
@@ -16,30 +16,57 @@ from erasekit.settings import DECLARED, check
 
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
 _NUMBER = re.compile(r"([+-]?\d+)(\.\d*)?([eE][+-]?\d+)?")
+#: Parameters of names joined by commas, which YAML may give as a list.
+_NAMES = ("forget", "forget_languages", "methods", "peers")
+#: What papermill's own parameters begin with: the paths that `--inject-paths` gives.
+_PAPERMILL = "PAPERMILL_"
 
 
-def check_parameters(declared: Mapping[str, str], given: Mapping[str, Any], notebook: str) -> None:
-    """Hold what was given against what the notebook declares.
+def check_parameters(
+    declared: Mapping[str, str], given: Mapping[str, Any], notebook: str
+) -> dict[str, Any]:
+    """Compare the given parameters with those that the notebook declares.
 
     Args:
         declared: type of each parameter by its name: int, float, bool or str.
         given: value of each parameter by its name.
         notebook: its name, for the message.
 
+    Returns:
+        the notebook's parameters, with a list of names joined by commas. Papermill's own
+        parameters are left out.
+
     Raises:
         UsageError: for an unknown name, naming the nearest, for a wrong type, and for a setting
             out of its range.
     """
+    checked = {}
     for name, value in given.items():
+        if name.startswith(_PAPERMILL):
+            continue
         if name not in declared:
             raise unknown(f"parameter of {notebook}", name, declared)
         kind = declared[name]
+        if isinstance(value, list) and name in _NAMES:
+            value = _joined(value, f"{notebook}: {name}")
         if kind in _KINDS and not _fits(value, kind):
             raise UsageError(
                 f"{notebook}: {name} = {value!r} must be {_KINDS[kind]}{_mend(value, kind)}"
             )
         if value and name in DECLARED:  # 0 and empty text leave a setting as the profile has it
             check(name, value, f"{notebook}: {name}")
+        checked[name] = value
+    return checked
+
+
+def _joined(names: list[Any], shown: str) -> str:
+    for name in names:
+        if not isinstance(name, str) or "," in name:
+            raise UsageError(
+                f"{shown} = {names!r} must be a list of names: {name!r} is "
+                + ("several; make each an item" if isinstance(name, str) else "none; quote it")
+            )
+    return ",".join(names)
 
 
 def _fits(value: Any, kind: str) -> bool:
@@ -57,6 +84,8 @@ def _mend(value: Any, kind: str) -> str:
     if kind in ("int", "float") and isinstance(value, str) and _NUMBER.fullmatch(value):
         # YAML takes an exponent for part of a number only after a point.
         return f": write {_NUMBER.sub(_with_point, value)} without quotes"
+    if kind == "str" and isinstance(value, int | float):
+        return ": give it by -r in place of -p on the command line, in quotes in YAML"
     return ""
 
 

@@ -106,7 +106,7 @@ def run_notebook(
     declared, given = declared_parameters(path), dict(parameters or {})
     if "out" in declared:
         given.setdefault("out", str(folder))
-    check_parameters(declared, given, path.stem)
+    given = check_parameters(declared, given, path.stem)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -65,7 +65,7 @@ def run_tutorial(
         jobs = 2 if profile == "smoke" else 1
     paths = notebook_paths(only)
     declared = {path: declared_parameters(path) for path in paths}
-    check_parameters(
+    given = check_parameters(
         {k: v for one in declared.values() for k, v in one.items()}, given, "notebooks"
     )
     _clear(out, whole=not only)

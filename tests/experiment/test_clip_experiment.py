@@ -6,9 +6,6 @@ import csv
 import inspect
 import random
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,6 +15,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from support import fingerprint
 from support_tiny import TINY
+from support_trainings import trainings
 
 import erasekit
 from erasekit.data.drawn.concepts import FEWEST_RETAINED, Concept, select_concepts
@@ -29,9 +27,6 @@ from erasekit.experiment import clip_experiment as module
 from erasekit.experiment.clip_experiment import Experiment
 from erasekit.experiment.kinds import load
 from erasekit.files import read_json, sha256_json
-from erasekit.loop import LoopResult
-from erasekit.models import train_clip
-from erasekit.models.train_spec import TrainSpec
 from erasekit.settings import make_settings
 
 
@@ -194,32 +189,6 @@ def test_an_experiment_changes_nothing_global() -> None:
 
 # What every model is trained on. Training is replaced by a note of what it was given, behind
 # the real cache: nothing here repeats the rule by which the lists are made.
-
-
-@dataclass(frozen=True)
-class Training:
-    """What `train_clip` was given."""
-
-    label: str
-    pairs: Pairs
-    spec: TrainSpec
-    folder: Path
-
-
-@contextmanager
-def trainings(cache: Path) -> Iterator[list[Training]]:
-    """Every training of the block, none of which takes place."""
-    found: list[Training] = []
-
-    def note(world, pairs, spec, folder, *, label, **rest) -> LoopResult:
-        found.append(Training(label, pairs, spec, folder))
-        return LoopResult(steps=spec.steps)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ERASEKIT_CACHE", str(cache))
-        patch.setattr(train_clip, "train_clip", note)
-        patch.setattr(Experiment, "load", lambda self, source, *_: source)
-        yield found
 
 
 def shows(pairs: Pairs, row: int, concept: Concept) -> bool:

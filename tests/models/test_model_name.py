@@ -10,7 +10,7 @@ import open_clip
 import pytest
 
 from erasekit.errors import UsageError
-from erasekit.models.model_name import InFolder, Named, OnHub, architectures, check_model
+from erasekit.models.model_name import InFile, InFolder, Named, OnHub, architectures, check_model
 
 pytestmark = pytest.mark.usefixtures("architecture")
 
@@ -33,6 +33,40 @@ def test_a_file_in_reach_does_not_hide_a_tag(
     monkeypatch.chdir(tmp_path)
     Path("openai").touch()
     assert check_model("ViT-B-32:openai") == Named("ViT-B-32", "openai")
+
+
+def test_an_architecture_may_be_said_to_have_no_quickgelu(tmp_path: Path) -> None:
+    assert check_model("ViT-B-32-gelu:openai") == Named("ViT-B-32", "openai", plain=True)
+    with pytest.raises(UsageError, match="unknown architecture 'roberta-ViT-B-32-gelu'"):
+        check_model("roberta-ViT-B-32-gelu:laion2b_s12b_b32k")
+
+
+def test_a_file_alone_is_a_model(tmp_path: Path) -> None:
+    (tmp_path / "epoch_20.pt").touch()
+    assert check_model(str(tmp_path / "epoch_20.pt")) == InFile(tmp_path / "epoch_20.pt")
+    (tmp_path / "last.ckpt").touch()
+    with pytest.raises(UsageError, match=r"last.ckpt is no file of weights: known are"):
+        check_model(str(tmp_path / "last.ckpt"))
+
+
+def test_a_git_lfs_pointer_is_not_taken_for_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "open_clip_model.safetensors"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 605157884\n")
+    for name in (f"ViT-B-32:{path}", str(path), str(tmp_path), tmp_path):
+        with pytest.raises(UsageError, match=f"{path} is a Git LFS pointer.* `git lfs pull`"):
+            check_model(name)
+
+
+def test_the_hubs_cache_of_a_repository_is_looked_through(tmp_path: Path) -> None:
+    home = tmp_path / "models--org--name"
+    (home / "snapshots" / "abc").mkdir(parents=True)
+    assert check_model(home) == InFolder(home / "snapshots" / "abc")
+    (home / "snapshots" / "def").mkdir()
+    with pytest.raises(UsageError, match="2 snapshots, and does not say which is the main one"):
+        check_model(home)
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text("def\n")
+    assert check_model(f"local-dir:{home}") == InFolder(home / "snapshots" / "def")
 
 
 @pytest.mark.parametrize(

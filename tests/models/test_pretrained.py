@@ -38,9 +38,20 @@ def plain(state: dict[str, torch.Tensor]) -> Any:
     return state
 
 
-def as_laion(state: dict[str, torch.Tensor]) -> Any:
-    """A checkpoint of a training on several devices."""
-    return {"epoch": 32, "name": "run", "state_dict": {f"module.{k}": v for k, v in state.items()}}
+def as_trainer(state: dict[str, torch.Tensor]) -> Any:
+    """A checkpoint of open_clip's trainer on several devices."""
+    weight = torch.nn.Parameter(torch.zeros(2))
+    optimizer = torch.optim.AdamW([weight])
+    weight.sum().backward()
+    optimizer.step()
+    named = {f"module.{k}": v for k, v in state.items()}
+    return {
+        "epoch": 20,
+        "name": "2024_01_01-model_tiny-lr_0.0005",
+        "state_dict": named,
+        "optimizer": optimizer.state_dict(),
+        "scaler": torch.amp.GradScaler("cpu").state_dict(),
+    }
 
 
 def as_openai(state: dict[str, torch.Tensor]) -> Any:
@@ -55,7 +66,7 @@ def as_openai(state: dict[str, torch.Tensor]) -> Any:
         ("w.safetensors", plain),
         ("w.pt", plain),
         ("w.bin", plain),
-        ("w.pt", as_laion),
+        ("epoch_20.pt", as_trainer),
     ],
 )
 def test_a_file_of_weights_is_read_in_every_published_form(
@@ -78,12 +89,39 @@ def test_openais_form_is_read_and_asks_for_quickgelu(tmp_path: Path, name: str) 
         load_clip(f"tiny:{path}")
 
 
-def test_half_precision_weights_become_full(tmp_path: Path) -> None:
-    state = {k: v.half() for k, v in weights(config()).items()}
-    torch.save(state, tmp_path / "w.pt")
-    found = load_clip(f"tiny:{tmp_path / 'w.pt'}").model.state_dict()
-    assert {v.dtype for v in found.values()} == {torch.float32}
-    assert all(torch.equal(found[k], v.float()) for k, v in state.items())
+@pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
+@pytest.mark.parametrize("form", [torch.float16, torch.bfloat16])
+def test_half_precision_weights_become_full_once_their_activation_is_said(
+    tmp_path: Path, name: str, form: torch.dtype
+) -> None:
+    path = tmp_path / name
+    state = {k: v.to(form) for k, v in weights(config()).items()}
+    (save_file if path.suffix == ".safetensors" else torch.save)(state, path)
+    said = (
+        f"write tiny-quickgelu:{path} if it was (as OpenAI's models were), or tiny-gelu:{path} if"
+    )
+    for asked in (f"tiny:{path}", str(path)):
+        with pytest.raises(UsageError) as error:
+            load_clip(asked)
+        assert said in str(error.value)
+    for asked, quick in (("tiny-gelu", False), ("tiny-quickgelu", True)):
+        model = load_clip(f"{asked}:{path}").model
+        assert {v.dtype for v in model.state_dict().values()} == {torch.float32}
+        assert all(torch.equal(model.state_dict()[k], v.float()) for k, v in state.items())
+        expected = open_clip.CLIP(**config(quick))
+        expected.load_state_dict(state)
+        pixels = torch.ones(1, 3, 16, 16)
+        with torch.no_grad():
+            torch.testing.assert_close(model.visual(pixels), expected.eval().visual(pixels))
+
+
+def test_a_half_precision_file_under_a_published_name_is_not_asked_about(
+    tmp_path: Path, register: Callable[..., None]
+) -> None:
+    register("tiny", "one", url="https://example.org/known.pt")
+    torch.save({k: v.half() for k, v in weights(config()).items()}, tmp_path / "known.pt")
+    load_clip(f"tiny:{tmp_path / 'known.pt'}")
+    load_clip(tmp_path / "known.pt")
 
 
 class Trap:
@@ -181,22 +219,46 @@ def test_a_folder_may_hold_its_weights_under_any_published_name(tmp_path: Path, 
     ("part", "name", "value"),
     [
         ("", "embed_dim", 99_999_999),
-        ("", "embed_dim", "8"),
         ("text_cfg", "vocab_size", 10**12),
-        ("text_cfg", "context_length", -1),
         ("vision_cfg", "layers", [1, 10**9]),
         ("vision_cfg", "width", 10**6),
     ],
 )
-def test_a_model_larger_than_its_weights_is_not_built(
+def test_a_model_larger_than_its_weights_is_refused_before_any_memory_is_taken(
     tmp_path: Path, part: str, name: str, value: Any
 ) -> None:
     cfg = config()
     save_file(weights(cfg), tmp_path / WEIGHTS_FILE)
     (cfg[part] if part else cfg)[name] = value
     (tmp_path / CONFIG_FILE).write_text(json.dumps({"model_cfg": cfg}))
-    with pytest.raises(RunError, match=f"says .*{name} = .* bytes of weights cannot hold that"):
+    with pytest.raises(UsageError, match=r"describes at least [\d,]+ weights, and open_clip_model"):
         load_clip(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"), [("", "embed_dim", "8"), ("text_cfg", "context_length", -1)]
+)
+def test_a_size_that_is_none_is_refused(tmp_path: Path, part: str, name: str, value: Any) -> None:
+    cfg = config()
+    save_file(weights(cfg), tmp_path / WEIGHTS_FILE)
+    (cfg[part] if part else cfg)[name] = value
+    (tmp_path / CONFIG_FILE).write_text(json.dumps({"model_cfg": cfg}))
+    with pytest.raises(ErasekitError, match=r"cannot be loaded|describes"):
+        load_clip(tmp_path)
+
+
+def test_a_hub_cache_folder_is_the_model_of_its_main_snapshot(tmp_path: Path) -> None:
+    """As the hub's client lays it out: links from a snapshot to blobs."""
+    home = tmp_path / "models--org--name"
+    plain = folder_of(tmp_path / "plain", config())
+    snapshot = home / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (home / "blobs").mkdir()
+    for number, path in enumerate(sorted(plain.iterdir())):
+        path.rename(home / "blobs" / str(number))
+        (snapshot / path.name).symlink_to(Path("../../blobs") / str(number))
+    for place in (home, snapshot, f"local-dir:{home}"):
+        assert_equals(load_clip(place), config())
 
 
 def test_two_files_of_weights_are_not_guessed_between(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import math
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from support import fingerprint
@@ -14,10 +15,12 @@ from support import fingerprint
 from erasekit.data.data_spec import WorldSpec
 from erasekit.data.drawn.captions import prompts
 from erasekit.data.drawn.world import World
-from erasekit.data.worlds import SPLITS
+from erasekit.data.pairs import Pairs
+from erasekit.data.worlds import SPLITS, Lessons
 from erasekit.errors import RunError, UsageError
 from erasekit.models import train_clip as train
 from erasekit.models.clip import CONFIG_FILE, load_clip
+from erasekit.models.contrastive import info_nce
 from erasekit.models.train_clip import (
     TrainSpec,
     context_length_of,
@@ -236,3 +239,45 @@ def test_every_caption_fits_the_context(world: World) -> None:
 def test_a_caption_that_does_not_fit_is_refused(world: World) -> None:
     with pytest.raises(RunError, match="tokens; the model reads 4"):
         tokenize(tokenizer_of(world), ["a picture of a banana and of grapes"], 4)
+
+
+class OneOfAKind(World):
+    """A drawn world whose pairs of one caption belong together, as in a folder."""
+
+    def lessons(self, pairs: Pairs) -> Lessons:
+        _, same = np.unique(np.array(pairs.captions), return_inverse=True)
+        return Lessons(list(pairs.captions), same[:, None])
+
+
+def test_pairs_of_one_caption_are_positives_of_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = OneOfAKind(WorldSpec(concepts=8, pictures=4, scenes=4, held_out_pictures=3))
+    pairs = world.pairs("train")
+    few = pairs.take([0, 0, 0, 1, 2])  # more than one of a kind in every batch
+    seen = []
+
+    def note(image, text, scale, alike=None):
+        seen.append(alike)
+        return info_nce(image, text, scale, alike)
+
+    monkeypatch.setattr(train, "info_nce", note)
+    train_clip(world, few, SPEC, tmp_path, device=CPU, progress=False)
+    same = np.array(few.captions)[:, None] == np.array(few.captions)
+    batch = train.plan_batches(
+        few.concepts, steps=SPEC.steps, batch=SPEC.batch, seed=SPEC.seed, distinct=False
+    )
+    for alike, rows in zip(seen, batch, strict=True):
+        assert np.array_equal(alike.numpy(), same[np.ix_(rows, rows)])
+
+
+def test_long_captions_are_cut_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = OneOfAKind(WorldSpec(concepts=8, pictures=4, scenes=4, held_out_pictures=3))
+    few = world.pairs("train").take(range(8))
+    long = dataclasses.replace(few, captions=(*few.captions[:7], "a red cat " * 60))
+    monkeypatch.setattr(world, "texts", lambda: set(long.captions))
+    train_clip(world, long, SPEC, tmp_path, device=CPU)
+    assert f"note: 1 captions are cut after {train.MOST_TOKENS} tokens" in capsys.readouterr().err
+    assert load_clip(tmp_path).model.context_length == train.MOST_TOKENS

@@ -34,6 +34,14 @@ def test_begin_refuses_a_wrong_type():
         notebook.begin("book", namespace(steps=3, solve="false"))
 
 
+def test_begin_gives_the_notebook_a_list_of_names_as_text():
+    space = {"__annotations__": {"forget": str}, "forget": ["fruit", "bird"]}
+    space["In"] = ["", "# Parameters\nforget = ['fruit', 'bird']\nPAPERMILL_OUTPUT_PATH = 'x'\n"]
+    space["PAPERMILL_OUTPUT_PATH"] = "x"
+    assert notebook.begin("book", space).parameters == {"forget": "fruit,bird"}
+    assert space["forget"] == "fruit,bird"
+
+
 def test_a_learners_own_variables_are_no_parameters():
     cells = ["", "steps: int = 3", "mine = 4", "notebook.begin(...)"]
     notebook.begin("book", namespace(steps=3, mine=4, In=cells))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
+import yaml
+from papermill.cli import _resolve_type
 
 from erasekit.errors import UsageError
 from erasekit.tutorial.parameters import check_parameters
 
-DECLARED = {"steps": "int", "rate": "float", "solve": "bool", "forget": "str"}
+DECLARED = {"steps": "int", "rate": "float", "solve": "bool", "forget": "str", "out": "str"}
 
 
 @pytest.mark.parametrize(
@@ -20,7 +24,31 @@ DECLARED = {"steps": "int", "rate": "float", "solve": "bool", "forget": "str"}
     ],
 )
 def test_parameters_that_fit_pass(given):
-    check_parameters(DECLARED, given, "book")
+    assert check_parameters(DECLARED, given, "book") == given
+
+
+def test_a_list_of_names_is_what_is_joined_by_commas():
+    given = yaml.safe_load("{forget: [fruit, red apple]}")
+    assert check_parameters(DECLARED, given, "book") == {"forget": "fruit,red apple"}
+
+
+def test_papermills_own_parameters_are_left_alone():
+    given = {"PAPERMILL_OUTPUT_PATH": "run.ipynb", "PAPERMILL_INPUT_PATH": None, "steps": 5}
+    assert check_parameters(DECLARED, given, "book") == {"steps": 5}
+
+
+@hypothesis.given(
+    st.from_regex(r"[+-]?[0-9][0-9_]{0,5}(\.[0-9]*)?(e[+-]?[0-9])?|true|nan", fullmatch=True)
+)
+def test_text_that_papermill_reads_as_something_else_is_refused_or_stays_as_typed(typed):
+    """With `-p`, and as YAML without quotes."""
+    for value in (_resolve_type(typed), yaml.safe_load(typed)):
+        try:
+            settled = check_parameters(DECLARED, {"forget": value}, "book")
+        except UsageError as error:
+            assert "-r in place of -p" in str(error)
+        else:
+            assert settled == {"forget": typed}
 
 
 @pytest.mark.parametrize(
@@ -36,8 +64,13 @@ def test_parameters_that_fit_pass(given):
         ({"rate": "1e-4"}, "write 1.0e-4 without quotes"),
         ({"rate": "1.5e-4"}, "write 1.5e-4 without quotes"),
         ({"rate": "much"}, "must be a number"),
-        ({"forget": 3}, "must be text"),
-        ({"forget": ["bird"]}, "must be text"),
+        (
+            {"forget": 0},
+            "forget = 0 must be text: give it by -r in place of -p on the command line",
+        ),
+        ({"forget": ["bird", "a,b"]}, "must be a list of names: 'a,b' is several"),
+        ({"forget": ["bird", False]}, "must be a list of names: False is none; quote it"),
+        ({"out": ["a", "b"]}, "must be text"),
     ],
 )
 def test_parameters_that_do_not_fit_are_named_with_the_mend(given, words):

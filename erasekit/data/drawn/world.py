@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import resvg_py
@@ -19,10 +20,10 @@ from PIL import Image
 from torch import Tensor
 
 from erasekit.data.data_spec import WorldSpec
-from erasekit.data.drawn.captions import caption
+from erasekit.data.drawn.captions import caption, vocabulary_texts
 from erasekit.data.drawn.concepts import drawing_path, select_concepts, split_concepts
 from erasekit.data.pairs import Pairs
-from erasekit.data.worlds import SPLITS, Concept, Sample
+from erasekit.data.worlds import SPLITS, Concept, Lessons, Sample
 from erasekit.errors import UsageError
 
 #: Share of the singles captions in English that describe instead of naming.
@@ -113,6 +114,24 @@ class World:
         """The captions of `pairs`, which come from `split`, told in one language."""
         samples = self.samples(split)
         return [self.caption(samples[p], language) for p in pairs.positions]
+
+    @property
+    def image_size(self) -> int:
+        return self.spec.image_size
+
+    def identity(self) -> dict[str, Any]:
+        return self.spec.as_dict()
+
+    def vocabulary(self) -> list[str]:
+        return vocabulary_texts(self.concepts, self.spec.languages)
+
+    def texts(self) -> set[str]:
+        """Every caption, in its own language and in English, which retrieval uses."""
+        samples = [sample for split in SPLITS for sample in self.samples(split)]
+        return {self.caption(s, language) for s in samples for language in (None, "en")}
+
+    def lessons(self, pairs: Pairs) -> Lessons:
+        return Lessons(list(pairs.captions))
 
     @cached_property
     def _drawings(self) -> dict[str, Tensor]:

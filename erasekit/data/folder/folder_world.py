@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from torch import Tensor
@@ -24,12 +24,15 @@ from erasekit.data.folder.listing import FolderPairs
 from erasekit.data.folder.selection import Request
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
-from erasekit.data.worlds import SPLITS, Concept
+from erasekit.data.worlds import SPLITS, Concept, Lessons
 from erasekit.errors import UsageError
+from erasekit.files import sha256_json
 
 # Captions of a concept that are looked at to tell whether they only name it.
 _LOOKED_AT = 50
 _LONGEST_NAME = 60
+# Captions from which a tokenizer is trained, at most.
+_READ = 100_000
 # Pictures that stand for the retained where none has a name.
 _COMPARED = 100
 
@@ -95,7 +98,7 @@ class DiskPairs(Pairs):
 
 
 class FolderWorld:
-    """The pairs of a folder. It gives pairs, and cannot draw.
+    """The pairs of a folder. A CLIP can be trained on them; it cannot draw.
 
     Args:
         spec: what is taken of the folder.
@@ -135,6 +138,43 @@ class FolderWorld:
         """The sha256 of what was read: the same for the same rows and pictures."""
         return self._source.listing.identity
 
+    @property
+    def image_size(self) -> int:
+        return self._size
+
+    def identity(self) -> dict[str, Any]:
+        """The same for every request: an original is trained once."""
+        words = sha256_json(self.vocabulary())
+        return {"content": self.content, "image_size": self._size, "vocabulary": words}
+
+    def vocabulary(self) -> list[str]:
+        """Captions of the whole folder, and how each of its concepts is named."""
+        rng = np.random.default_rng([self.spec.seed, len(SPLITS) + 1])
+        rows = _some(rng, np.arange(len(self._source)), _READ)
+        prompts = [text for concept in self.concepts for text in concept.prompts]
+        return [*self._source.captions(rows), *prompts]
+
+    def texts(self) -> set[str]:
+        return set(self.vocabulary())
+
+    def lessons(self, pairs: Pairs) -> Lessons:
+        """Pairs with the same caption, or of the same picture, belong together.
+
+        A caption that only names its concept is trained on by itself and in each template, so
+        that the model knows the prompts by which it is asked.
+        """
+        captions = []
+        for caption, row in zip(pairs.captions, pairs.positions.tolist(), strict=True):
+            named = caption == self._source.concept[row]
+            options = [caption, *self._prompts(caption)] if named else [caption]
+            captions.append(options[row % len(options)])
+        _, same = np.unique(np.array(pairs.captions), return_inverse=True)
+        pictures = self._source.picture[pairs.positions]
+        return Lessons(captions, np.stack([same, pictures], axis=1))
+
+    def _prompts(self, name: str) -> tuple[str, ...]:
+        return tuple(template.replace("{}", name) for template in self.spec.templates)
+
     def _concept(self, code: int, index: int) -> Concept:
         source = self._source
         name = source.concept.names[code]
@@ -146,7 +186,7 @@ class FolderWorld:
             group=source.group[row] or "",
             names={"en": name},
             article="",
-            prompts=tuple(t.replace("{}", name) for t in self.spec.templates),
+            prompts=self._prompts(name),
         )
 
     def concept(self, index: int) -> Concept:
@@ -188,7 +228,7 @@ class FolderWorld:
         return bool(self._selected[self._row_of[index - len(self.concepts)]])
 
     def pairs(self, split: str) -> DiskPairs:
-        """The pairs of a split that this world reads, those to forget first."""
+        """The pairs of a split that this world reads, in their order."""
         if split not in self._lists:
             if split not in SPLITS:
                 raise UsageError(f"unknown split '{split}': one of {', '.join(SPLITS)}")
@@ -200,7 +240,7 @@ class FolderWorld:
                 _some(rng, np.flatnonzero(mine & part), most)
                 for part in (self._selected, ~self._selected)
             ]
-            self._lists[split] = self._list(np.concatenate(rows))
+            self._lists[split] = self._list(np.sort(np.concatenate(rows)))
         return self._lists[split]
 
     @cached_property

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from PIL import Image
+from support_trainings import trainings
 
+import erasekit
 from erasekit.data.data_spec import FolderSpec
 from erasekit.data.folder.check import read_folder
 from erasekit.data.folder.folder_world import FolderTask, FolderWorld
@@ -194,3 +201,125 @@ def test_a_picture_is_retrieved_once_however_many_captions_it_has(tmp_path: Path
         f"a {thing} {i} told 0" for i, thing in enumerate(("cat", "cat", "dog", "dog"))
     )
     assert len(set(pairs.scenes.concepts)) == 4
+
+
+# A folder that is trained on: the same, with requests of every kind, and copies in it.
+
+THINGS = ("cat", "dog", "boat")
+
+
+@dataclass(frozen=True)
+class Own:
+    """A row of a folder: the colour of its picture, its file, its words and its split."""
+
+    colour: int
+    file: str
+    caption: str
+    concept: str
+    split: str
+
+
+@st.composite
+def own_folders(draw: st.DrawFn) -> list[Own]:
+    """Rows with copies of pictures: byte by byte as PNG, and of the same pixels as BMP."""
+    rows = []
+    for number in range(draw(st.integers(12, 24))):
+        colour = draw(st.integers(0, number))  # an earlier one is a copy
+        thing = draw(st.sampled_from(THINGS))
+        caption = draw(st.sampled_from([thing, f"a {thing} in the sun", "somewhere in the sun"]))
+        ending = draw(st.sampled_from(["png", "bmp"]))
+        split = draw(st.sampled_from(["train", "train", "validation", "test"]))
+        rows.append(Own(colour, f"{number:02d}.{ending}", caption, thing, split))
+    return rows
+
+
+def written(folder: Path, rows: list[Own]) -> Path:
+    for row in rows:
+        Image.new("RGB", (40, 40), (row.colour * 9, 80, 200)).save(folder / row.file)
+    # All rows of a picture are in one split: that of the first.
+    first = {row.colour: row.split for row in reversed(rows)}
+    with (folder / "pairs.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["image", "caption", "concept", "split"])
+        table.writerows((r.file, r.caption, r.concept, first[r.colour]) for r in rows)
+    return folder
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(rows=own_folders(), kind=st.sampled_from(["concept", "word", "files"]), data=st.data())
+def test_no_oracle_of_a_folder_is_trained_on_what_was_asked_for(
+    rows: list[Own], kind: str, data: st.DataObject
+) -> None:
+    thing = data.draw(st.sampled_from(THINGS))
+    listed = data.draw(st.lists(st.sampled_from([r.file for r in rows]), min_size=1, max_size=3))
+    asked = {
+        "concept": [r for r in rows if r.concept == thing],
+        "word": [r for r in rows if thing in r.caption.split()],
+        "files": [r for r in rows if r.file in listed],
+    }[kind]
+    gone = {row.colour for row in asked}  # with every copy
+    splits = {row.colour: row.split for row in reversed(rows)}
+    kept = {colour: split for colour, split in splits.items() if colour not in gone}
+    assume(asked and {"train", "test"} <= set(kept.values()))
+    with TemporaryDirectory() as place, trainings(Path(place) / "cache") as found:
+        folder = Path(place) / "own"
+        folder.mkdir()
+        written(folder, rows)
+        (folder / "list.txt").write_text("\n".join(listed))
+        rule = {"concept": thing, "word": f"word={thing}", "files": f"files={folder / 'list.txt'}"}
+        experiment = erasekit.load(
+            data=f"folder:{folder}", train=True, forget=rule[kind], progress=False
+        )
+        _ = experiment.original_folder, experiment.oracles(2)
+        original, *oracles = found
+        colours = [
+            [round(int(image[0, 0, 0]) / 9) for image in training.pairs.images[:]]
+            for training in found
+        ]
+    assert [t.label for t in found] == ["training the original", *["training the oracle"] * 2]
+    assert len({training.folder for training in found}) == 3
+    train = [i for i, row in enumerate(rows) if splits[row.colour] == "train"]
+    assert original.pairs.positions.tolist() == train
+    for training, shown in zip(oracles, colours[1:], strict=True):
+        assert gone.isdisjoint(shown)
+        assert training.pairs.positions.tolist() == [i for i in train if rows[i].colour in kept]
+        if kind == "concept":
+            assert all(rows[i].concept != thing for i in training.pairs.positions)
+        if kind == "word":
+            assert not any(thing in caption.split() for caption in training.pairs.captions)
+
+
+def test_an_original_of_a_folder_is_trained_once_whatever_is_asked_for(
+    own_folder: Path, fruit: FolderTask, tmp_path: Path
+) -> None:
+    asked = {"data": f"folder:{own_folder}", "train": True, "progress": False}
+    with trainings(tmp_path) as found:
+        made = [
+            erasekit.load(forget=rule, **asked)
+            for rule in (fruit.world.request.text, "word=picture")
+        ]
+        assert len({experiment.original_folder for experiment in made}) == 1
+        assert len({experiment.oracle_folder for experiment in made}) == 2
+        larger = erasekit.load(forget=fruit.world.request.text, image_size=64, **asked)
+        assert larger.original_folder != made[0].original_folder
+    assert len(found) == 4
+
+
+def test_a_folder_is_trained_on_erased_from_and_judged_by_its_oracle(
+    own_folder: Path, fruit: FolderTask, tiny: dict
+) -> None:
+    drawn = ("concepts", "pictures", "scenes", "held_out_pictures")
+    given = {name: value for name, value in tiny.items() if name not in drawn}
+    own = {
+        "data": f"folder:{own_folder}",
+        "forget": fruit.world.request.text,
+        "templates": "a picture of {}|{}",
+    }
+    experiment = erasekit.load("smoke", progress=False, train=True, image_size=32, **own, **given)
+    assert experiment.has_oracle
+    erased = experiment.erase()
+    card = experiment.evaluate({"erased": erased, "control": experiment.control()})
+    assert card.models == ["original", "erased", "control", "oracle"]
+    assert experiment.original.model.visual.image_size in (32, (32, 32))
+    asked = [experiment.world.concept(i).name for i in experiment.world.trained]
+    assert len(set(map(tuple, experiment.original.tokenizer(asked).tolist()))) == len(asked)
