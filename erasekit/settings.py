@@ -8,12 +8,9 @@ is a set of defaults and nothing else; each single value can still be given.
 from __future__ import annotations
 
 import dataclasses
-import inspect
-import textwrap
 import typing
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -109,9 +106,7 @@ class Settings:
         "Splits whose pictures are forgotten; train, as in benchmarks, only judges on the others.",
     )
     skip_bad: bool = _setting(
-        False,
-        _FOLDER_DATA,
-        "Leave out rows with a problem; otherwise they are an error.",
+        False, _FOLDER_DATA, "Leave out rows with a problem; otherwise they are an error."
     )
     most_pairs: int = _setting(
         20_000,
@@ -121,11 +116,7 @@ class Settings:
         ge=1,
     )
     judged_pairs: int = _setting(
-        1_000,
-        _FOLDER_DATA,
-        "Most pairs to judge on, forgotten and retained.",
-        "pairs",
-        ge=1,
+        1_000, _FOLDER_DATA, "Most pairs to judge on, forgotten and retained.", "pairs", ge=1
     )
     templates: str = _setting(
         "a photo of a {}",
@@ -374,41 +365,3 @@ def _of_kind(settings: Settings) -> Settings:
                 f"{name} = {getattr(settings, name)!r}: this setting is of kind = {one.kind} alone"
             )
     return settings
-
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def takes_settings(function: _Function) -> _Function:
-    """Give a function with ``**parameters`` the signature and documentation of every setting.
-
-    It shows the defaults of profile ``default``.
-    """
-    signature = inspect.signature(function)
-    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    settings = [d for d in DECLARED.values() if d.name not in signature.parameters]
-    parameters = [
-        inspect.Parameter(
-            d.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=d.default,
-            annotation=Literal[d.choices] if d.choices else d.type,
-        )
-        for d in settings
-    ]
-    function.__signature__ = signature.replace(parameters=[*own, *parameters])  # type: ignore[attr-defined]
-    function.__doc__ = inspect.cleandoc(function.__doc__ or "") + "\n\n" + _documented(settings)
-    return function
-
-
-def _documented(settings: list[Declared]) -> str:
-    lines = ["Parameters, with the defaults of profile default:"]
-    for one in settings:
-        notes = ", ".join(filter(None, [one.type_name, one.unit, one.range]))
-        lines += textwrap.wrap(
-            f"{one.name} ({notes}; default {one.default!r}): {one.help}",
-            width=96,
-            initial_indent="    ",
-            subsequent_indent="        ",
-        )
-    return "\n".join(lines)

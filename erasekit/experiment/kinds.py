@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from erasekit.experiment.clip_experiment import Experiment
-from erasekit.settings import Settings, make_settings, takes_settings
+from erasekit.settings import Settings, make_settings
+from erasekit.settings_signature import takes_settings
 
 if TYPE_CHECKING:
     from erasekit.experiment.language_experiment import LanguageExperiment

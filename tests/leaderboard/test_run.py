@@ -16,7 +16,7 @@ from erasekit.leaderboard.clip_bench import ClipBench
 from erasekit.leaderboard.plan import CLIP, LANGUAGE, Task
 from erasekit.leaderboard.records import Records
 from erasekit.leaderboard.run import Unit, best_trial, run_benchmark
-from erasekit.settings import PROFILES
+from erasekit.profiles import PROFILES
 
 METHODS = ("null_space", "gradient_difference")
 SPACE = {

@@ -32,7 +32,7 @@ from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.models.clip import load_clip
 from erasekit.models.train_clip import trained_clip
 from erasekit.models.train_spec import TrainSpec
-from erasekit.settings import PROFILES
+from erasekit.profiles import PROFILES
 
 #: Each pair needs two shadows that saw it and two that did not, to know how they vary.
 LEAST_SHADOWS = 4
