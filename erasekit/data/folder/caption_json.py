@@ -79,7 +79,7 @@ class CaptionJson(Form):
                 try:
                     if isinstance(cells, str):
                         raise ValueError(cells)
-                    yield from pairs_of(self.folder, cells, file, line, self.splits[number])
+                    yield from pairs_of(self.folder, cells, told, line, self.splits[number])
                 except ValueError as error:
                     yield Problem(self.where(line, ""), ROW, str(error))
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from erasekit.data.folder.folder_files import (
     Folder,
-    files_below,
     folders_in,
     is_generic,
     is_picture,
@@ -77,5 +76,5 @@ class ClassFolders(Form):
         """Every file below the class folders, in order."""
         for folder, split in zip(self.files, self.splits, strict=True):
             name = folder.name.replace("_", " ").strip()
-            for file in files_below(folder):
-                yield Row(self.folder.path(file), name, name, split=split)
+            for path in self.folder.files_below(folder):
+                yield Row(path, name, name, split=split)

@@ -93,7 +93,12 @@ class Folder:
 
     def files(self) -> Iterator[str]:
         """The paths of all files below the base, in order. Links to folders are not followed."""
-        return (self.path(file) for file in files_below(self.base))
+        return self.files_below(self.base)
+
+    def files_below(self, folder: Path) -> Iterator[str]:
+        """The paths of all files below a folder in this one, as `files`."""
+        start = len(f"{self.root}{os.sep}")  # a Path for each would take longer than the look
+        return (file[start:].replace(os.sep, "/") for file in _below(str(folder)))
 
     @cached_property
     def names(self) -> str:
@@ -117,7 +122,7 @@ class Folder:
         prefix = "" if self.base == self.root else f"{self.path(self.base)}/"
         return self.splits.get(path.removeprefix(prefix).partition("/")[0], "")
 
-    def named(self, written: str, beside: Path) -> str:
+    def named(self, written: str, beside: str = "") -> str:
         """The path of the file that a table means.
 
         It is looked for beside the table first, then as the end of any picture's path; slashes
@@ -126,7 +131,7 @@ class Folder:
 
         Args:
             written: in the table.
-            beside: the table's folder.
+            beside: the path of the table's folder.
 
         Returns:
             the path from the root; if there is no such file, what it would be.
@@ -137,15 +142,12 @@ class Folder:
         written = written.strip().removeprefix(f"{self.root}/")
         if not written or BROKEN.search(written) or re.match(r"/|\\|[A-Za-z]:[\\/]", written):
             return posixpath.normpath(written) if written else ""
-        prefix = self.path(beside)
-        plain, turned = (
-            posixpath.normpath(posixpath.join(prefix, each))
-            for each in (written, written.replace("\\", "/"))
-        )
-        for path in dict.fromkeys((plain, turned)):
-            if os.path.lexists(self.root / path):
+        turned = written.replace("\\", "/")
+        paths = [posixpath.normpath(posixpath.join(beside, each)) for each in (written, turned)]
+        for path in paths[: 1 + (turned != written)]:
+            if os.path.lexists(f"{self.root}/{path}"):
                 return path
-        end = "/" + posixpath.normpath(written.replace("\\", "/"))
+        end = "/" + posixpath.normpath(turned)
         for form in (composed, folded):
             found = [
                 path
@@ -159,7 +161,7 @@ class Folder:
                 f"{shown(written)} could be {shown(found[0])} or {shown(found[1])}: "
                 "write its whole path in the folder"
             )
-        return found[0] if found else plain
+        return found[0] if found else paths[0]
 
     @cached_property
     def _by_name(self) -> dict[str, list[str]]:
@@ -177,7 +179,7 @@ def folders_in(folder: Path) -> list[Path]:
     )
 
 
-def files_below(folder: Path) -> Iterator[Path]:
+def _below(folder: str) -> Iterator[str]:
     """Files below a folder. A link to a folder in it is told as a file, and not followed."""
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
@@ -185,9 +187,9 @@ def files_below(folder: Path) -> Iterator[Path]:
         if entry.name.startswith(".") or entry.name == "__MACOSX":
             continue
         if entry.is_dir(follow_symlinks=False):
-            yield from files_below(Path(entry.path))
+            yield from _below(entry.path)
         else:
-            yield Path(entry.path)
+            yield entry.path
 
 
 def _wrapped(folder: Path) -> Path | None:

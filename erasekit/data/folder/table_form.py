@@ -74,12 +74,13 @@ class Tables(Form):
 
     def rows(self) -> Iterator[Row | Problem]:
         for number, table in enumerate(self.files):
-            for row in self._rows_of(table, self.tables[number]):
+            told, split = self.tables[number], self.splits[number]
+            for row in self._rows_of(table, told):
                 line = numbered(number, row.line)
                 try:
                     if row.wrong:
                         raise ValueError(row.wrong)
-                    yield from pairs_of(self.folder, row.cells, table, line, self.splits[number])
+                    yield from pairs_of(self.folder, row.cells, told, line, split)
                 except ValueError as error:
                     yield Problem(self.where(line, ""), ROW, str(error))
 
@@ -110,14 +111,14 @@ def other_tables(folder: Folder) -> list[Path]:
 
 
 def pairs_of(
-    folder: Folder, cells: dict[str, Any], table: Path, line: int, split: str
+    folder: Folder, cells: dict[str, Any], table: str, line: int, split: str
 ) -> Iterator[Row]:
     """A row for each caption of a row in a table.
 
     Args:
         folder: of the table.
         cells: by role.
-        table: they stand in; paths may begin in its folder.
+        table: the path of the table; those in it may begin in its folder.
         line: of the row, see `numbered`.
         split: of the table; a cell of the row comes before it.
 
@@ -129,7 +130,7 @@ def pairs_of(
         if len(found) > 1 and role != "caption":
             raise ValueError(f"'{role}' has {len(found)} texts in it")
     image, *more = ("".join(texts[role]).strip() for role in ("image", *OPTIONAL))
-    path = folder.named(image, table.parent)
+    path = folder.named(image, table.rpartition("/")[0])
     more[-1] = more[-1] or split or folder.split(path)
     for caption in texts["caption"] or [""]:
         yield Row(path, caption, *more, line=line)
