@@ -58,6 +58,9 @@ def form_of(folder: Path, progress: bool, columns: Columns | None = None) -> For
     for name, form in sorted(FORMS.items(), key=lambda item: item[0] == _LAST):
         if name == _LAST:
             check_all_read(where)
+            for option, column in vars(where.columns).items():
+                if column:
+                    raise UsageError(f"{where.base} has no table: leave --{option}-column out")
         if files := form.find(where):
             return form(where, files)
     found = Counter("pictures" if is_picture(path) else "files" for path in where.files())

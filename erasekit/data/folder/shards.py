@@ -32,7 +32,8 @@ class Shards(Form):
     def recipe(self) -> Any:
         times = [(file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
         names = list(map(shown, self.tables))
-        return {"form": self.name, "files": list(zip(names, times, strict=True))}
+        files = list(zip(names, times, strict=True))
+        return {"form": self.name, "files": files, "caption": self.folder.columns.caption}
 
     def rows(self) -> Iterator[Row | Problem]:
         with progress_bar("reading shards", "shard", len(self.files), show=self.progress) as bar:

@@ -32,7 +32,8 @@ class Sidecars(Form):
             about = (self.root / path).lstat() if text else None
             state = (about.st_size, about.st_mtime_ns) if about else ""
             found.update(f"{path}\0{state}\0".encode(errors="surrogateescape"))
-        return {"form": self.name, "sha256": found.hexdigest()}
+        caption = self.folder.columns.caption
+        return {"form": self.name, "sha256": found.hexdigest(), "caption": caption}
 
     @staticmethod
     def place(tables: Sequence[str], line: int, path: str) -> str:

@@ -46,12 +46,12 @@ class Tables(Form):
         own = [folder.base / name for name in TABLES]
         beside = [place / name for place in places for name in _METADATA]
         for paths in (own, beside, other_tables(folder)):
-            if found := [p for p in paths if p.is_file() and not holds_pictures(p)]:
-                if paths not in (own, beside):
-                    found = [path for path in found if _fits(path, folder)]
-                check_which(folder, found)
-                if found:
-                    return tuple(found)
+            there = [path for path in paths if path.is_file() and not holds_pictures(path)]
+            named = paths is own or paths is beside
+            found = [path for path in there if named or _fits(path, folder)]
+            check_which(folder, found)
+            if found:
+                return tuple(found)
         return ()
 
     def recipe(self) -> Any:

@@ -70,13 +70,13 @@ def _json_lines(table: Path, told: str) -> Iterator[Opened]:
                     except ValueError as error:
                         yield Cells(line, {}, str(error))
 
-        first = next((row.cells for row in objects() if not row.wrong), {})
+        names = dict.fromkeys(name for row in objects() for name in row.cells)
 
         def rows(wanted: Sequence[str]) -> Iterator[Cells]:
             for row in objects():
                 yield row._replace(cells={name: row.cells.get(name) for name in wanted})
 
-        yield Opened(list(first), rows)
+        yield Opened(list(names), rows)
 
 
 @contextmanager

@@ -55,8 +55,12 @@ def _encoding(file: io.BufferedReader) -> str:
     for encoding, start in (("utf-16-le", 1), ("utf-16-be", 0)):  # as written without a mark
         if len(head) > 1 and not any(head[start:64:2]):
             return encoding
-    told = [line for line in head.splitlines() if not line.isascii()]
-    if not told or any(_is_utf8(line) for line in told):
+    whole = head if len(head) < _SAMPLE else head[: head.rfind(b"\n")]
+    told = [line for line in whole.splitlines() if not line.isascii()]
+    if not told or any(map(_is_utf8, told)):
+        return "utf-8-sig"
+    file.seek(0)  # a single line in UTF-8 says that the others are broken
+    if any(not line.isascii() and _is_utf8(line) for line in file):
         return "utf-8-sig"
     from charset_normalizer import from_bytes
 

@@ -20,6 +20,7 @@ from support_folder import (
 )
 
 from erasekit.data.folder.check import check_folder, read_folder
+from erasekit.data.folder.columns import Columns
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -77,6 +78,12 @@ def test_parts_that_are_not_clear_are_named(
     write_shard(tmp_path / "0.tar", [(f"1.{part}", encoded()) for part in parts])
     ((place, kind, words),) = problems(tmp_path)
     assert (place, kind) == ("shard 0.tar, key 1", "missing file") and said in words
+
+
+def test_a_caption_of_any_name_in_json_is_read_by_option(tmp_path: Path) -> None:
+    write_shard(tmp_path / "0.tar", [("1.png", encoded()), ("1.json", b'{"a": "b"}')])
+    assert "it has a" in problems(tmp_path)[0][2]
+    assert read_folder(tmp_path, columns=Columns(caption="a")).captions([0]) == ["b"]
 
 
 def test_folders_and_names_of_shards_tell_the_split(tmp_path: Path) -> None:

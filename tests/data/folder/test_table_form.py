@@ -210,3 +210,11 @@ def test_a_table_outside_the_folder_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "in" / "pairs.csv").symlink_to(tmp_path / "pairs.csv")
     with pytest.raises(UsageError, match=r"pairs.csv is a link out of the folder"):
         check_folder(tmp_path / "in")
+
+
+def test_a_key_of_some_lines_alone_counts(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "a.png", "b.png")
+    lines = ['{"image": "a.png", "caption": "a"}']
+    lines.append('{"image": "b.png", "caption": "b", "concept": "boat", "split": "val"}')
+    put(tmp_path / "pairs.jsonl", "\n".join(lines).encode())
+    assert told(read_folder(tmp_path))[1] == ("b.png", "b", "boat", None, "validation")

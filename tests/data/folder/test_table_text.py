@@ -23,10 +23,10 @@ def test_any_separator_and_encoding_is_read_and_told(
     tmp_path: Path, between: str, encoding: str
 ) -> None:
     write_pictures(tmp_path, "a.png", "b.png")
-    rows = ["image caption", "a.png un_café_glacé", "b.png une_fenêtre_fermée"]
+    rows = ["image caption", "a.png a_cup", "b.png une_fenêtre_fermée"]
     text = "\r\n".join(row.replace(" ", between).replace("_", " ") for row in rows)
     put(tmp_path / "pairs.csv", text.encode(encoding))
-    assert read_folder(tmp_path).captions([0, 1]) == ["un café glacé", "une fenêtre fermée"]
+    assert read_folder(tmp_path).captions([0, 1]) == ["a cup", "une fenêtre fermée"]
     form = check_folder(tmp_path).form
     assert (between == ",") != ("between cells" in form)
     assert encoding.startswith("utf-8") != (encoding[:6] in form)
@@ -38,6 +38,13 @@ def test_letters_that_no_encoding_explains_are_named_row_by_row(tmp_path: Path) 
     put(tmp_path / "pairs.csv", text)
     ((place, kind, said),) = problems(tmp_path)
     assert (place, kind) == ("pairs.csv, line 2", "wrong encoding") and "UTF-8" in said
+
+
+def test_one_line_in_utf8_says_that_the_others_are_broken(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "a.png", "b.png", "c.png")
+    lines = b"image,caption\na.png,caf\xe9\n" + b"b.png,b\n" * 150_000
+    put(tmp_path / "pairs.csv", lines + "c.png,café\n".encode())
+    assert problems(tmp_path)[0][:2] == ("pairs.csv, line 2", "wrong encoding")
 
 
 def test_excels_line_with_the_separator_is_no_row(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from support_folder import put, write_pictures
 
 from erasekit.data.folder.check import check_folder, read_folder
+from erasekit.data.folder.columns import Columns
 from erasekit.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -58,3 +59,9 @@ def test_pictures_without_captions_are_counted(tmp_path: Path) -> None:
     write_pictures(tmp_path, "images/1.png", "images/2.png")
     with pytest.raises(UsageError, match=r"images has 2 pictures, and no captions: none of pairs"):
         check_folder(tmp_path)
+
+
+def test_an_option_for_a_table_is_not_passed_over(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "apple/1.png", "pear/2.png")
+    with pytest.raises(UsageError, match="has no table: leave --caption-column out"):
+        check_folder(tmp_path, columns=Columns(caption="text"))
