@@ -60,6 +60,8 @@ COMMAND_MISUSE = {
         ["evaluate", "run", "--forget", "fruit"],
         "--forget goes with --model",
     ),
+    "evaluate into a file": (["evaluate", "run", "--out", "a.json"], "--out goes with --model"),
+    "audit of an original": (["audit", "run", "--original", "m"], "--original goes with --model"),
     "evaluate what is not there": (["evaluate", "run"], "run is no folder"),
     "evaluate a model not there": (["evaluate", "--model", "m"], "m does not exist"),
     "evaluate a misspelt model": (

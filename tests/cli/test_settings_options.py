@@ -31,11 +31,14 @@ def test_a_command_gets_one_settings_object_from_options_and_set() -> None:
 
 
 def test_a_run_folder_brings_its_own_settings() -> None:
-    command = with_settings("seed", instead_of="run")(lambda settings, run: settings)
-    assert command(run="a", profile=None, seed=None, set_=None) == Settings()
-    for given in ({"profile": "smoke"}, {"seed": "1"}, {"set_": ["steps=1"]}):
+    command = with_settings("seed", instead_of="run", of_model=("out",))(
+        lambda settings, run, out: settings
+    )
+    nothing = {"run": "a", "out": None, "profile": None, "seed": None, "set_": None}
+    assert command(**nothing) == Settings()
+    for given in ({"profile": "smoke"}, {"seed": "1"}, {"set_": ["steps=1"]}, {"out": "a.json"}):
         with pytest.raises(UsageError, match=f"--{next(iter(given)).strip('_')} goes with --model"):
-            command(**{"run": "a", "profile": None, "seed": None, "set_": None, **given})
+            command(**{**nothing, **given})
 
 
 def test_the_help_shows_settings_by_group(capsys: pytest.CaptureFixture[str]) -> None:
