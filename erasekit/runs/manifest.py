@@ -19,8 +19,7 @@ from erasekit.files import read_json, sha256_file, sha256_json, write_json
 from erasekit.text import shown
 
 if TYPE_CHECKING:
-    from erasekit.experiment.clip_experiment import Experiment
-    from erasekit.models.clip import Clip
+    from erasekit.experiment.base_experiment import BaseExperiment
 
 MANIFEST = "manifest.json"
 VERSION = 1
@@ -108,7 +107,7 @@ def check_files(folder: Path) -> None:
             )
 
 
-def check_models(folder: Path, experiment: Experiment, models: Mapping[str, Clip]) -> None:
+def check_models(folder: Path, experiment: BaseExperiment, models: Mapping[str, Any]) -> None:
     """Refuse to measure a run against another task or other models than it was made with.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,17 +12,22 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from erasekit.data.data_spec import FOLDER
 from erasekit.data.folder.check import check_folder
 from erasekit.data.folder.listing import FolderPairs
 from erasekit.data.folder.writer import TABLE
 from erasekit.data.worlds import SPLITS
 from erasekit.experiment.kinds import load
-from erasekit.files import write_bytes, write_text
+from erasekit.files import read_json, write_bytes, write_text
+from erasekit.runs.manifest import REQUEST
+from erasekit.runs.near_misses import KINDS
+from erasekit.settings import Settings, make_settings
 from erasekit.tutorial.stand_ins import GROUP, stand_in
 
 
 def parameters(
     profile: str,
+    out: str = "",
     *,
     data: str = "",
     forget: str = "",
@@ -29,27 +36,47 @@ def parameters(
 ) -> dict[str, Any]:
     """Parameters of an experiment in a folder: your own, or the stand-in where none is given.
 
-    Of the stand-in's model (see `stand_ins`) there is an oracle, which nobody has for a
-    published CLIP.
-
     Args:
+        out: where the notebook keeps files.
         data: ``folder:PATH``; empty for the stand-in.
-        forget: the rule; empty for the stand-in's.
+        forget: the rule; empty for three pictures of the stand-in.
         model: as in the settings; empty for their default.
         given: anything else, as in the settings.
     """
     asked = {"model": model} if model else {}
     if data:
         return {"data": data, "forget": forget, **asked, **given}
-    embedded = load(profile, forget=GROUP, **given)
-    made = stand_in(embedded, "table")
+    made = stand_in(load(profile, forget=GROUP, **given), "table")
+    folder, listed = _request(Path(made["data"].removeprefix(FOLDER)), run_folder(out, "photos"))
     return {
         **made,
-        "forget": forget or made["forget"],
-        "oracle_model": f"local-dir:{embedded.oracle_folder}",
+        "data": f"{FOLDER}{folder}",
+        "forget": forget or f"files={listed}",
         **asked,
         **given,
     }
+
+
+def _request(source: Path, folder: Path) -> tuple[Path, Path]:
+    """A folder's copy with one picture twice, and a list of three of its pictures."""
+    shutil.copytree(source, folder, dirs_exist_ok=True)
+    with (folder / TABLE).open(encoding="utf-8", newline="") as table:
+        rows = list(csv.DictReader(table))
+    listed = [next(r["image"] for r in rows if r["split"] == split) for split in SPLITS]
+    with Image.open(folder / listed[0]) as picture:
+        picture.save(folder / "holiday.png", compress_level=0)
+    with (folder / TABLE).open("a", encoding="utf-8", newline="") as table:
+        csv.DictWriter(table, list(rows[0])).writerow(
+            {"image": "holiday.png", "caption": "our holiday", "split": rows[0]["split"]}
+        )
+    return folder, write_text(folder.with_name("request.txt"), "\n".join(listed) + "\n")
+
+
+def settings(profile: str, method: str, given: Mapping[str, Any]) -> Settings:
+    """The settings of the notebook's run. No concept is held out of a folder, so that
+    `never_seen` reads its level from shuffled pairs."""
+    options = {"level": "shuffled"} if method == "never_seen" else {}
+    return make_settings(profile, **given, method=method, options=options)
 
 
 def run_folder(out: str, name: str) -> Path:
@@ -75,6 +102,26 @@ def splits_table(pairs: FolderPairs) -> pd.DataFrame:
             "concepts": len(np.unique(named[named >= 0])),
         }
     return pd.DataFrame.from_dict(lines, orient="index")
+
+
+def near_table(found: Mapping[str, Any]) -> pd.DataFrame:
+    """A line a kind of what a request nearly selects, as the preview found it."""
+    lines = {
+        KINDS[kind]: {
+            "pictures": near["pictures"],
+            "for example": near["examples"][0]["image"] if near["examples"] else "–",
+        }
+        for kind, near in found["near"].items()
+    }
+    return pd.DataFrame.from_dict(lines, orient="index")
+
+
+def request_table(run: Path) -> pd.DataFrame:
+    """How much a run was asked for, and what became of it."""
+    told = read_json(run / REQUEST)
+    lists = {**told, "asked": told["asked"]["entries"]}
+    names = ("asked", "found", "not_found", "also_removed", "erased")
+    return pd.DataFrame({"entries": {n.replace("_", " "): len(lists[n]) for n in names}})
 
 
 def criteria_table(certificate: Mapping[str, Any]) -> pd.DataFrame:

@@ -208,11 +208,11 @@ def downstream(v: Values) -> None:
 
 
 def your_own_data(v: Values) -> None:
-    assert min(v["forget_pairs"], v["retain_pairs"]) > 0
-    assert v["top1_forget_original"] >= 0.5
-    assert v["top1_forget_erased"] <= 0.05
-    assert v["top1_retain_erased"] >= v["top1_retain_original"] - 0.1
-    assert v["certified"] == "met"
+    assert (v["asked"], v["copies"], v["pairs"]) == (3, 1, 4)
+    assert v["recall@1_forget_erased"] <= v["recall@1_forget_original"]
+    assert v["recall@1_retain_erased"] >= v["recall@1_retain_original"] - 0.1
+    assert v["similarity_forget"] < v["similarity_holdout"]
+    assert v["certified"] != "met", "the original tells these pictures from no others"
 
 
 def reproduce_cliperase(v: Values) -> None:
