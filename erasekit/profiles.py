@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from erasekit.errors import UsageError
+
 #: What each profile sets apart from the defaults of `Settings`.
 PROFILES: dict[str, dict[str, Any]] = {
     "default": {},
@@ -90,3 +92,26 @@ LANGUAGE: dict[str, dict[str, Any]] = {
         "learning_rate": 3e-4,
     },
 }
+
+
+def clip_defaults(profile: str, *, folder: bool, train: bool) -> dict[str, Any]:
+    """What a profile sets apart for a CLIP.
+
+    Args:
+        folder: whether the data are a folder.
+        train: whether the CLIP is trained on it.
+
+    Raises:
+        UsageError: for profile ``paper`` without a folder, or with a CLIP that is trained.
+    """
+    own = PROFILES[profile]
+    if profile == "paper" and (train or not folder):
+        raise UsageError(
+            "profile 'paper' needs pretrained weights and one of the papers' data sets: give "
+            "data=folder:PATH as data_scripts/ write it, without train, or take profile 'default'"
+        )
+    if not folder:
+        return dict(own)
+    if train:
+        return {**FOLDER_TRAINED, **own}
+    return {**FOLDER, **own} if profile == "paper" else {**own, **FOLDER}

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from erasekit.checks import base_type, bound_words, checked, choices
 from erasekit.errors import UsageError, unknown
-from erasekit.profiles import FOLDER, FOLDER_TRAINED, LANGUAGE, PROFILES
+from erasekit.profiles import LANGUAGE, PROFILES, clip_defaults
 
 
 def _setting(
@@ -333,19 +333,8 @@ def make_settings(profile: str = "default", **given: Any) -> Settings:
             raise UsageError(f"profile '{profile}' has no language model: choose from {known}")
         return _of_kind(Settings(profile, **{**PROFILES[profile], **LANGUAGE[profile], **given}))
     folder = str(given.get("data", "")).startswith("folder:")
-    train = given.get("train") is not None and check("train", given["train"])
-    if profile == "paper" and train:
-        raise UsageError("profile 'paper' loads published weights: leave train out")
-    if profile == "paper" and not folder:
-        raise UsageError(
-            "profile 'paper' needs pretrained weights and one of the papers' data sets: give "
-            "data=folder:PATH as data_scripts/ write it, or take profile 'default'"
-        )
-    defaults = dict(PROFILES[profile])
-    if folder:
-        defaults = {**FOLDER_TRAINED, **defaults} if train else {**defaults, **FOLDER}
-    if profile == "paper":
-        defaults |= PROFILES[profile]
+    train = "train" in given and check("train", given["train"])
+    defaults = clip_defaults(profile, folder=folder, train=train)
     if "model" in given:  # a tag belongs to one model: who names another brings its own
         defaults.pop("pretrained", None)
     if "steps" in given:

@@ -198,3 +198,14 @@ def test_a_folder_keeps_its_defaults_in_the_other_profiles() -> None:
     found = make_settings("smoke", data="folder:x", forget="cat")
     assert (found.steps, found.learning_rate, found.epochs) == (500, 1e-6, 0)
     assert found.draws == PROFILES["smoke"]["draws"]
+
+
+def test_a_clip_that_is_trained_on_a_folder_has_the_small_models_defaults() -> None:
+    given = {"data": "folder:photos", "forget": "cat"}
+    trained, loaded = make_settings(train="true", **given), make_settings(**given)
+    assert trained.train is True and not loaded.train
+    assert (trained.model, trained.pretrained) == ("erasekit-medium", "")
+    assert trained.learning_rate == DECLARED["learning_rate"].default != loaded.learning_rate
+    assert make_settings("smoke", train=True, **given).train_steps == 120
+    with pytest.raises(UsageError, match="without train"):
+        make_settings("paper", train=True, **given)

@@ -78,15 +78,15 @@ def make_pool(task: ErasureTask, split: str) -> Pool:
     proportions: left unmatched, a model would tell members by that alone. Matching by
     concept also leaves both kinds in every bootstrap draw of concepts.
     """
-    unseen = task.forget_part(task.world.pairs(split))
-    have, free = _by_kind(task, task.forget), _by_kind(task, unseen)
+    seen, unseen = task.members(split)
+    have, free = _by_kind(task, seen), _by_kind(task, unseen)
     couples = [
         (member, other, concept)
         for (concept, size), members in have.items()
         for member, other in zip(members, free[concept, size], strict=False)
     ]
     rows = np.array(couples, dtype=np.int64).reshape(-1, 3)
-    return Pool(task.forget.take(rows[:, 0]), unseen.take(rows[:, 1]), rows[:, 2])
+    return Pool(seen.take(rows[:, 0]), unseen.take(rows[:, 1]), rows[:, 2])
 
 
 def forgotten_in(task: ErasureTask, concepts: tuple[int, ...]) -> int:

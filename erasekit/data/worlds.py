@@ -43,8 +43,22 @@ class Concept:
         return f"{self.article} {self.name}".strip()
 
 
+@dataclass(frozen=True)
+class Lessons:
+    """A training list as a contrastive loss takes it.
+
+    Attributes:
+        captions: n texts.
+        alike: whole numbers, shape (n, k). Two pairs that share a number in a column belong
+            together: each is a positive of the other. None where no batch may hold two such pairs.
+    """
+
+    captions: list[str]
+    alike: np.ndarray | None = None
+
+
 class PairsWorld(Protocol):
-    """A world that gives pairs: what every world does.
+    """A world that gives pairs and can be trained on: what every world does.
 
     Attributes:
         concepts: everything that has a name.
@@ -87,24 +101,6 @@ class PairsWorld(Protocol):
         """
         ...
 
-
-@dataclass(frozen=True)
-class Lessons:
-    """A training list as a contrastive loss takes it.
-
-    Attributes:
-        captions: n texts.
-        alike: whole numbers, shape (n, k). Two pairs that share a number in a column belong
-            together: each is a positive of the other. None where no batch may hold two such pairs.
-    """
-
-    captions: list[str]
-    alike: np.ndarray | None = None
-
-
-class TrainingWorld(PairsWorld, Protocol):
-    """A world that a CLIP can be trained on from scratch."""
-
     @property
     def image_size(self) -> int:
         """Side of its pictures in pixels."""
@@ -145,7 +141,7 @@ class Sample:
 
 
 @runtime_checkable
-class DrawingWorld(TrainingWorld, Protocol):
+class DrawingWorld(PairsWorld, Protocol):
     """A world that can draw any sample: its own again, or a changed one."""
 
     def samples(self, split: str) -> list[Sample]:
@@ -159,6 +155,10 @@ class DrawingWorld(TrainingWorld, Protocol):
     def render(self, samples: Sequence[Sample]) -> Tensor:
         """Pictures of the samples, uint8, shape (n, 3, size, size)."""
         ...
+
+
+#: What a test says of a part that needs a world that draws.
+NOT_DRAWN = "{} are left out: they are drawn, which only the embedded world can."
 
 
 def drawing(world: PairsWorld, what: str) -> DrawingWorld:

@@ -17,7 +17,6 @@ from erasekit.audit.attack_registry import choose_tests
 from erasekit.audit.audit_result import Audit
 from erasekit.audit.names import AUDITED, ORACLE, ORIGINAL, oracle_name
 from erasekit.audit.suite import audit
-from erasekit.data.worlds import drawing
 from erasekit.device import autocast, repeatable, resolve_device
 from erasekit.errors import UsageError
 from erasekit.evaluate.scorecard import Scorecard
@@ -215,7 +214,6 @@ class BaseExperiment(ABC, Generic[M]):
         Raises:
             UsageError: for a test that does not exist, or is made for another kind of model.
         """
-        drawing(self.world, "the audit")
         names = choose_tests(self.kind, tests, ["lira"] if shadows else [])
         options = self._test_options(names, shadows)
         models = {ORIGINAL: original or self.original, AUDITED: erased}

@@ -100,6 +100,11 @@ class Experiment(BaseExperiment[Clip]):
         return evaluate(self.task, models, cost=cost, split=split, **given, **measuring)
 
     def _test_options(self, tests: Sequence[str], shadows: int) -> dict[str, dict[str, Any]]:
+        if not self.task.named:
+            raise UsageError(
+                "the audit asks models for names, and the pictures of this request have none: the "
+                "scorecard judges them one by one"
+            )
         if "lira" not in tests:
             return {}
         if self.train_spec is None:

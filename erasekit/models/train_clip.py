@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from erasekit.data.pairs import Pairs
-from erasekit.data.worlds import TrainingWorld
+from erasekit.data.worlds import PairsWorld
 from erasekit.device import autocast
 from erasekit.errors import RunError
 from erasekit.files import sha256_json
@@ -32,12 +32,12 @@ MAX_LOGIT_SCALE = math.log(100)
 MOST_TOKENS = 80
 
 
-def tokenizer_of(world: TrainingWorld) -> Tokenizer:
+def tokenizer_of(world: PairsWorld) -> Tokenizer:
     """The tokenizer of a whole world: forgotten and holdout names are in it too."""
     return train_tokenizer(world.vocabulary())
 
 
-def context_length_of(world: TrainingWorld, tokenizer: Tokenizer) -> int:
+def context_length_of(world: PairsWorld, tokenizer: Tokenizer) -> int:
     """Tokens that the longest text of the world needs, rounded up to a multiple of 4.
 
     `MOST_TOKENS` at most.
@@ -60,7 +60,7 @@ def tokenize(tokenizer: Tokenizer, texts: list[str], context_length: int) -> Ten
     return torch.tensor([ids + [0] * (context_length - len(ids)) for ids in encoded])
 
 
-def model_config(spec: TrainSpec, world: TrainingWorld, tokenizer: Tokenizer) -> dict:
+def model_config(spec: TrainSpec, world: PairsWorld, tokenizer: Tokenizer) -> dict:
     """The configuration file's model, fitted to the world's pictures and words."""
     config = read_config(spec.config)
     config["vision_cfg"]["image_size"] = world.image_size
@@ -70,7 +70,7 @@ def model_config(spec: TrainSpec, world: TrainingWorld, tokenizer: Tokenizer) ->
 
 
 def train_clip(
-    world: TrainingWorld,
+    world: PairsWorld,
     pairs: Pairs,
     spec: TrainSpec,
     folder: Path,
@@ -144,7 +144,7 @@ def train_clip(
 
 def trained_clip(
     kind: str,
-    world: TrainingWorld,
+    world: PairsWorld,
     pairs: Pairs,
     spec: TrainSpec,
     *,

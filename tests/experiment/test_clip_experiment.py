@@ -165,7 +165,9 @@ def test_what_a_folder_cannot_do_yet_is_said(own_parameters, group) -> None:
     assert not experiment.has_oracle
     with pytest.raises(UsageError, match="give one as oracle_model"):
         _ = experiment.oracle
-    with pytest.raises(UsageError, match="the audit draws its own pictures"):
+    unnamed = {**own_parameters, "forget": "word=picture"}
+    experiment = Experiment(make_settings("smoke", **unnamed), progress=False)
+    with pytest.raises(UsageError, match="the audit asks models for names"):
         experiment.audit(experiment.original)
 
 

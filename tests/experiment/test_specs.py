@@ -25,6 +25,8 @@ def test_what_cannot_be_is_refused(own_parameters, group, tmp_path: Path) -> Non
         plan(data=f"folder:{tmp_path / 'none'}")
     with pytest.raises(UsageError, match="erasekit-small has no weights: give train=true"):
         plan(model="erasekit-small")
+    with pytest.raises(UsageError, match="is loaded, not trained: leave it out, or give"):
+        plan(train=True)
     with pytest.raises(UsageError, match="nothing tells the language"):
         plan(forget_languages="en")
     with pytest.raises(UsageError, match="unknown rule"):

@@ -21,7 +21,7 @@ from erasekit.audit.base import AuditTest, Measure, Metric, Models, Result, esti
 from erasekit.data.drawn.redraw import LineWorld, samples_of
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
-from erasekit.data.worlds import DrawingWorld, drawing
+from erasekit.data.worlds import NOT_DRAWN, DrawingWorld, PairsWorld, drawing
 from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.evaluate.naming import by_concept, forgotten_singles, named_right, trained_concepts
 from erasekit.evaluate.subsets import distinct_scenes
@@ -57,7 +57,7 @@ def composition_leaks(
     Raises:
         UsageError: for an unknown split.
     """
-    world = drawing(task.world, "composition_leaks")
+    world = task.world
     result = Result([])
 
     def add(
@@ -75,11 +75,15 @@ def composition_leaks(
             for index, value in by_concept(right, of).items()
         )
 
-    shown = distinct_scenes(world.pairs(split).scenes.where(task.touches), scenes)
-    of, rows, captions = caption_choices(task, shown, split)
+    captions: list[list[str]] = []
+    if isinstance(world, DrawingWorld):
+        shown = distinct_scenes(world.pairs(split).scenes.where(task.touches), scenes)
+        of, rows, captions = caption_choices(task, shown, split)
+        if not captions:
+            result.notes.append(f"No {split} scene shows a forgotten concept: none is asked about.")
+    else:
+        result.notes.append(NOT_DRAWN.format("Scenes and outlines"))
     chances = [1 / len(options) for options in captions]
-    if not captions:
-        result.notes.append(f"No {split} scene shows a forgotten concept: none is asked about.")
     singles = forgotten_singles(task, split)
     pictures = near_duplicates(world, singles, split)
     for model, clip in models.items():
@@ -132,18 +136,18 @@ def first_of_choices(clip: Clip, images: Tensor, captions: list[list[str]]) -> n
     return np.array([float((s[0] > s[1:]).all()) for s in similarity])
 
 
-def near_duplicates(world: DrawingWorld, singles: Pairs, split: str) -> dict[str, Tensor]:
+def near_duplicates(world: PairsWorld, singles: Pairs, split: str) -> dict[str, Tensor]:
     """The pictures of `singles`, changed in the ways that this test asks about.
 
     ``mirrored``: left and right exchanged. ``recoloured``: red and green exchanged, which
     gives backgrounds that are as likely as before. ``outlined``: the same sample with
-    nothing but the black lines of its drawing.
+    nothing but the black lines of its drawing, in a world that draws.
     """
-    return {
-        "mirrored": singles.images.flip(3),
-        "recoloured": singles.images[:, [1, 0, 2]],
-        "outlined": LineWorld(world.spec).render(samples_of(world, singles, split)),
-    }
+    images = singles.images[:]
+    changed = {"mirrored": images.flip(3), "recoloured": images[:, [1, 0, 2]]}
+    if isinstance(world, DrawingWorld):
+        changed["outlined"] = LineWorld(world.spec).render(samples_of(world, singles, split))
+    return changed
 
 
 TEST = AuditTest(

@@ -21,7 +21,7 @@ from erasekit.audit.base import AuditTest, Measure, Metric, Models, Result, esti
 from erasekit.data.drawn.redraw import LineWorld, cut_out, on_plain, samples_of
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
-from erasekit.data.worlds import DrawingWorld, drawing
+from erasekit.data.worlds import NOT_DRAWN, DrawingWorld, PairsWorld
 from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.evaluate.naming import named_right, trained_concepts, trained_singles
 from erasekit.models.zero_shot import concept_features
@@ -57,12 +57,14 @@ def domain_shift(
     Raises:
         UsageError: for an unknown split.
     """
-    world = drawing(task.world, "domain_shift")
+    world = task.world
     singles = trained_singles(world, split)
     retained = singles.where(lambda shown: not task.touches(shown)).first_of_each(retain_pictures)
     subsets = {"forget": singles.where(task.touches), "retain": retained}
     names = {m: concept_features(clip, trained_concepts(world)) for m, clip in models.items()}
     result = Result([])
+    if not isinstance(world, DrawingWorld):
+        result.notes.append(NOT_DRAWN.format("Line art and other backgrounds"))
     for (subset, pairs), metric in zip(subsets.items(), ("top1", "retain_top1"), strict=True):
         labels = pairs.labels()
         for condition, images in shifted(world, pairs, split, seed).items():
@@ -84,17 +86,25 @@ def domain_shift(
     return result
 
 
-def shifted(world: DrawingWorld, singles: Pairs, split: str, seed: int) -> dict[str, Tensor]:
+def shifted(world: PairsWorld, singles: Pairs, split: str, seed: int) -> dict[str, Tensor]:
     """The pictures of `singles`, which come from `split`, as pictures of other kinds.
 
     Returns:
-        by condition, uint8, shape (n, 3, height, width): ``grey``, ``blurred``, ``line art``
-        (black lines on white), and the drawing on a ``checkerboard`` and on ``noise``,
-        both of its own background's two colours, on ``white`` and on ``black``.
+        by condition, uint8, shape (n, 3, height, width): ``grey`` and ``blurred``; in a world
+        that draws also ``line art`` (black lines on white), and the drawing on a
+        ``checkerboard`` and on ``noise``, both of its own background's two colours, on
+        ``white`` and on ``black``.
     """
-    images, samples = singles.images, samples_of(world, singles, split)
+    images = singles.images[:]
     side = images.shape[-1]
     sigma = BLUR * side
+    changed = {
+        "grey": vision.rgb_to_grayscale(images, num_output_channels=3),
+        "blurred": vision.gaussian_blur(images, [2 * round(3 * sigma) + 1] * 2, [sigma] * 2),
+    }
+    if not isinstance(world, DrawingWorld):
+        return changed
+    samples = samples_of(world, singles, split)
     light, through = cut_out(world, samples)
     colours = torch.tensor(np.stack([s.background for s in samples]), dtype=torch.float32)
     first, second = colours[..., None, None].unbind(1)
@@ -106,8 +116,7 @@ def shifted(world: DrawingWorld, singles: Pairs, split: str, seed: int) -> dict[
         ),
     }
     return {
-        "grey": vision.rgb_to_grayscale(images, num_output_channels=3),
-        "blurred": vision.gaussian_blur(images, [2 * round(3 * sigma) + 1] * 2, [sigma] * 2),
+        **changed,
         "line art": LineWorld(world.spec).render(on_plain(samples, 1)),
         **{
             condition: _as_bytes(light + through * torch.lerp(first, second, pattern))

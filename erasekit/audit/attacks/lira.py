@@ -26,7 +26,6 @@ from erasekit.audit.member_pool import (
 from erasekit.audit.names import ORIGINAL
 from erasekit.data.pairs import joined
 from erasekit.data.task import ErasureTask
-from erasekit.data.worlds import drawing
 from erasekit.errors import UsageError
 from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.models.clip import load_clip
@@ -95,7 +94,7 @@ def lira(
         others = pool.others.take(np.flatnonzero(chosen[len(pool) :]))
         folder = trained_clip(
             "shadow",
-            drawing(task.world, "lira"),
+            task.world,
             joined([task.retain, members, others]),
             spec,
             device=device,

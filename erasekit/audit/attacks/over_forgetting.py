@@ -65,11 +65,13 @@ def over_forgetting(
     def add(metric: str, condition: str, column: str, concepts: Sequence[int]) -> None:
         for model, of in pictures.items():
             rows = np.isin(of["concept"], concepts)
+            if not rows.any():  # a folder has no holdout
+                continue
             estimate = estimate_mean(of[column][rows], of["concept"][rows], draws, seed)
             result.measures.append(Measure(model, metric, condition, estimate))
 
     for subset in ("neighbours", "retain", "holdout"):
-        add("similarity", subset, "similarity", subsets.concepts[subset])
+        add("similarity", subset, "similarity", subsets.concepts.get(subset, ()))
     add("forget_similarity", "", "similarity", subsets.concepts["forget"])
     if AUDITED not in models:
         result.notes.append("No model is under audit: nobody is listed as having lost most.")

@@ -58,12 +58,14 @@ def probes(
     fit_pictures = trained_singles(world, "train").first_of_each(pictures)
     ask_pictures = trained_singles(world, split)
     fit_texts, ask_texts = wordings(world)
-    images = torch.cat([fit_pictures.images, ask_pictures.images])
+    images = torch.cat([fit_pictures.images[:], ask_pictures.images[:]])
     image_labels = fit_pictures.labels(), ask_pictures.labels()
     text_labels = np.array([*fit_texts.values()]), np.array([*ask_texts.values()])
     chance = 1 / len(world.trained)
 
     result = Result([])
+    if not ask_texts:
+        result.notes.append("The text tower is not probed: there is one wording of each name.")
     for model, clip in models.items():
         for tower, layers, (taught, truth), probes_of in (
             (
@@ -74,7 +76,7 @@ def probes(
             ),
             (
                 "text",
-                text_layers(clip, [*fit_texts, *ask_texts]),
+                text_layers(clip, [*fit_texts, *ask_texts]) if ask_texts else {},
                 text_labels,
                 {"linear": fit_linear},
             ),

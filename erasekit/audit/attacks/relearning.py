@@ -153,7 +153,7 @@ class _Lesson:
         """Pictures and captions of a step, all of different sets of concepts."""
         forget = self.forget.take(self.forget_plan[step])
         retain = self.retain.take(self.retain_plan[step])
-        return torch.cat([forget.images, retain.images]), [*forget.captions, *retain.captions]
+        return torch.cat([forget.images[:], retain.images[:]]), [*forget.captions, *retain.captions]
 
 
 def _lesson(task: ErasureTask, k: int, steps: int, retain_batch: int, seed: int) -> _Lesson:

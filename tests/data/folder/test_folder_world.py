@@ -22,6 +22,7 @@ from erasekit.data.folder.folder_world import FolderTask, FolderWorld
 from erasekit.data.folder.selection import ask
 from erasekit.errors import UsageError
 from erasekit.models.batches import plan_batches
+from erasekit.plots.audit_details import audit_figures
 
 SIZE = 48
 
@@ -323,3 +324,12 @@ def test_a_folder_is_trained_on_erased_from_and_judged_by_its_oracle(
     assert experiment.original.model.visual.image_size in (32, (32, 32))
     asked = [experiment.world.concept(i).name for i in experiment.world.trained]
     assert len(set(map(tuple, experiment.original.tokenizer(asked).tolist()))) == len(asked)
+
+    tests = ["composition_leaks", "domain_shift", "probes", "membership", "over_forgetting"]
+    audit = experiment.audit(erased.model, tests=tests, oracles=1)
+    measured = {(row.test, row.condition) for row in audit.rows}
+    assert {("composition_leaks", "mirrored"), ("domain_shift", "blurred")} <= measured
+    assert not {("composition_leaks", "outlined"), ("domain_shift", "white")} & measured
+    told = {report.name: " ".join(report.notes) for report in audit.tests}
+    assert all("drawn" in told[name] for name in tests[:2])
+    assert len(audit_figures(audit)) >= len(tests) - 1
