@@ -55,7 +55,7 @@ def setting_option(name: str) -> Any:
         flag, metavar = f"{flag}/--no-{flag[2:]}", None
     elif one.choices:
         metavar = f"[{one.type_name}]"
-    if one.default not in ("", {}, False):
+    if one.default not in ("", {}):
         text += f" [{'; '.join(filter(None, [one.unit, one.range, f'default: {one.default}']))}]"
     return typer.Option(
         flag, metavar=metavar, help=text, rich_help_panel=one.group, show_default=False

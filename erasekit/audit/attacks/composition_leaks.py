@@ -76,8 +76,10 @@ def composition_leaks(
         )
 
     captions: list[list[str]] = []
+    of = rows = np.empty(0, dtype=np.int64)
+    shown = world.pairs(split).scenes.where(task.touches)
     if isinstance(world, DrawingWorld):
-        shown = distinct_scenes(world.pairs(split).scenes.where(task.touches), scenes)
+        shown = distinct_scenes(shown, scenes)
         of, rows, captions = caption_choices(task, shown, split)
         if not captions:
             result.notes.append(f"No {split} scene shows a forgotten concept: none is asked about.")
