@@ -109,11 +109,7 @@ class Settings:
         False, _FOLDER_DATA, "Leave out rows with a problem; otherwise they are an error."
     )
     most_pairs: int = _setting(
-        20_000,
-        _FOLDER_DATA,
-        "Most pairs of the retain set that an erasure reads; the forget set is read whole.",
-        "pairs",
-        ge=1,
+        20_000, _FOLDER_DATA, "Most pairs of the retain set that are read.", "pairs", ge=1
     )
     judged_pairs: int = _setting(
         1_000, _FOLDER_DATA, "Most pairs to judge on, forgotten and retained.", "pairs", ge=1

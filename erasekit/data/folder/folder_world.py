@@ -112,6 +112,7 @@ class FolderWorld:
         self._source, self._selected, self._size = source, request.selected, size
         selected = request.selected
         codes = source.concept.codes
+        named = request.named or spec.forget_split == "train"
         # Of a concept of which some pictures stay, those that go have no name: it must stay. Nor
         # have pictures that were asked for as such: they are judged one by one.
         # The last place of each is for rows without a concept, whose code is −1.
@@ -124,8 +125,8 @@ class FolderWorld:
         number[here] = np.arange(len(here), dtype=np.int32)
         #: Each row's concept, −1 for a picture without a name.
         self._named = number[codes]
-        self._named[selected & ((goes & stays)[codes] | (not request.named))] = -1
-        whole = goes[here] & ~stays[here] & request.named
+        self._named[selected & ((goes & stays)[codes] | (not named))] = -1
+        whole = goes[here] & ~stays[here] & named
         self.concepts = tuple(self._concept(code, i) for i, code in enumerate(here.tolist()))
         self.trained = tuple(range(len(here)))
         self.holdout: tuple[int, ...] = ()
@@ -313,7 +314,7 @@ class FolderWorld:
                 )
         forgotten = {shown[0] for shown in self.requested.concepts}
         firsts = [shown[0] for shown in self.pairs("train").concepts]
-        named = tuple(i for i in self.trained if not self.goes(i))
+        named = tuple(i for i, rows in self._first_rows.items() if len(rows) and not self.goes(i))
         pictures = tuple(first for first in firsts if not self.goes(first))[:_COMPARED]
         return tuple(sorted(forgotten)), named or pictures
 

@@ -159,8 +159,18 @@ def test_whom_the_asked_are_told_from(tmp_path: Path) -> None:
 
 def test_a_whole_concept_in_a_list_is_still_a_list_of_pictures(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("".join(f"{i}.png\n" for i in range(0, 16, 2)))
-    assert not photos(tmp_path, f"files={tmp_path / 'list.txt'}").named
+    task = photos(tmp_path, f"files={tmp_path / 'list.txt'}")
+    assert not task.named
+    assert [task.world.concept(i).name for i in task.retained] == ["dog"]
     assert folder_task(tmp_path, "cat").named
+
+
+def test_a_benchmark_forgets_in_train_and_judges_elsewhere(tmp_path: Path) -> None:
+    task = photos(tmp_path, "word=cat", forget_split="train")
+    assert task.named and len(task.forget) == 6
+    members, unseen = task.members("test")
+    assert len(members) == 6 and unseen.captions == ("a cat number 14",)
+    assert task.judged("test").captions == ("a cat number 14", "a dog number 15")
 
 
 def test_pictures_are_decoded_however_they_are_indexed(fruit) -> None:
