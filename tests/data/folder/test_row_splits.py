@@ -67,3 +67,13 @@ def test_the_shares_of_the_splits_are_near_what_is_said() -> None:
     found = Counter(hashed_split(f"img/{n:06}.jpg") for n in range(20_000))
     for split, share in enumerate((0.8, 0.1, 0.1)):
         assert found[split] / 20_000 == pytest.approx(share, abs=0.01)
+
+
+@pytest.mark.parametrize("number", [20, 40, 99])
+def test_each_split_of_a_small_folder_has_its_share(tmp_path: Path, number: int) -> None:
+    names = [f"{n}.png" for n in range(number)]
+    write_pictures(tmp_path, *names)
+    write_table(tmp_path, "csv", [{"image": name, "caption": "a"} for name in names])
+    found = Counter(read_folder(tmp_path).split[row] for row in range(number))
+    assert found["test"] in (number // 10, number // 10 + 1)
+    assert found["validation"] in (number // 10, number // 10 + 1)
