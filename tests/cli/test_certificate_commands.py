@@ -30,11 +30,11 @@ def run(whole_run: Path, tmp_path: Path) -> Path:
 def test_certify_and_verify_as_processes(
     run: Path, tmp_path: Path, keys: tuple[Path, Path]
 ) -> None:
-    policy = write_policy(tmp_path / "policy.yaml", ALWAYS, NO_LEAK)
+    policy = write_policy(tmp_path / "policy.yaml", NO_LEAK)
     done = ask("certify", run, "--policy", policy, "--key", keys[0])
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "The policy “trial” is met: 2 of 2 criteria.",
+        "The policy “trial” is met: 1 of 1 criteria.",
         f"certificate: {run / CERTIFICATE_PAGE}",
     ]
     done = ask("verify", run, "--public-key", keys[1])
@@ -42,7 +42,7 @@ def test_certify_and_verify_as_processes(
     signed, agrees = done.stdout.splitlines()
     assert signed.startswith("signed by the owner of the key ")
     assert agrees.startswith(f"{run} agrees with its certificate: ")
-    assert agrees.endswith("The policy “trial” is met: 2 of 2 criteria.")
+    assert agrees.endswith("The policy “trial” is met: 1 of 1 criteria.")
     (run / "history.csv").write_text("step\n", encoding="utf-8")
     done = ask("verify", run, "--public-key", keys[1])
     assert done.returncode == 1
@@ -55,18 +55,18 @@ def test_what_is_not_met_or_not_tested_is_listed_with_code_1(
 ) -> None:
     (run / AUDIT).unlink()
     write_manifest(run)
-    policy = write_policy(tmp_path / "policy.yaml", ALWAYS, NEVER, NO_LEAK)
+    policy = write_policy(tmp_path / "policy.yaml", NEVER, NO_LEAK)
     assert cli.run(["certify", str(run), "--policy", str(policy)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("not met: never: ")
     assert lines[0].replace("\N{NO-BREAK SPACE}", " ").endswith(", asked: at most −100.0 %")
     assert lines[1].startswith("not tested: no-leak: the run was not audited")
-    assert "of 3 criteria, 1 not met and 1 not tested" in lines[2]
+    assert "of 2 criteria, 1 not met and 1 not tested" in lines[2]
     # The folder agrees with its certificate, which is no pass all the same, and says so.
     assert cli.run(["verify", str(run)]) == 0
     note, agrees = capsys.readouterr().out.splitlines()
     assert note.startswith("not signed: ")
-    assert "of 3 criteria, 1 not met and 1 not tested" in agrees
+    assert "of 2 criteria, 1 not met and 1 not tested" in agrees
 
 
 def test_misuse_gets_one_line_and_code_2_before_torch_is_loaded(
