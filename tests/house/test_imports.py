@@ -37,7 +37,16 @@ RANK = {
 #: What every room may use; it uses nothing but itself.
 GROUND = {
     *("errors", "files", "fingerprint", "cache", "device", "progress", "processes", "loop"),
-    *("settings", "profiles", "checks", "frames", "text", "extras", "plugins"),
+    *(
+        "settings",
+        "settings_signature",
+        "profiles",
+        "checks",
+        "frames",
+        "text",
+        "extras",
+        "plugins",
+    ),
 }
 #: The same inside `data`; what is not here may be used by all of them.
 DATA_RANK = {"drawn": 1, "folder": 1, "published": 1, "question_task": 2}
