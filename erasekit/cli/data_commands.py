@@ -77,6 +77,7 @@ def preview(
     if as_json:
         typer.echo(json.dumps(seen.found, ensure_ascii=False, indent=1))
         raise typer.Exit(2 if seen.refusal else 0)
+    if seen.text:
+        typer.echo(seen.text)
     if seen.refusal:
         raise UsageError(seen.refusal)
-    typer.echo(seen.text)

@@ -125,6 +125,7 @@ class Experiment(BaseExperiment[Clip]):
             raise UsageError(
                 f"model {self.settings.model} was not trained here: there is no recipe to repeat"
             )
+        own = isinstance(self.task, FolderTask)
         with self.running():
             return trained_clip(
                 kind,
@@ -133,7 +134,8 @@ class Experiment(BaseExperiment[Clip]):
                 spec,
                 device=self.device,
                 precision=self.settings.precision,
-                without=[self.world.concept(i).name for i in without],
+                # In a folder a name may be a picture's caption, which the cache must not keep.
+                without=() if own else [self.world.concept(i).name for i in without],
                 progress=self.progress,
             )
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize as unit_length
 
-#: Texts of similar length share a pass: at most so many passes, each of at least so many texts.
-MOST_PASSES, LEAST_TEXTS = 4, 16
+#: Texts are read up to one of so many lengths, each in a pass of its own.
+LENGTHS = 5
 
 
 def encode_text(model: Any, tokens: Tensor, *, normalize: bool = False) -> Tensor:
@@ -18,8 +18,9 @@ def encode_text(model: Any, tokens: Tensor, *, normalize: bool = False) -> Tenso
 
     They equal those of ``model.encode_text`` up to rounding. A causal text tower reads a caption
     from the left, and CLIP takes its feature at the end-of-text token, so that nothing behind
-    that token can change the feature. Captions are therefore sorted by length and read up to
-    their ends, a few to a pass. Towers of any other kind read the padding as well.
+    that token can change the feature. Each caption is therefore read up to the fifth of the
+    context in which it ends. That length depends on the caption alone: so do the features,
+    whatever else is in the batch. Towers of any other kind read the padding as well.
 
     Args:
         tokens: ids, shape (n, context_length); the end-of-text token has the highest id.
@@ -27,13 +28,12 @@ def encode_text(model: Any, tokens: Tensor, *, normalize: bool = False) -> Tenso
     """
     if not _reads_from_the_left(model):
         return model.encode_text(tokens, normalize=normalize)
-    ends, order = tokens.argmax(dim=1).sort(stable=True)
-    passes = min(MOST_PASSES, max(1, len(tokens) // LEAST_TEXTS))
-    parts = [
-        _features_at(model, tokens[rows], places)
-        for rows, places in zip(order.chunk(passes), ends.chunk(passes), strict=True)
-    ]
-    features = torch.cat(parts)[order.argsort()]
+    ends = tokens.argmax(dim=1)
+    step = -(-tokens.shape[1] // LENGTHS)
+    fifths = ends // step
+    groups = [(fifths == fifth).nonzero()[:, 0] for fifth in fifths.unique()]
+    parts = [_features_at(model, tokens[rows], ends[rows], step) for rows in groups]
+    features = torch.cat(parts)[torch.cat(groups).argsort()]
     return unit_length(features, dim=-1) if normalize else features
 
 
@@ -42,11 +42,12 @@ def _reads_from_the_left(model: Any) -> bool:
     return type(model) is open_clip.CLIP and causal and model.text_pool_type == "argmax"
 
 
-def _features_at(model: Any, tokens: Tensor, ends: Tensor) -> Tensor:
-    """Features at the places `ends`, which grow, of texts that are read up to the last of them."""
-    length, kind = int(ends[-1]) + 1, model.transformer.get_cast_dtype()
-    state = model.token_embedding(tokens[:, :length]) + model.positional_embedding[:length]
-    state = model.transformer(state.to(kind), attn_mask=model.attn_mask[:length, :length])
+def _features_at(model: Any, tokens: Tensor, ends: Tensor, step: int) -> Tensor:
+    """Features at the places `ends` of texts that end within the same `step` places."""
+    length, kind = (int(ends[0]) // step + 1) * step, model.transformer.get_cast_dtype()
+    tokens, places = tokens[:, :length], model.positional_embedding[:length]
+    state = (model.token_embedding(tokens) + places).to(kind)
+    state = model.transformer(state, attn_mask=model.attn_mask[:length, :length])
     pooled = model.ln_final(state[torch.arange(len(ends), device=ends.device), ends])
     projection = model.text_projection
     if projection is None:

@@ -41,7 +41,7 @@ class Preview:
     Attributes:
         found: what ``--json`` prints.
         refusal: why `erase` would refuse it; None if it would not.
-        text: what a person reads on the terminal; empty if it would.
+        text: what a person reads on the terminal; empty if folder or rule are not understood.
     """
 
     found: dict[str, Any]
@@ -80,10 +80,10 @@ def preview_folder(
     problems: list[dict[str, str]] = []
     found |= {"not_found": [], "problems": problems}
 
-    def refused(why: UsageError, what: str = "") -> Preview:
+    def refused(why: UsageError, what: str = "", text: str = "") -> Preview:
         if what:
             problems.append(_problem(what, str(why)))
-        return Preview(found, str(why), "")
+        return Preview(found, str(why), text)
 
     try:
         report = check_folder(data, columns=columns)
@@ -116,15 +116,16 @@ def preview_folder(
     found["near"] = near_misses(request, tokenizer, clip)
     found["not_found"] = list(request.missing)
     problems += [_problem(entry, why) for entry, why in request.missing.items()]
+    text = f"{report}\n\n{_selected(found)}{_drawn(request, out)}"
     try:
         read_folder(data, skip_bad=skip_bad, columns=columns)
     except UsageError as error:
-        return refused(error)
+        return refused(error, text=text)
     try:
         FolderTask(FolderWorld(FolderSpec(data.removeprefix("folder:")), pairs, request, 1))
     except UsageError as error:
-        return refused(error, rule)
-    return Preview(found, None, f"{report}\n\n{_selected(found)}{_drawn(request, out)}")
+        return refused(error, rule, text)
+    return Preview(found, None, text)
 
 
 def _problem(where: str, what: str, mend: str = "") -> dict[str, str]:

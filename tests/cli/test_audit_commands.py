@@ -14,6 +14,7 @@ from erasekit.audit.audit_result import Audit
 from erasekit.cli import app as cli
 from erasekit.files import read_json, write_json
 from erasekit.models.clip import CONFIG_FILE, WEIGHTS_FILE, load_clip
+from erasekit.runs.manifest import write_manifest
 
 TESTS = "prompt_leaks,over_forgetting,language_leaks"
 
@@ -59,13 +60,19 @@ def test_a_run_of_changed_weights_is_refused(run_copy: Path, capsys):
     state = {k: v.contiguous() for k, v in clip.model.state_dict().items()}
     state["logit_scale"] = state["logit_scale"] + 0.5
     save_file(state, weights)
-    assert cli.run(["audit", str(run_copy), "--tests", TESTS]) == 1
+    assert cli.run(["audit", str(run_copy), "--tests", TESTS]) == 2
+    assert f"{WEIGHTS_FILE}: changed since the run was made" in capsys.readouterr().err
+    write_manifest(run_copy)
+    assert cli.run(["audit", str(run_copy), "--tests", TESTS]) in (1, 2)
     assert "not the model that this run made" in capsys.readouterr().err
     assert not (run_copy / "audit.json").exists()
 
 
 def test_a_report_with_a_damaged_audit_says_which_file(run_copy: Path, capsys):
     (run_copy / "audit.json").write_text("{}", encoding="utf-8")
+    assert cli.run(["report", str(run_copy)]) == 2
+    assert "audit.json: added since the run was made" in capsys.readouterr().err
+    write_manifest(run_copy)
     assert cli.run(["report", str(run_copy)]) == 1
     assert "audit.json is not an audit" in capsys.readouterr().err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import os
@@ -17,6 +18,7 @@ import torch
 from support_cli import ask, tiny_arguments
 from support_tiny import TINY_LANGUAGE
 
+from erasekit.certificate.certificate import stated
 from erasekit.cli import app as cli
 from erasekit.runs import figures
 
@@ -148,7 +150,8 @@ def test_a_language_model_from_erase_to_verify(
     assert (out / "figures" / "audit_values_answer_probes.png").is_file()
     assert cli.run(["report", str(out)]) == 0
     assert cli.run(["certify", str(out), "--policy", "language"]) in (0, 1)
-    certificate = json.loads((out / "certificate.json").read_text(encoding="utf-8"))
+    envelope = json.loads((out / "certificate.json").read_text(encoding="utf-8"))
+    certificate = stated(base64.b64decode(envelope["payload"]))
     results = {one["id"]: one["result"] for one in certificate["criteria"]}
     assert {name for name, result in results.items() if result == "not tested"} == {"relearning"}
     assert [test["name"] for test in certificate["not_tested"]] == ["answer_relearning"]

@@ -22,6 +22,7 @@ from erasekit.cache import MANIFEST
 from erasekit.cli import app as cli
 from erasekit.errors import UsageError
 from erasekit.runs.erasing import run_erase
+from erasekit.runs.manifest import write_manifest
 from erasekit.runs.run_folder import RunFolder
 from erasekit.settings import make_settings
 
@@ -283,10 +284,10 @@ def break_history(run: Path) -> None:
         (break_config, "not valid JSON"),
         (foreign_config, "cannot be loaded"),
         (lose_tokenizer, "cannot be loaded"),
-        (break_scorecard, "is not a scorecard"),
-        (later_scorecard, "has version 99"),
-        (break_params, "not valid JSON"),
-        (foreign_params, "params.json is damaged"),
+        (break_scorecard, "scorecard.json is not of this run"),
+        (later_scorecard, "scorecard.json is not of this run"),
+        (break_params, "params.json is not of this run"),
+        (foreign_params, "wings is 2 there"),
         (break_history, "history.csv cannot be read"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -294,8 +295,12 @@ def break_history(run: Path) -> None:
 def test_a_damaged_run_folder_is_named_with_what_is_wrong(
     damage, words: str, copied: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """By the manifest, and where somebody has written a new one, by what cannot be read."""
     damage(copied)
-    assert cli.run(["evaluate", str(copied)]) == 1
+    assert cli.run(["evaluate", str(copied)]) == 2
+    assert "since the run was made" in said(capsys)
+    write_manifest(copied)
+    assert cli.run(["evaluate", str(copied)]) in (1, 2)
     line = said(capsys)
     assert words in line
     assert str(copied) in line
@@ -306,4 +311,7 @@ def test_a_folder_that_holds_no_model(
 ) -> None:
     sets = [word for word in arguments if word != "--no-control"]
     assert cli.run(["evaluate", "--model", str(tmp_path), *sets]) == 1
-    assert "is not an open_clip model folder: open_clip_config.json is missing" in said(capsys)
+    assert (
+        "is not a model folder of open_clip or transformers: open_clip_config.json is missing"
+        in said(capsys)
+    )

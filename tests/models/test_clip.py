@@ -101,7 +101,9 @@ def test_the_seed_decides_the_first_weights() -> None:
 @pytest.mark.parametrize("name", [CONFIG_FILE, WEIGHTS_FILE])
 def test_a_folder_without_a_model_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
-    with pytest.raises(RunError, match=f"is not an open_clip model folder: {name} is missing"):
+    with pytest.raises(
+        RunError, match=f"is not a model folder of open_clip or transformers: {name} is missing"
+    ):
         load_clip(folder)
 
 

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from erasekit.models.encode_text import LEAST_TEXTS, encode_text
+from erasekit.models.encode_text import encode_text
 
 CONTEXT, WORDS = 12, 40
 TEXT: dict[str, Any] = {
@@ -41,7 +41,7 @@ def tokens_of(lengths: list[int], seed: int = 0) -> torch.Tensor:
     return rows
 
 
-@given(st.lists(st.integers(0, CONTEXT - 1), min_size=1, max_size=5 * LEAST_TEXTS), st.booleans())
+@given(st.lists(st.integers(0, CONTEXT - 1), min_size=1, max_size=60), st.booleans())
 @settings(max_examples=25, deadline=None)
 def test_every_caption_has_the_features_of_open_clip(lengths: list[int], normalize: bool) -> None:
     clip, tokens = model(), tokens_of(lengths)
@@ -64,7 +64,7 @@ def test_short_captions_cost_less() -> None:
     clip, read = model(), []
     clip.transformer.register_forward_pre_hook(lambda _, args: read.append(args[0].shape[:2]))
     encode_text(clip, tokens_of([2] * 48 + [11] * 16))
-    assert [tuple(shape) for shape in read] == [(16, 3), (16, 3), (16, 3), (16, 12)]
+    assert [tuple(shape) for shape in read] == [(48, 3), (16, 12)]
 
 
 @pytest.mark.parametrize(

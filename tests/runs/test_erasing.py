@@ -124,10 +124,10 @@ def test_evaluate_again_gives_the_same_rows_and_keeps_the_cost_of_erasing(
     after = run_evaluate(copied, progress=False).scorecard
     assert after.rows == before.rows
     assert after.cost["erased"] == before.cost["erased"]
-    [(folder, _, models, history, card)] = drawn
+    [(folder, _, models, erasure, card)] = drawn
     assert folder.name == "figures"
     assert set(models) == {"original", "erased", "control", "oracle"}
-    assert history == RunFolder.open(copied).history
+    assert erasure.history == RunFolder.open(copied).history
     assert card.as_dict()["rows"] == after.as_dict()["rows"]
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
@@ -281,14 +283,18 @@ def test_no_oracle_of_a_folder_is_trained_on_what_was_asked_for(
         experiment = erasekit.load(
             data=f"folder:{folder}", train=True, forget=rule[kind], progress=False
         )
-        _ = experiment.original_folder, experiment.oracles(2)
+        # Without a training, what is loaded is the folder's path.
+        folders: Any = [experiment.original_folder, *experiment.oracles(2)]
         original, *oracles = found
+        recipes = [json.loads((f / "manifest.json").read_text())["recipe"] for f in folders]
         colours = [
             [round(int(image[0, 0, 0]) / 9) for image in training.pairs.images[:]]
             for training in found
         ]
     assert [t.label for t in found] == ["training the original", *["training the oracle"] * 2]
     assert len({training.folder for training in found}) == 3
+    # The cache keeps no word of a picture that was asked for.
+    assert all(recipe["without"] == [] for recipe in recipes)
     train = [i for i, row in enumerate(rows) if splits[row.colour] == "train"]
     assert original.pairs.positions.tolist() == train
     for training, shown in zip(oracles, colours[1:], strict=True):
