@@ -24,7 +24,6 @@ from torchvision.transforms.functional import resize
 from erasekit.device import quiet_libraries
 from erasekit.errors import RunError, reason
 from erasekit.files import read_json, write_bytes, write_json
-from erasekit.models.encode_text import encode_text
 from erasekit.models.model_name import CONFIG_FILE, WEIGHTS_FILE, InFolder, check_model
 from erasekit.models.pretrained import build, build_tokenizer, locate
 from erasekit.models.tokenizer import save_tokenizer
@@ -98,8 +97,8 @@ class Clip:
         distinct = list(dict.fromkeys(texts))
         row = {text: i for i, text in enumerate(distinct)}
         parts = [
-            encode_text(
-                self.model, self.tokenizer(distinct[i : i + batch]).to(self.device), normalize=True
+            self.model.encode_text(
+                self.tokenizer(distinct[i : i + batch]).to(self.device), normalize=True
             ).cpu()
             for i in range(0, len(distinct), batch)
         ]

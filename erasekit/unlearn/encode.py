@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,7 +15,6 @@ from erasekit.data.pairs import Pairs
 from erasekit.device import autocast
 from erasekit.errors import unknown
 from erasekit.models.clip import Clip
-from erasekit.models.encode_text import encode_text
 from erasekit.unlearn.method import Features
 
 Tower = Callable[[Tensor], Tensor]
@@ -119,7 +117,7 @@ def towers_of(model: Any, backend: str = "") -> tuple[Tower, Tower]:
     Raises:
         UsageError: for a backend that is not installed, with the nearest that is.
     """
-    towers = (model.encode_image, partial(encode_text, model))
+    towers = (model.encode_image, model.encode_text)
     if not backend:
         return towers
     known = torch.compiler.list_backends(exclude_tags=())
