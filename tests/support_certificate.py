@@ -131,12 +131,12 @@ def certificate_of(run: Path) -> dict[str, Any]:
     return json.loads(opened(run)[1])["predicate"]["certificate"]
 
 
-def write_keys(folder: Path, name: str = "key") -> tuple[Path, Path]:
-    """A new pair of Ed25519 keys as PEM files: private, public."""
+def write_keys(folder: Path, name: str = "key", key: Any = None) -> tuple[Path, Path]:
+    """A pair of keys as PEM files, private and public: of `key`, or new ones for Ed25519."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    key = Ed25519PrivateKey.generate()
+    key = key or Ed25519PrivateKey.generate()
     private, public = folder / f"{name}-private.pem", folder / f"{name}-public.pem"
     private.write_bytes(
         key.private_bytes(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from safetensors.torch import load_file, save_file
-from support_certificate import without
+from support_certificate import without, write_keys
 
 from erasekit.cli import app as cli
 from erasekit.errors import RunError, UsageError
@@ -104,24 +104,10 @@ def test_an_exported_folder_is_signed_and_verified_by_openssf(
 ) -> None:
     """By a key and without a network, as docs/howto/own_data.md says."""
     signing = pytest.importorskip("model_signing.signing")
-    from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
     from model_signing import verifying
 
-    key = generate_private_key(SECP256R1())
-    private, public = tmp_path / "private.pem", tmp_path / "public.pem"
-    private.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    public.write_bytes(
-        key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-    )
+    private, public = write_keys(tmp_path, key=generate_private_key(SECP256R1()))
     out, signature = export(run, tmp_path / "given"), tmp_path / "given.sig"
     signing.Config().use_elliptic_key_signer(private_key=private).sign(out, signature)
     if changed:
