@@ -156,8 +156,16 @@ def test_the_original_knows_other_wordings_and_the_oracle_does_not(
     }
     result = prompt_leaks(models, smoke_experiment.task, draws=50)
     value = {(m.model, m.metric, m.condition): m.estimate.value for m in result.measures}
-    for style in ("new template", "description", "upper case"):
-        for metric in ("top1", "similarity"):
-            assert value["original", metric, style] > value["oracle", metric, style] + 0.1
+    styles = ("new template", "description", "upper case")
+    gap = {
+        metric: [value["original", metric, s] - value["oracle", metric, s] for s in styles]
+        for metric in ("top1", "similarity")
+    }
+    # Three seeds gave gaps in top-1 of .36 to .86. An oracle's similarity to a description
+    # depends on which colours and shapes it saw: .09 to .41 for that style, .23 to .34 for the
+    # mean of the three.
+    assert min(gap["top1"]) > 0.2
+    assert min(gap["similarity"]) > 0
+    assert np.mean(gap["similarity"]) > 0.15
     assert value["original", "top1", "new template"] > 0.5
     assert value["erased", "top1", "new template"] < 0.2
