@@ -11,19 +11,24 @@ import ast
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from erasekit import progress
+from erasekit.errors import UsageError
 from erasekit.files import write_json, write_whole
-from erasekit.tutorial.exercises import EXERCISES
-from erasekit.tutorial.parameters import check_parameters
+from erasekit.tutorial.exercises.all_exercises import EXERCISES
+from erasekit.tutorial.parameters import check_names, check_parameters
+from erasekit.tutorial.shown import figure_html, table_html
+from erasekit.tutorial.single_exercises import SINGLE_EXERCISES
 
 if TYPE_CHECKING:
     from erasekit.audit.audit_result import Audit
@@ -41,19 +46,40 @@ def begin(name: str, namespace: dict[str, Any]) -> Notebook:
         namespace: the notebook's ``globals()``; a list of names becomes text there.
 
     Raises:
-        UsageError: for a parameter that the parameters cell does not declare, or whose
-            value is of another type.
+        UsageError: for a parameter that the notebook does not have, for one that is missing in
+            its parameters cell, or for a value of another type. The values of an earlier run
+            are then gone from the namespace, so that no later cell can use them.
     """
-    # Annotated assignments leave their types here: they are what the notebook declares.
-    declared = {
+    declared = _declared(namespace)
+    try:
+        check_names(name, declared)
+        given = {key: namespace[key] for key in declared if key in namespace}
+        parameters = check_parameters(declared, given, name)
+        check_parameters(declared, _injected(namespace), name)
+    except UsageError:
+        for key in (*declared, "nb"):
+            namespace.pop(key, None)
+        raise
+    namespace.update(parameters)
+    return Notebook(name, namespace, parameters)
+
+
+def _declared(namespace: dict[str, Any]) -> dict[str, str]:
+    """Type of each parameter by its name, as the parameters cell that ran last has them."""
+    for source in reversed(namespace.get("In", [])):
+        statements = _statements(source)
+        found = {
+            s.target.id: ast.unparse(s.annotation)
+            for s in statements
+            if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)
+        }
+        if found and all(isinstance(s, ast.AnnAssign | ast.Assign) for s in statements):
+            return found
+    # Without IPython's history: what annotated assignments left.
+    return {
         key: kind if isinstance(kind, str) else kind.__name__
         for key, kind in namespace.get("__annotations__", {}).items()
     }
-    given = {key: namespace[key] for key in declared if key in namespace}
-    parameters = check_parameters(declared, given, name)
-    check_parameters(declared, _injected(namespace), name)
-    namespace.update(parameters)
-    return Notebook(name, namespace, parameters)
 
 
 def _injected(namespace: dict[str, Any]) -> dict[str, Any]:
@@ -61,11 +87,18 @@ def _injected(namespace: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for source in namespace.get("In", []):
         if source.startswith(INJECTED):
-            for statement in ast.parse(source).body:
+            for statement in _statements(source):
                 if isinstance(statement, ast.Assign):
                     names = [t.id for t in statement.targets if isinstance(t, ast.Name)]
                     found.update({key: namespace[key] for key in names if key in namespace})
     return found
+
+
+def _statements(source: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(source).body
+    except SyntaxError:  # a cell with magics, or one that never ran
+        return []
 
 
 class Notebook:
@@ -100,26 +133,62 @@ class Notebook:
         values = {k: _literal(v) if isinstance(v, str) else v for k, v in self.values.items()}
         display(Markdown(" ".join(text.split()).format_map(values)))
 
-    def table(self, frame: pd.DataFrame, digits: int = 3, letters: int = 80) -> None:
+    def table(self, frame: pd.DataFrame, digits: int = 2, letters: int = 80) -> None:
         """Show a table, rounded: digits that differ between machines are not shown.
 
         Args:
+            digits: decimals of numbers that are not whole.
             letters: of a cell, at most; the rest is cut off.
         """
         with pd.option_context("display.max_columns", 40, "display.max_colwidth", letters):
-            display(frame.round(digits))
+            plain = str(frame.round(digits))
+        page = table_html(frame, digits, letters)
+        display({"text/html": page, "text/plain": plain}, raw=True)
 
-    def picture(self, figure: Figure, title: str) -> None:
-        """Show a picture once, and keep it as ``NN_title.png``, NN being the notebook's number."""
+    def picture(self, figure: Figure, title: str, caption: str = "", alt: str = "") -> None:
+        """Show a picture once, and keep it as ``NN_title.png``, NN being the notebook's number.
+
+        Args:
+            caption: one line that says what to see; ``{name}`` in it becomes a recorded value.
+            alt: what the picture shows, for who cannot see it; the caption by default.
+        """
         if self.out:
             path = self.out / "figures" / f"{self.name.split('_')[0]}_{title}.png"
             write_whole(path, lambda aside: figure.savefig(aside, format="png", dpi=120))
+        caption, alt = (" ".join(t.split()).format_map(self.values) for t in (caption, alt))
+        page = figure_html(figure, caption, alt or caption)
         plt.close(figure)  # or the notebook would draw it a second time
-        display(figure)
+        display({"text/html": page, "text/plain": alt or caption}, raw=True)
 
-    def record(self, **values: float | int | str) -> None:
+    def answer(
+        self, prediction: str | None, outcome: str, choices: Sequence[str], why: str = ""
+    ) -> None:
+        """Answer a prediction by what the run gave.
+
+        Args:
+            prediction: what the learner chose before; None for nothing.
+            outcome: which of the choices the run gave, computed from it.
+            choices: what could be predicted.
+            why: more about the outcome, as in `say`.
+
+        Raises:
+            ValueError: when `outcome` is none of the choices.
+        """
+        if outcome not in choices:
+            raise ValueError(f"{outcome!r} is none of {choices}")
+        self.record(prediction=outcome)
+        if prediction is None:
+            said = "You made no prediction. "
+        elif prediction in choices:
+            said = f"You predicted *{prediction}*. "
+        else:
+            said = f"Your prediction is none of {', '.join(choices)}. "
+        self.say(f"{said}This run says **{outcome}**. {why}")
+
+    def record(self, **values: float | int | str | Tensor | np.generic) -> None:
         """Note values that the text relies on, for the tests that hold it to its word."""
         for key, value in values.items():
+            value = value.item() if isinstance(value, Tensor | np.generic) else value
             self.values[key] = round(float(value), 6) if isinstance(value, float) else value
         if self.out:
             write_json(
@@ -156,6 +225,18 @@ class Notebook:
         if self.out:
             save(self.out / file)
 
+    def exercise(self, name: str, answer: Any, **facts: Any) -> None:
+        """Judge the answer to an exercise of this notebook; None is no answer yet.
+
+        Args:
+            name: of the exercise.
+            answer: a value or a function, as the exercise asks.
+            facts: what the judge needs to know the truth.
+        """
+        verdict = EXERCISES[self.name][name].verdict(answer, **facts)
+        self.record(**{f"exercise_{name}": verdict.status})
+        display(Markdown(verdict.text))
+
     def check(self, answer: Any, **facts: Any) -> None:
         """Judge the answer to this notebook's exercise; None is no answer yet.
 
@@ -166,7 +247,7 @@ class Notebook:
             answer: what the learner found.
             facts: what the exercise needs to know the truth.
         """
-        exercise = EXERCISES[self.name]
+        exercise = SINGLE_EXERCISES[self.name]
         if answer is None and self.parameters.get("solve"):
             answer = exercise.solve(self._namespace)
         verdict = exercise.judge(answer, **facts)

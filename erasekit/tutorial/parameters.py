@@ -8,7 +8,7 @@ answer another question than the one asked.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from erasekit.errors import UsageError, unknown
@@ -20,6 +20,52 @@ _NUMBER = re.compile(r"([+-]?\d+)(\.\d*)?([eE][+-]?\d+)?")
 _NAMES = ("forget", "forget_languages", "methods", "peers")
 #: What papermill's own parameters begin with: the paths that `--inject-paths` gives.
 _PAPERMILL = "PAPERMILL_"
+#: The parameters of each notebook. Its own cell declares them with type, default and help; this
+#: list knows a name that was misspelt there, where no papermill compares it.
+NOTEBOOK_PARAMETERS = {
+    name: tuple(names.split())
+    for name, names in {
+        "00_quickstart": "forget concepts train_steps steps seed threads device solve out",
+        "01_data": "profile forget forget_languages seed threads device solve out",
+        "02_base_model": "profile forget seed threads device solve out",
+        "03_forgetting": "profile forget steps seed threads device solve out",
+        "04_retention": "profile forget steps retention seed threads device solve out",
+        "05_consistency": "profile forget forgetting retention consistency "
+        "seed threads device solve out",
+        "06_evaluation": "profile forget steps forget_languages method "
+        "seed threads device solve out",
+        "07_embedding_shift": "profile forget steps method seed threads device solve out",
+        "08_is_it_gone": "profile forget forget_languages method oracles "
+        "seed threads device solve out",
+        "09_methods": "profile forget methods results seed threads device solve out",
+        "10_our_method": "profile forget steps retain_batch results seed threads device solve out",
+        "11_multimodal_llm": "profile forget peers seed threads device solve out",
+        "12_downstream": "profile forget method seed threads device solve out",
+        "13_your_own_data": "profile data forget model method seed threads device solve out",
+        "14_reproduce_cliperase": "profile data forget model seed seeds threads device solve out",
+    }.items()
+}
+
+
+def check_names(notebook: str, found: Iterable[str]) -> None:
+    """Compare the names in a notebook's parameters cell with those that it has.
+
+    A notebook that is none of the tutorial's may have any.
+
+    Raises:
+        UsageError: for a name that it does not have, naming the nearest, or one that is missing.
+    """
+    known = NOTEBOOK_PARAMETERS.get(notebook)
+    if known is None:
+        return
+    for name in found:
+        if name not in known:
+            raise unknown(f"parameter of {notebook}", name, known)
+    missing = [name for name in known if name not in found]
+    if missing:
+        raise UsageError(
+            f"{notebook}: the parameters cell does not set {missing[0]}. Put its line back"
+        )
 
 
 def check_parameters(

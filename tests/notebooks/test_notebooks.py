@@ -21,6 +21,7 @@ from erasekit.audit.verdict import LESS, MORE
 from erasekit.evaluate.scorecard import AVERAGE_GAP
 from erasekit.files import read_json
 from erasekit.leaderboard.records import SHIPPED
+from erasekit.tutorial.exercises.all_exercises import EXERCISES
 from erasekit.tutorial.reference import compare_with_reference
 from erasekit.tutorial.runner import cells_not_run, declared_parameters, run_notebook
 
@@ -62,6 +63,7 @@ def forgetting(v: Values) -> None:
     assert v["top1_retain_oracle"] >= v["top1_retain_original"] - 0.1
     for subset in ("forget", "retain", "holdout"):
         assert v[f"similarity_{subset}_erased"] < -0.5, "all of it moved together"
+    assert v["pictures"] > v["pictures_before"] + 0.2, "pictures became similar to each other"
 
 
 def retention(v: Values) -> None:
@@ -264,7 +266,9 @@ def test_notebook(path: Path, folder: Path):
     executed = run_notebook(path, folder, {k: v for k, v in wanted.items() if k in declared})
     assert not cells_not_run(read(executed))
     recorded = read_json(folder / f"{path.stem}.json")["values"]
-    assert recorded["exercise"] == "right"
+    found = {name: recorded[f"exercise_{name}"] for name in EXERCISES[path.stem]}
+    assert set(found.values()) == {"right"}, found
+    assert recorded["prediction"], "the prediction is answered"
     CLAIMS[path.stem](recorded)
 
 

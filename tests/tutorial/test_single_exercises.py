@@ -12,7 +12,7 @@ import pytest
 
 from erasekit.audit.verdict import LESS
 from erasekit.data.folder.listing import Coded
-from erasekit.tutorial.exercises import EXERCISES, Exercise
+from erasekit.tutorial.single_exercises import SINGLE_EXERCISES, Exercise
 
 
 class FourPairs(NamedTuple):
@@ -81,7 +81,6 @@ def facts(name: str, e, erasure, card) -> tuple[dict, dict]:
                 "concepts": concepts,
             },
         ),
-        "03_forgetting": ({"erasure": erasure}, {"alone": erasure}),
         "04_retention": ({}, {}),
         "05_consistency": ({"erasure": erasure}, {"erased": erasure}),
         "06_evaluation": ({"scorecard": card}, {"card": card}),
@@ -115,10 +114,10 @@ def facts(name: str, e, erasure, card) -> tuple[dict, dict]:
     }[name]
 
 
-@pytest.fixture(params=sorted(EXERCISES))
+@pytest.fixture(params=sorted(SINGLE_EXERCISES))
 def exercise(request, tiny_experiment, tiny_erasure, tiny_scorecard):
     given, names = facts(request.param, tiny_experiment, tiny_erasure, tiny_scorecard)
-    return EXERCISES[request.param], given, names
+    return SINGLE_EXERCISES[request.param], given, names
 
 
 def test_without_an_answer_it_waits_with_a_hint(exercise):

@@ -88,10 +88,6 @@ def _nearest_name(clip: Clip, world: PairsWorld) -> str:
     return best_names(clip, world, picture, 1)[0][0][0]
 
 
-def _lowest(erasure: Erasure) -> float:
-    return -erasure.options["forgetting"]
-
-
 def _two_pairs() -> float:
     return math.log(1 + math.exp(-1))
 
@@ -145,7 +141,7 @@ def _selected_in_test(pairs: FolderPairs, mask: np.ndarray) -> int:
     return int((mask & (pairs.split.codes == SPLITS.index("test"))).sum())
 
 
-EXERCISES: dict[str, Exercise] = {
+SINGLE_EXERCISES: dict[str, Exercise] = {
     "00_quickstart": Exercise(
         hint="`len(e.world.trained)` concepts are on offer, and a guess is right once in as many.",
         solution="1 / len(e.world.trained)",
@@ -165,15 +161,6 @@ EXERCISES: dict[str, Exercise] = {
         solution="concepts[int((pictures[:1] @ names.T).argmax())].name",
         truth=_nearest_name,
         because="That is all of zero-shot classification: one matrix product and one argmax.",
-    ),
-    "03_forgetting": Exercise(
-        hint="the loss is its weight times a mean of cosines. How low can a cosine get? The "
-        'weight is `alone.options["forgetting"]`.',
-        solution='-1 * alone.options["forgetting"]',
-        truth=_lowest,
-        because="Only at that floor does the module stop pulling: picture and name then point in "
-        "opposite directions, where no untrained CLIP has them.",
-        within=1e-6,
     ),
     "04_retention": Exercise(
         hint="each row's loss is −log of its softmax at the true pair: −log(e¹ / (e¹ + e⁰)).",

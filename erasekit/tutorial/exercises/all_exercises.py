@@ -1,0 +1,20 @@
+"""The exercises of all notebooks, by notebook and by name."""
+
+from __future__ import annotations
+
+from erasekit.tutorial.exercise import Exercise
+from erasekit.tutorial.exercises import (
+    first_exercises,
+    language_exercises,
+    loss_exercises,
+    measure_exercises,
+    method_exercises,
+)
+
+EXERCISES: dict[str, dict[str, Exercise]] = {
+    **first_exercises.EXERCISES,
+    **loss_exercises.EXERCISES,
+    **measure_exercises.EXERCISES,
+    **method_exercises.EXERCISES,
+    **language_exercises.EXERCISES,
+}

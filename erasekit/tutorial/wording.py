@@ -1,0 +1,31 @@
+"""Words for numbers, so that a sentence about a result is computed from the result."""
+
+from __future__ import annotations
+
+
+def share(value: float) -> str:
+    """A share from 0 to 1 in words: none, few, some, about half, most, nearly all or all."""
+    if value <= 0:
+        return "none"
+    for limit, text in ((0.15, "few"), (0.4, "some"), (0.6, "about half"), (0.9, "most")):
+        if value < limit:
+            return text
+    return "nearly all" if value < 1 else "all"
+
+
+def compared(value: float, other: float, within: float) -> str:
+    """How a value stands to another: lower, about the same or higher.
+
+    Args:
+        within: the largest difference that is not called one.
+    """
+    if abs(value - other) <= within:
+        return "about the same"
+    return "higher" if value > other else "lower"
+
+
+def joined(names: list[str]) -> str:
+    """Names as in a sentence: `a`, `a and b`, `a, b and c`; of none, `none`."""
+    if not names:
+        return "none"
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
