@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import html
 import json
-from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from erasekit.errors import UsageError
 from erasekit.tutorial import notebook
+from erasekit.tutorial.parameters import NOTEBOOK_PARAMETERS
 
 
 def namespace(**values) -> dict:
@@ -32,6 +34,46 @@ def test_begin_refuses_what_papermill_injected_under_a_wrong_name():
 def test_begin_refuses_a_wrong_type():
     with pytest.raises(UsageError, match="solve = 'false'"):
         notebook.begin("book", namespace(steps=3, solve="false"))
+
+
+def edited(*lines: str) -> dict:
+    """The namespace after the parameters cell was edited in Jupyter and run again."""
+    first = "\n".join(f"{name}: str = ''" for name in NOTEBOOK_PARAMETERS["02_base_model"])
+    space: dict = {"nb": "of the run before", "In": ["", first, "\n".join(lines), "begin(...)"]}
+    for source in space["In"][1:3]:
+        exec(source, space)
+    return space
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (
+            ["profile: str = 'smoke'", "forgett: str = 'bird'", "seed: int = 1"],
+            "unknown parameter of 02_base_model 'forgett': did you mean 'forget'",
+        ),
+        (
+            [f"{n}: str = ''" for n in NOTEBOOK_PARAMETERS["02_base_model"] if n != "seed"],
+            "the parameters cell does not set seed",
+        ),
+    ],
+)
+def test_a_parameter_misspelt_in_jupyter_is_refused_and_no_old_value_is_left(lines, told):
+    space = edited(*lines)
+    with pytest.raises(UsageError, match=told):
+        notebook.begin("02_base_model", space)
+    assert "nb" not in space
+    assert not {line.split(":")[0] for line in lines} & set(space)
+
+
+def test_the_parameters_cell_that_ran_last_counts():
+    names = NOTEBOOK_PARAMETERS["00_quickstart"]
+    cell = "\n".join(f"{name}: str = 'x'" for name in names)
+    space: dict = {"In": ["", cell.replace("forget", "forgett"), "print(1)", "a: int", cell]}
+    exec(cell, space)
+    declared = notebook._declared(space)
+    assert tuple(declared) == names
+    assert set(declared.values()) == {"str"}
 
 
 def test_begin_gives_the_notebook_a_list_of_names_as_text():
@@ -113,17 +155,58 @@ def test_note_takes_every_model_and_the_signed_gap(tiny_scorecard):
     assert values["similarity_forget_gap"] == pytest.approx(100 * difference, abs=1e-3)
 
 
+@pytest.fixture
+def shown(monkeypatch) -> list:
+    said: list = []
+    monkeypatch.setattr(notebook, "display", lambda what, **_: said.append(what))
+    return said
+
+
+CHOICES = ("gone", "less", "as before")
+
+
 @pytest.mark.parametrize(
-    ("answer", "solve", "status"),
+    ("prediction", "said"),
     [
-        (None, False, "waiting"),
-        (None, True, "right"),
-        (0.125, False, "right"),
-        (0.5, True, "wrong"),
+        (None, "You made no prediction."),
+        ("less", "You predicted *less*."),
+        ("blue", "Your prediction is none of gone, less, as before."),
     ],
 )
-def test_check_solves_only_when_asked_and_unanswered(answer, solve, status):
-    world = SimpleNamespace(trained=range(8))
-    nb = notebook.begin("00_quickstart", namespace(solve=solve, e=SimpleNamespace(world=world)))
-    nb.check(answer, world=world)
-    assert nb.values["exercise"] == status
+def test_a_prediction_is_answered_by_the_run(shown, prediction, said):
+    nb = notebook.begin("book", namespace(steps=3))
+    nb.record(left=0.25)
+    nb.answer(prediction, "gone", CHOICES, "A share of {left:.0%} is left.")
+    assert shown[0].data == f"{said} This run says **gone**. A share of 25% is left."
+    assert nb.values["prediction"] == "gone"
+    with pytest.raises(ValueError, match="none of"):
+        nb.answer(None, "bloo", CHOICES)
+
+
+def test_an_exercise_is_judged_and_recorded(shown):
+    nb = notebook.Notebook("03_forgetting", {}, {})
+    nb.exercise("floor", None)
+    assert nb.values["exercise_floor"] == "waiting"
+    nb.exercise("floor", lambda images, texts: images.sum())
+    assert nb.values["exercise_floor"] == "wrong"
+    assert len(shown) == 2
+
+
+def test_tables_and_pictures_are_shown_as_pages_with_plain_text_beside_them(shown):
+    import matplotlib.pyplot as plt
+
+    nb = notebook.begin("book", namespace(steps=3))
+    nb.record(left=0.25)
+    nb.table(pd.DataFrame({"x": [1 / 3]}))
+    nb.picture(plt.figure(), "p", caption="A share of {left:.2f}")
+    table, picture = shown
+    assert "0.33" in table["text/html"] and "0.33" in table["text/plain"]
+    assert "<figcaption>A share of 0.25</figcaption>" in picture["text/html"]
+    assert 'alt="A share of 0.25"' in picture["text/html"]
+    assert picture["text/plain"] == "A share of 0.25"
+
+
+def test_a_tensor_is_recorded_as_a_number():
+    nb = notebook.begin("book", namespace(steps=3))
+    nb.record(mean=torch.tensor([0.5, 0.25]).mean(), count=np.int64(3))
+    assert nb.values == {"mean": 0.375, "count": 3}
