@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
+import gallery
 import nbformat
 from typer.testing import CliRunner
 
 from erasekit.cli import catalogue
 from erasekit.cli.app import app
 from erasekit.settings import DECLARED
+from erasekit.tutorial.reference import reference_seconds
 
 ROOT = Path(__file__).parent.parent
 #: Where executed notebooks are looked for; `make tutorial` writes them there.
@@ -30,6 +33,8 @@ def write(docs: Path) -> None:
     _write(folder / "methods.md", methods_table())
     _write(folder / "attacks.md", attacks_table())
     copy_notebooks(folder / "notebooks")
+    _write(folder / "tutorial_table.md", notebook_table())
+    _write(folder / "gallery.md", gallery.page("../gallery/"))
 
 
 def command_line() -> str:
@@ -103,6 +108,33 @@ def copy_notebooks(folder: Path) -> None:
             )
             notebook.cells.insert(1, nbformat.v4.new_markdown_cell(notice))
         nbformat.write(notebook, folder / source.name)
+
+
+def notebook_table() -> str:
+    """Each notebook's question, what it needs, and where it opens with one click."""
+    seconds = reference_seconds("default")
+    repository = os.environ.get("GITHUB_REPOSITORY")  # set where the site is published
+    head = ["notebook", "question", "minutes", "memory", *(["open in"] if repository else [])]
+    lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        title, _, rest = nbformat.read(path, as_version=4).cells[0].source.partition("\n")
+        memory = re.search(r"[\d.]+ GB", rest)
+        minutes = f"{seconds[path.stem] / 60:.1f}" if path.stem in seconds else ""
+        row = [
+            f"[{path.stem}](_generated/notebooks/{path.name})",
+            _cell(title.removeprefix("# ")),
+            minutes,
+            memory[0] if memory else "",
+        ]
+        if repository:
+            where = f"{repository}/blob/main/notebooks/{path.name}"
+            binder = f"{repository}/HEAD?urlpath=lab/tree/notebooks/{path.name}"
+            row.append(
+                f"[Colab](https://colab.research.google.com/github/{where}), "
+                f"[Binder](https://mybinder.org/v2/gh/{binder})"
+            )
+        lines.append(f"| {' | '.join(row)} |")
+    return "\n".join([*lines, ""])
 
 
 def _cell(text: str) -> str:

@@ -152,11 +152,12 @@ class Notebook:
             caption: one line that says what to see; ``{name}`` in it becomes a recorded value.
             alt: what the picture shows, for who cannot see it; the caption by default.
         """
+        name = f"{self.name.split('_')[0]}_{title}"
         if self.out:
-            path = self.out / "figures" / f"{self.name.split('_')[0]}_{title}.png"
+            path = self.out / "figures" / f"{name}.png"
             write_whole(path, lambda aside: figure.savefig(aside, format="png", dpi=120))
         caption, alt = (" ".join(t.split()).format_map(self.values) for t in (caption, alt))
-        page = figure_html(figure, caption, alt or caption)
+        page = figure_html(figure, name, caption, alt or caption)
         plt.close(figure)  # or the notebook would draw it a second time
         display({"text/html": page, "text/plain": alt or caption}, raw=True)
 

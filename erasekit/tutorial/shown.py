@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 _TABLE = '<div style="overflow-x:auto"><table style="margin-left:0">{rows}</table></div>'
 _FIGURE = (
-    '<figure style="margin:0"><img style="max-width:100%;height:auto" alt="{alt}" '
+    '<figure id="{name}" style="margin:0"><img style="max-width:100%;height:auto" alt="{alt}" '
     'src="data:image/png;base64,{data}"/><figcaption>{caption}</figcaption></figure>'
 )
 
@@ -40,11 +40,16 @@ def table_html(frame: pd.DataFrame, digits: int = 2, letters: int = 80) -> str:
     return _TABLE.format(rows="".join(rows))
 
 
-def figure_html(figure: Figure, caption: str, alt: str) -> str:
-    """A picture with a caption that says what to see, and its alternative text."""
+def figure_html(figure: Figure, name: str, caption: str, alt: str) -> str:
+    """A picture with a caption that says what to see, and its alternative text.
+
+    Args:
+        name: the element's id, by which the picture is found in an executed notebook.
+    """
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=100, bbox_inches="tight")
     return _FIGURE.format(
+        name=name,
         alt=html.escape(alt),
         data=base64.b64encode(data.getvalue()).decode(),
         caption=html.escape(caption),

@@ -52,8 +52,9 @@ def test_a_long_text_is_cut_off() -> None:
 
 def test_a_picture_has_its_caption_and_alternative_text() -> None:
     figure, _ = plt.subplots(figsize=(1, 1))
-    page = figure_html(figure, 'a < "b"', "c & d")
+    page = figure_html(figure, "03_loss", 'a < "b"', "c & d")
     plt.close(figure)
     assert "<figcaption>a &lt; &quot;b&quot;</figcaption>" in page
+    assert page.startswith('<figure id="03_loss"')
     assert 'alt="c &amp; d"' in page
     assert re.search(r'src="data:image/png;base64,iVBOR[A-Za-z0-9+/=]+"', page)

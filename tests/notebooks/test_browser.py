@@ -1,0 +1,127 @@
+"""The quickstart in JupyterLab, in a real browser: run by hand, and with a misspelt parameter."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support_notebooks import NOTEBOOKS
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+if CHROMIUM is None:
+    pytest.skip("no chromium on the path (Debian: apt install chromium)", allow_module_level=True)
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: pip install '.[browser]'"
+)
+
+QUICKSTART = "00_quickstart.ipynb"
+# JupyterLab's own model of the notebook: cells far down the page have no element yet.
+CELLS = """() => {
+  const book = window.jupyterapp.shell.currentWidget;
+  if (!book || !book.content || !book.content.model || !book.sessionContext.session) return null;
+  return book.content.widgets.map(cell => {
+    const model = cell.model.toJSON();
+    return {source: [].concat(model.source).join(""), kind: model.cell_type,
+            count: model.execution_count, outputs: model.outputs || []};
+  });
+}"""
+IDLE = """() => {
+  const session = window.jupyterapp.shell.currentWidget.sessionContext.session;
+  return session && session.kernel && session.kernel.status === "idle";
+}"""
+RUN = "() => window.jupyterapp.commands.execute('notebook:run-all-cells')"
+RENAME = """([from, to]) => {
+  const cells = window.jupyterapp.shell.currentWidget.content.widgets;
+  const model = cells.map(cell => cell.model.sharedModel).find(m => m.getSource().includes(from));
+  model.setSource(model.getSource().replace(from, to));
+}"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A JupyterLab that serves a copy of the notebook; its address."""
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copy(NOTEBOOKS / QUICKSTART, folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(8)
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+    command += [f"--port={port}", f"--IdentityProvider.token={token}"]
+    command += [f"--ServerApp.root_dir={folder}", "--expose-app-in-browser"]
+    cache = os.environ.get("ERASEKIT_TEST_CACHE") or str(folder / "cache")
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            command, env={**os.environ, "ERASEKIT_CACHE": cache}, stdout=log, stderr=log
+        )
+    try:
+        for _ in range(600):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}/lab/tree/{QUICKSTART}?token={token}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def page(server: str) -> Iterator[Any]:
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(server, timeout=120_000)
+        page.wait_for_function(CELLS, timeout=120_000)
+        yield page
+        browser.close()
+
+
+def run_all(page: Any) -> list[dict[str, Any]]:
+    """Run every cell, as the menu does; the code cells afterwards."""
+    page.wait_for_function(IDLE, timeout=120_000)
+    page.evaluate(RUN)  # returns when the last cell has run, or one has stopped
+    return [cell for cell in page.evaluate(CELLS) if cell["kind"] == "code"]
+
+
+def errors(cells: list[dict[str, Any]]) -> list[str]:
+    return [
+        json.dumps(output)
+        for cell in cells
+        for output in cell["outputs"]
+        if output["output_type"] == "error"
+    ]
+
+
+@pytest.mark.slow
+def test_run_all_runs_every_cell_and_leaves_the_exercises_to_the_reader(page) -> None:
+    cells = run_all(page)
+    assert errors(cells) == []
+    assert all(cell["count"] for cell in cells)
+    said = json.dumps([cell["outputs"] for cell in cells])
+    assert "Your turn." in said
+    assert "<figcaption>" in said
+    assert page.locator("figure img[alt]").count() > 0
+
+
+@pytest.mark.slow
+def test_a_misspelt_parameter_is_refused_in_the_next_cell_by_its_last_line(page) -> None:
+    page.evaluate(RENAME, ["forget: str", "forgett: str"])
+    cells = run_all(page)
+    assert len(errors(cells)) == 1
+    (stopped,) = [cell for cell in cells if errors([cell])]
+    assert "notebook.begin(" in stopped["source"]
+    shown = page.locator(".jp-OutputArea-output[data-mime-type*=error], .jp-RenderedText").last
+    last = shown.inner_text().strip().splitlines()[-1]
+    assert "unknown parameter of 00_quickstart 'forgett': did you mean 'forget'?" in last
+    after = cells[cells.index(stopped) + 1 :]
+    assert not any("NameError" in json.dumps(cell["outputs"]) for cell in after)
