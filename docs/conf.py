@@ -9,8 +9,10 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import site_pages  # noqa: E402
+from docutils import nodes  # noqa: E402
 
 import erasekit  # noqa: E402
+from erasekit.tutorial.formulas import mathml  # noqa: E402
 
 project = "erasekit"
 author = "the erasekit authors"
@@ -59,5 +61,13 @@ def _without_settings(app, what, name, obj, options, lines: list[str]) -> None:
             return
 
 
+def _formulas(app, doctree, name) -> None:
+    """Formulas as MathML: the site needs no script from elsewhere."""
+    for node in [*doctree.findall(nodes.math), *doctree.findall(nodes.math_block)]:
+        block = isinstance(node, nodes.math_block)
+        node.replace_self(nodes.raw("", mathml(node.astext(), block), format="html"))
+
+
 def setup(app) -> None:
+    app.connect("doctree-resolved", _formulas)
     app.connect("autodoc-process-docstring", _without_settings, priority=1)

@@ -14,6 +14,7 @@ from pygments.formatters import HtmlFormatter
 from erasekit.errors import RunError
 from erasekit.files import write_text
 from erasekit.runs.pages.rendering import render_page
+from erasekit.tutorial.formulas import with_mathml
 
 _SCRIPT = re.compile(r"<script\b.*?</script\s*>", re.DOTALL | re.IGNORECASE)
 # Notebooks link to each other as files; pages link to pages.
@@ -36,6 +37,9 @@ def render_notebook(ipynb: Path, html: Path) -> Path:
         raise RunError(f"{ipynb} does not exist") from error
     except (NotJSONError, nbformat.ValidationError, UnicodeDecodeError) as error:
         raise RunError(f"{ipynb} is damaged: it is not a notebook") from error
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = with_mathml(cell.source)
     # The template `basic` gives the cells alone: no script, and nothing from elsewhere.
     exporter = HTMLExporter(template_name="basic", anchor_link_text="")
     cells, _ = exporter.from_notebook_node(notebook)

@@ -73,7 +73,7 @@ def _name(name: Any) -> str:
 
 def _row(tag: str, texts: Iterable[str], sides: list[str]) -> str:
     cells = (
-        f'<{tag} style="text-align:{side}">{text}</{tag}>'
+        f'<{tag} style="text-align:{side};padding:0.2em 0.6em">{text}</{tag}>'
         for text, side in zip(texts, sides, strict=True)
     )
     return f"<tr>{''.join(cells)}</tr>"

@@ -15,7 +15,7 @@ from erasekit.tutorial.shown import figure_html, table_html
 
 def cells(page: str, tag: str) -> list[tuple[str, str]]:
     """Side and text of each cell."""
-    return re.findall(rf'<{tag} style="text-align:(\w+)">(.*?)</{tag}>', page, re.DOTALL)
+    return re.findall(rf'<{tag} style="text-align:(\w+);[^"]*">(.*?)</{tag}>', page, re.DOTALL)
 
 
 def test_text_is_left_numbers_are_right_with_equal_decimals_and_nothing_is_nan() -> None:
