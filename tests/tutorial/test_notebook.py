@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import html
 import json
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from erasekit.errors import UsageError
 from erasekit.tutorial import notebook
+from erasekit.tutorial.single_exercises import SINGLE_EXERCISES, Exercise
 
 
 def namespace(**values) -> dict:
@@ -122,8 +122,9 @@ def test_note_takes_every_model_and_the_signed_gap(tiny_scorecard):
         (0.5, True, "wrong"),
     ],
 )
-def test_check_solves_only_when_asked_and_unanswered(answer, solve, status):
-    world = SimpleNamespace(trained=range(8))
-    nb = notebook.begin("00_quickstart", namespace(solve=solve, e=SimpleNamespace(world=world)))
-    nb.check(answer, world=world)
+def test_check_solves_only_when_asked_and_unanswered(monkeypatch, answer, solve, status):
+    exercise = Exercise(hint="", solution="steps / 24", truth=lambda: 0.125, because="")
+    monkeypatch.setitem(SINGLE_EXERCISES, "book", exercise)
+    nb = notebook.begin("book", namespace(solve=solve, steps=3))
+    nb.check(answer)
     assert nb.values["exercise"] == status
