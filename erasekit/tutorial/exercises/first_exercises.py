@@ -207,7 +207,7 @@ EXERCISES: dict[str, dict[str, Exercise]] = {
             hint="Begin with `any(text in caption for text in texts)` and see which hint you get.",
             judge=_caption_search,
             because="It still finds only what is written. A caption with a new description, a "
-            "typing error or another language passes, and so does its picture.",
+            "typing error or another language is missed, and its picture stays in the retain set.",
         ),
     },
     "02_base_model": {
