@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from erasekit.data.folder.listing import FolderPairs
-    from erasekit.data.task import ErasureTask
     from erasekit.data.worlds import PairsWorld
     from erasekit.evaluate.scorecard import Scorecard
     from erasekit.models.clip import Clip
@@ -71,21 +70,6 @@ def _same(answer: Any, truth: Any, within: float) -> bool:
     except (TypeError, ValueError):
         return False
     return math.isfinite(number) and abs(number - truth) <= within
-
-
-def _chance(world: PairsWorld) -> float:
-    return 1 / len(world.trained)
-
-
-def _told_in_japanese(task: ErasureTask) -> int:
-    return task.forget.languages.count("ja")
-
-
-def _nearest_name(clip: Clip, world: PairsWorld) -> str:
-    from erasekit.evaluate.naming import best_names, trained_singles
-
-    picture = trained_singles(world).take([0])
-    return best_names(clip, world, picture, 1)[0][0][0]
 
 
 def _two_pairs() -> float:
@@ -142,26 +126,6 @@ def _selected_in_test(pairs: FolderPairs, mask: np.ndarray) -> int:
 
 
 SINGLE_EXERCISES: dict[str, Exercise] = {
-    "00_quickstart": Exercise(
-        hint="`len(e.world.trained)` concepts are on offer, and a guess is right once in as many.",
-        solution="1 / len(e.world.trained)",
-        truth=_chance,
-        because="Hold every accuracy against this number: above it a model knows something.",
-        within=0.005,
-    ),
-    "01_data": Exercise(
-        hint='`e.task.forget.languages` holds one language code a pair; Japanese is `"ja"`.',
-        solution='sum(language == "ja" for language in e.task.forget.languages)',
-        truth=_told_in_japanese,
-        because="A name forgotten in English alone would still be there in these captions.",
-    ),
-    "02_base_model": Exercise(
-        hint="multiply `pictures[:1] @ names.T`, take its `argmax()`, and look the row up in "
-        "`concepts`: its `.name` is the answer.",
-        solution="concepts[int((pictures[:1] @ names.T).argmax())].name",
-        truth=_nearest_name,
-        because="That is all of zero-shot classification: one matrix product and one argmax.",
-    ),
     "04_retention": Exercise(
         hint="each row's loss is −log of its softmax at the true pair: −log(e¹ / (e¹ + e⁰)).",
         solution='__import__("math").log(1 + __import__("math").exp(-1))',

@@ -33,6 +33,7 @@ def quickstart(v: Values) -> None:
     assert v["top1_forget_erased"] <= 0.1
     assert v["top1_forget_oracle"] <= 0.05
     assert v["top1_retain_erased"] >= v["top1_retain_original"] - 0.15
+    assert v["forgotten_names"] <= 0.1
     assert v["similarity_forget_gap"] < -20, "it goes further than never having learned"
 
 
@@ -47,13 +48,15 @@ def data(v: Values) -> None:
         shown.count(False),
     )
     assert min(v["forget"], v["retain"]) > 0
-    assert v["leaks"] == v["others"] == v["holdout_seen"] == 0
+    assert v["leaks"] == v["others"] == v["holdout_seen"] == v["shared"] == v["neither"] == 0
+    assert 0.2 < v["caption_share"] < 0.8, "English names are a part of what is told"
+    assert v["correlation"] > 0.3, "names follow pictures"
 
 
 def base_model(v: Values) -> None:
     for subset in ("forget", "retain"):
         assert v[f"top1_{subset}_original"] >= max(0.5, 5 * v["chance"])
-    assert v["english"] >= 0.5
+    assert v["loss_last"] < v["loss_first"] - 0.5, "fifty steps teach something"
     assert v["membership_auc_forget_original"] > 0.6, "there is something to forget"
 
 

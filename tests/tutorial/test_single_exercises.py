@@ -65,22 +65,11 @@ PROJECTOR_ALONE = {
 
 def facts(name: str, e, erasure, card) -> tuple[dict, dict]:
     """What a notebook hands to its exercise, and the names its solution works with."""
-    from erasekit.evaluate.naming import trained_singles
     from erasekit.models.zero_shot import concept_features
 
     concepts = [e.world.concept(i) for i in e.world.trained]
     before = concept_features(e.original, concepts)
     return {
-        "00_quickstart": ({"world": e.world}, {"e": e}),
-        "01_data": ({"task": e.task}, {"e": e}),
-        "02_base_model": (
-            {"clip": e.original, "world": e.world},
-            {
-                "pictures": e.original.encode_images(trained_singles(e.world).images),
-                "names": before,
-                "concepts": concepts,
-            },
-        ),
         "04_retention": ({}, {}),
         "05_consistency": ({"erasure": erasure}, {"erased": erasure}),
         "06_evaluation": ({"scorecard": card}, {"card": card}),
