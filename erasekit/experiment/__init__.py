@@ -1,1 +1,1 @@
-"""A world, a task and the models on it, each made when first asked for."""
+"""Experiments: a world, a task, and models that are made on first use."""

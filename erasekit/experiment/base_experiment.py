@@ -1,7 +1,7 @@
-"""What an experiment is, whatever the kind of model: a world, a task, and the models on it.
+"""Base class of experiments: a world, a task, and the models on it, for any kind of model.
 
-Each model is made when first asked for. The command line, the notebooks and a few lines of Python
-all use this interface; a subclass says how models of its kind are made and measured.
+Models are made on first use. The command line, the notebooks and Python scripts share this
+interface; a subclass defines how models of its kind are made and measured.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from erasekit.unlearn.registry import choose_method
 
 
 class BaseExperiment(ABC, Generic[M]):
-    """Original, oracles and control of one task, and any erasure from the original.
+    """The original, the oracles and the control of one task, and erasures from the original.
 
     Args:
         settings: every parameter; see `settings.Settings`.
@@ -41,11 +41,11 @@ class BaseExperiment(ABC, Generic[M]):
 
     kind: ClassVar[str]
     world: Any
-    #: What must go and what must stay.
+    #: The forget and retain sets.
     task: Any
-    #: What was asked for in a folder; None for the drawn world.
+    #: The forget request on a folder; None for the drawn world.
     request: Any = None
-    #: What erasures from one original share, if there is such.
+    #: Features of the original that erasures share; None for kinds of model without them.
     frozen: Any = None
 
     def __init__(self, settings: Settings, progress: bool = True) -> None:
@@ -53,59 +53,59 @@ class BaseExperiment(ABC, Generic[M]):
         self.progress = progress
         self.plan = make_plan(settings)
         self.device = resolve_device(settings.device)
-        autocast(self.device, settings.precision)  # refused here rather than at the first step
+        autocast(self.device, settings.precision)  # fail here rather than at the first step
         self.method = self.plan.method
         self.train_spec = self.plan.train
         self.erase_spec = self.plan.erase
         self._oracles: list[M] = []
 
     def running(self) -> AbstractContextManager[None]:
-        """Threads, seeds and determinism as the settings say, while a block runs.
+        """Context manager that sets threads, seeds and determinism from the settings.
 
-        Every method here that computes runs in it; outside of it nothing global is changed.
+        Every method here that computes uses it. On exit, the global state is restored.
         """
         return repeatable(self.settings.seed, self.settings.threads)
 
     @property
     def has_oracle(self) -> bool:
-        """Whether there is a model that never saw the forget set, or can be one."""
+        """Whether a model that never saw the forget set is given or can be trained."""
         return self.train_spec is not None or bool(self.settings.oracle_model)
 
     @cached_property
     def original(self) -> M:
         """The model before unlearning.
 
-        Reading this trains it unless it is in the cache; so do `oracle` and `oracles`.
+        The first access trains it unless it is cached; the same holds for `oracle` and `oracles`.
         """
         return self.load(self.original_folder)
 
     @property
     def oracle(self) -> M:
-        """The same recipe without a picture of a forgotten concept.
+        """A model trained with the same recipe, without pictures of forgotten concepts.
 
         Raises:
-            UsageError: for a model that was not trained here and has no `oracle_model`.
+            UsageError: if the model was not trained here and no `oracle_model` is given.
         """
         return self.oracles(1)[0]
 
     @cached_property
     @abstractmethod
     def original_folder(self) -> Path:
-        """Where the original lies in the cache, trained if it is not there."""
+        """Cache folder of the original, which is trained if missing."""
 
     @cached_property
     def oracle_folder(self) -> Path:
-        """Where the oracle lies in the cache, trained if it is not there."""
+        """Cache folder of the oracle, which is trained if missing."""
         return self._oracle_folder(0)
 
     def oracles(self, seeds: int) -> list[M]:
-        """The oracle and those of the next seeds: what they differ in, no claim may rest on.
+        """Oracles of consecutive seeds. Their spread is the noise that a claim must exceed.
 
         Args:
-            seeds: how many oracles; each that is not in the cache is trained.
+            seeds: number of oracles; those missing from the cache are trained.
 
         Raises:
-            UsageError: for more than there can be of a model that was not trained here.
+            UsageError: if more are requested than a model not trained here can have.
         """
         while len(self._oracles) < seeds:
             self._oracles.append(self.load(self._oracle_folder(len(self._oracles))))
@@ -120,20 +120,20 @@ class BaseExperiment(ABC, Generic[M]):
         options: Mapping[str, Any] | None = None,
         **spec: Any,
     ) -> Erasure[M]:
-        """Erase with a method; what is not given is as in the settings.
+        """Erase with a method; arguments that are not given come from the settings.
 
-        Options of the settings hold for the settings' method. Another method has its defaults.
+        The settings' options apply to the settings' method only. Other methods use their defaults.
 
         Args:
-            method: a name of `unlearn.registry`, or a method of your own: a class, an instance.
+            method: a name in `unlearn.registry`, or your own method as a class or an instance.
             checkpoint: file to resume from after an interruption.
             log: called with each step's row of the history.
-            options: the method's own options, such as ``{"consistency": 0}``.
+            options: options of the method, such as ``{"consistency": 0}``.
             spec: fields of `EraseSpec`, such as ``steps=50``.
 
         Raises:
-            UsageError: for a method, an option or a field that does not exist, and for a method
-                that is made for another kind of model.
+            UsageError: for an unknown method, option or field, and for a method that does not
+                support this kind of model.
             RunError: when a loss or gradient is not finite.
         """
         asked = self.erase_spec.with_fields(**spec)
@@ -151,7 +151,7 @@ class BaseExperiment(ABC, Generic[M]):
             )
 
     def control(self, steps: int | None = None) -> Erasure[M]:
-        """The original fine-tuned on the retain set alone, for as many steps as a method ran."""
+        """Fine-tune the original on the retain set alone, by default for the settings' steps."""
         steps = steps or self.erase_spec.steps
         return self.erase("fine_tune", steps=steps, stop_at=-1.0)
 
@@ -163,21 +163,21 @@ class BaseExperiment(ABC, Generic[M]):
         split: str = "test",
         **measuring: Any,
     ) -> Scorecard:
-        """The scorecard of the original, of `models`, and of the oracle.
+        """Compute the scorecard of the original, of `models`, and of the oracle.
 
         Args:
-            models: models or erasures by name; ``erased`` and ``control`` are the names that
-                pictures and pages know.
-            oracle: whether the oracle is measured too.
+            models: models or erasures by name; figures and pages recognise the names ``erased``
+                and ``control``.
+            oracle: whether to measure the oracle too.
             split: train, validation or test.
-            measuring: of a language model ``metrics`` and ``most``, see `evaluate_answers`.
+            measuring: for a language model, ``metrics`` and ``most``; see `evaluate_answers`.
 
         Example:
             >>> erased = experiment.erase()
             >>> card = experiment.evaluate({"erased": erased, "control": experiment.control()})
         """
         judged = {ORIGINAL: self.original}
-        trained = self.train_spec is not None  # what a model that was loaded cost, nobody knows
+        trained = self.train_spec is not None  # the training cost of a loaded model is unknown
         cost: dict[str, Any] = {ORIGINAL: self._training_cost(ORIGINAL)} if trained else {}
         for name, model in (models or {}).items():
             if isinstance(model, Erasure):
@@ -201,18 +201,18 @@ class BaseExperiment(ABC, Generic[M]):
         original: M | None = None,
         split: str = "test",
     ) -> Audit:
-        """Ask every audit test whether `erased` really forgot, beside original and oracles.
+        """Run the audit tests on `erased`, with the original and the oracles for comparison.
 
         Args:
-            erased: any model of this kind; `Erasure.model` of an erasure.
-            tests: names of `audit.attack_registry`; all but the costly ones by default.
-            oracles: how many seeds; three show how far oracles differ. 0 for none.
-            shadows: how many models LiRA trains; it is left out with 0.
-            original: what `erased` was before, if it did not come from here. Nothing was
-                retrained for it, so that it has no oracles.
+            erased: any model of this kind, such as `Erasure.model`.
+            tests: names in `audit.attack_registry`; by default all but the expensive ones.
+            oracles: number of oracle seeds; three show how much oracles differ. 0 for none.
+            shadows: number of models that LiRA trains; 0 skips LiRA.
+            original: the model that `erased` started from, if it is not this experiment's. It
+                has no oracles, as none were trained for it.
 
         Raises:
-            UsageError: for a test that does not exist, or is made for another kind of model.
+            UsageError: for an unknown test, or one for another kind of model.
         """
         names = choose_tests(self.kind, tests, ["lira"] if shadows else [])
         options = self._test_options(names, shadows)
@@ -236,20 +236,20 @@ class BaseExperiment(ABC, Generic[M]):
 
     @abstractmethod
     def load(self, source: Path | str) -> M:
-        """A model of this kind, from a folder or by its name.
+        """Load a model of this kind from a folder or by name.
 
         Raises:
-            UsageError: when there is no such model.
+            UsageError: when the model does not exist.
             RunError: when it is damaged.
         """
 
     @abstractmethod
     def _oracle_folder(self, place: int) -> Path:
-        """Where the oracle of the `place`-th next seed lies in the cache, trained if need be."""
+        """Cache folder of the oracle whose seed is `place` above the first; trained if missing."""
 
     @abstractmethod
     def _training_cost(self, model: str) -> dict[str, float]:
-        """What training the original or the oracle took: seconds and steps."""
+        """Training cost of the original or the oracle: seconds and steps."""
 
     @abstractmethod
     def _measure(
@@ -258,7 +258,7 @@ class BaseExperiment(ABC, Generic[M]):
         """The scorecard of models by name."""
 
     def _test_options(self, tests: Sequence[str], shadows: int) -> dict[str, dict[str, Any]]:
-        """By audit test, what the experiment tells it."""
+        """Options that the experiment passes to audit tests, by test."""
         return {}
 
     def _not_trained(self, what: str) -> UsageError:

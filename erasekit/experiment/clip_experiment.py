@@ -1,4 +1,4 @@
-"""An experiment on a CLIP: one that is trained here on the drawn world, or one that is loaded."""
+"""Experiment on a CLIP, either trained here or loaded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from erasekit.unlearn.encode import FrozenFeatures
 
 
 class Experiment(BaseExperiment[Clip]):
-    """Original, oracle and control of one task, and any erasure from the original."""
+    """The original, the oracles and the control of one task, and erasures from the original."""
 
     kind = "clip"
 
@@ -44,7 +44,7 @@ class Experiment(BaseExperiment[Clip]):
             self.erase_spec = self.erase_spec.for_epochs(settings.epochs, pairs)
 
     def _folder(self, spec: FolderSpec) -> tuple[FolderWorld, FolderTask]:
-        """A folder, which is read and asked for the rule before any model is loaded."""
+        """World and task of a folder. The forget rule is checked before any model is loaded."""
         columns = Columns(spec.image_column, spec.caption_column)
         source = read_folder(
             spec.path, skip_bad=spec.skip_bad, columns=columns, progress=self.progress
@@ -57,9 +57,9 @@ class Experiment(BaseExperiment[Clip]):
 
     @cached_property
     def original(self) -> Clip:
-        """The model before unlearning: a CLIP that is loaded, or one that is trained here.
+        """The model before unlearning, loaded or trained here.
 
-        Reading this trains it unless it is in the cache; so do `oracle` and `oracles`.
+        The first access trains it unless it is cached; the same holds for `oracle` and `oracles`.
         """
         if self.train_spec is None:
             return self.load(self.settings.model, self.settings.pretrained)
@@ -87,7 +87,7 @@ class Experiment(BaseExperiment[Clip]):
 
     @cached_property
     def frozen(self) -> FrozenFeatures:
-        """The original's features of the retain set, shared by every erasure here."""
+        """The original's features of the retain set, shared by all erasures."""
         return FrozenFeatures(self.original, self.task.retain)
 
     def _training_cost(self, model: str) -> dict[str, float]:
@@ -134,17 +134,17 @@ class Experiment(BaseExperiment[Clip]):
                 spec,
                 device=self.device,
                 precision=self.settings.precision,
-                # In a folder a name may be a picture's caption, which the cache must not keep.
+                # In a folder, a name may be a picture's caption, which must not enter the cache.
                 without=() if own else [self.world.concept(i).name for i in without],
                 progress=self.progress,
             )
 
 
 def image_size(clip: Clip) -> int:
-    """Side in pixels of the pictures that a model reads.
+    """Side length in pixels of a model's input pictures.
 
     Raises:
-        UsageError: for a model whose pictures are no squares.
+        UsageError: if the model's input is not square.
     """
     size = clip.model.visual.image_size
     sides = {size} if isinstance(size, int) else set(size)

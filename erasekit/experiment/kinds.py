@@ -1,4 +1,4 @@
-"""The experiment of each kind of model."""
+"""Factories for the experiment on each kind of model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def make_experiment(settings: Settings, progress: bool = True) -> Experiment | LanguageExperiment:
-    """The experiment on the kind of model that the settings name.
+    """Make the experiment for the kind of model in the settings.
 
     Raises:
         UsageError: for parameters that do not fit together.
@@ -45,13 +45,13 @@ def load(
 def load(
     profile: str = "default", *, progress: bool = True, **parameters: Any
 ) -> Experiment | LanguageExperiment:
-    """An experiment with the defaults of a profile and single parameters replaced.
+    """Make an experiment from a profile's defaults, with single parameters replaced.
 
     Example:
         >>> experiment = load("smoke", forget="fruit")
         >>> erased = experiment.erase()
 
     Raises:
-        UsageError: for a parameter that does not exist or does not fit.
+        UsageError: for an unknown parameter, or a value that does not fit.
     """
     return make_experiment(make_settings(profile, **parameters), progress)

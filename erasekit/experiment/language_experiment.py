@@ -1,4 +1,4 @@
-"""An experiment on a multimodal language model, on top of one on the CLIP that it sees through."""
+"""Experiment on a multimodal language model, built on the experiment on its CLIP image tower."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from erasekit.settings import DECLARED, Settings, make_settings
 
 
 class LanguageExperiment(BaseExperiment[Mllm]):
-    """Original, oracle and control of one task, and any erasure from the original.
+    """The original, the oracles and the control of one task, and erasures from the original.
 
-    The original stands on the CLIP that saw everything; the oracle stands on the CLIP's oracle,
-    and was told every text but shown no picture of a forgotten concept.
+    The original builds on the CLIP trained on everything. The oracle builds on the CLIP's oracle
+    and is trained on all texts, but on no picture of a forgotten concept.
 
     Attributes:
-        clip: the experiment on the CLIPs, which erases as its own profile says.
+        clip: the experiment on the CLIPs, with the erasing settings of its own profile.
     """
 
     kind = "language"
@@ -45,7 +45,7 @@ class LanguageExperiment(BaseExperiment[Mllm]):
 
     @cached_property
     def task(self) -> MllmTask:
-        """What must go and what must stay; neighbours are those of the CLIP's own tables."""
+        """The forget and retain sets; neighbours are the same as in the CLIP's tables."""
         near = neighbours(self.clip.original, self.clip.task)
         return MllmTask(self.clip.task, near)
 
@@ -59,7 +59,7 @@ class LanguageExperiment(BaseExperiment[Mllm]):
         return self._trained("llava-oracle", tower, seen, spec, self.task.forgotten)
 
     def _training_cost(self, model: str) -> dict[str, float]:
-        """Of the CLIP, and of the language model on it."""
+        """Training cost of the CLIP and the language model together: seconds and steps."""
         parts = [
             cost_of(folders.original_folder if model == "original" else folders.oracle_folder)
             for folders in (self.clip, self)
@@ -96,7 +96,7 @@ class LanguageExperiment(BaseExperiment[Mllm]):
 
 
 def _clip_settings(settings: Settings) -> Settings:
-    """Those of the CLIP below, which is erased as its own profile says."""
+    """Settings of the underlying CLIP, with the erasing settings of its own profile."""
     shared = [d.name for d in DECLARED.values() if not d.kind and d.group != "Erasing"]
     given = {name: getattr(settings, name) for name in shared if name not in ("profile", "kind")}
     return make_settings(settings.profile, **given)

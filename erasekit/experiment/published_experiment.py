@@ -1,7 +1,6 @@
-"""MMUnlearner as published: a large model, on MLLMU-Bench or CLEAR, with the paper's settings.
+"""Experiments on large published models, on MLLMU-Bench or CLEAR, with MMUnlearner's settings.
 
-There is no oracle of these models: what an erasure did is read against the original and the
-control alone.
+These models have no oracle, so an erasure is compared with the original and the control only.
 """
 
 from __future__ import annotations
@@ -25,20 +24,20 @@ from erasekit.unlearn.engine import Erasure, erase
 from erasekit.unlearn.erase_spec import EraseSpec
 from erasekit.unlearn.registry import get_method
 
-#: The paper's two models, and how it erases from them (arXiv 2502.11051): LoRA of rank 16,
-#: batches of 4, learning rate 1e-5, one epoch. Its retain steps hold visual questions alone.
+#: The paper's two models and its settings (arXiv 2502.11051): LoRA of rank 16, batches of 4,
+#: learning rate 1e-5, one epoch. Its retain steps use visual questions only.
 MODELS = ("llava-hf/llava-1.5-7b-hf", "Qwen/Qwen2-VL-7B-Instruct")
 PAPER = EraseSpec(
-    steps=1,  # one epoch of the data at hand takes its place
+    steps=1,  # replaced by one epoch of the data, see `PublishedExperiment.spec`
     forget_batch=4,
     retain_batch=4,
     text_batch=0,
     learning_rate=1e-5,
     moves="lora:16",
 )
-#: Options of the paper's that are not the kit's: its schedule follows from the lists' sizes.
+#: The paper's options where the kit's defaults differ: `every` follows from the sets' sizes.
 OPTIONS = {"mmunlearner": {"every": 0}}
-#: By which measure each kind of question is judged.
+#: The measure for each kind of question.
 MEASURED_BY = {
     "classification": "choice",
     "cloze": "accuracy",
@@ -51,18 +50,18 @@ MEASURED_BY = {
 
 
 class BenchmarkTask:
-    """A published benchmark as the engine reads a task.
+    """A published benchmark as a task for the engine.
 
-    The forget set is what it asks about the forgotten people's pictures. What is asked of them
-    in words stays, as MMUnlearner wants it.
+    The forget set holds the questions about pictures of the forgotten people. Text-only questions
+    about them are retained, as in MMUnlearner.
 
     Args:
-        data: as `read_benchmark` takes it, such as ``mllmu:FOLDER``.
-        percent: of the people to forget.
+        data: a benchmark as in `read_benchmark`, such as ``mllmu:FOLDER``.
+        percent: share of people to forget.
 
     Raises:
-        UsageError: when data are missing, or of a share that is not published.
-        RunError: when they are damaged.
+        UsageError: when data are missing, or the share is not published.
+        RunError: when the data are damaged.
     """
 
     def __init__(self, data: str, percent: int = 5) -> None:
@@ -77,11 +76,11 @@ class BenchmarkTask:
 
     @property
     def validation(self) -> dict[str, Questions]:
-        """Nothing: a published benchmark has no validation split."""
+        """Empty: a published benchmark has no validation split."""
         return {}
 
     def describe(self) -> dict[str, Any]:
-        """What decides it, as JSON holds it."""
+        """The arguments that define the task, as JSON values."""
         return dict(self._told)
 
     def subsets(self) -> dict[tuple[str, str], Questions]:
@@ -94,15 +93,15 @@ class BenchmarkTask:
 
 
 class PublishedExperiment:
-    """A model from a hub or a folder, a benchmark, and any erasure with the paper's settings.
+    """A model from the hub or a folder, a benchmark, and erasures with the paper's settings.
 
     Args:
-        data: ``mllmu:FOLDER``, ``clear:FOLDER``, or ``mllmu:hub``, which fetches.
-        model: of a hub, such as those of `MODELS`, or a folder of `transformers`.
-        percent: of the people to forget.
-        seed: of the adapters and of the order of the questions.
+        data: ``mllmu:FOLDER``, ``clear:FOLDER``, or ``mllmu:hub``, which downloads the data.
+        model: a hub name, such as those in `MODELS`, or a `transformers` folder.
+        percent: share of people to forget.
+        seed: seed of the adapters and of the order of the questions.
         device: auto, cpu, cuda or mps.
-        progress: whether a bar is shown.
+        progress: whether to show progress bars.
     """
 
     def __init__(
@@ -126,10 +125,10 @@ class PublishedExperiment:
         return mllm
 
     def spec(self, turns: int) -> EraseSpec:
-        """The paper's settings for one epoch of what must stay.
+        """The paper's settings for one epoch of the retain set.
 
         Args:
-            turns: retain steps after each climb; 0 where each step holds both.
+            turns: retain steps after each forget step; 0 if each step uses both sets.
         """
         retain = math.ceil(len(self.task.retain) / PAPER.retain_batch)
         climbs = math.ceil(retain / turns) if turns else 0
@@ -138,7 +137,7 @@ class PublishedExperiment:
     def erase(
         self, method: str = "mmunlearner", *, options: Mapping[str, Any] | None = None, **spec: Any
     ) -> Erasure[Mllm]:
-        """Erase with a method; what is not given is the paper's. See `LanguageExperiment.erase`."""
+        """Erase with a method; the defaults are the paper's. See `LanguageExperiment.erase`."""
         given = {**OPTIONS.get(method, {}), **(options or {})}
         chosen = get_method(method).build(given, "language")
         turns = chosen.turns(len(self.task.forget), len(self.task.retain))
@@ -148,12 +147,12 @@ class PublishedExperiment:
     def evaluate(
         self, models: Mapping[str, Mllm], *, draws: int = 1000, most: int = 0
     ) -> Scorecard:
-        """Scores of every model on each part, mode and kind of questions, by the kind's measure.
+        """Score every model on each part, mode and kind of question, with the kind's measure.
 
         Args:
-            models: by name.
-            draws: of the bootstrap over people.
-            most: questions of each kind at most, evenly spread; 0 for all.
+            models: models by name.
+            draws: number of bootstrap draws over people.
+            most: maximum number of questions of each kind, evenly spread; 0 for all.
         """
         rows = []
         for (mode, part), questions in self.task.subsets().items():

@@ -1,7 +1,7 @@
-"""What settings ask for, as the specs that carry it out; checked at the door.
+"""Conversion of settings to checked specs.
 
-Making a plan needs no torch: whatever cannot be done as asked is said before
-anything heavy is imported, and in the same words to every caller.
+Making a plan needs no torch: invalid settings are refused before anything heavy is imported,
+with the same messages for every caller.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _LLAVA = {
 
 @dataclass(frozen=True)
 class Plan:
-    """The parts of one experiment, each complete and in range.
+    """The checked specs of one experiment.
 
     Attributes:
-        data: a world that is drawn, or a folder.
-        train: how the original is trained; None for a CLIP that is loaded.
-        llava: the language model on top, if there is one.
+        data: spec of the drawn world or of a folder.
+        train: how the original is trained; None for a loaded CLIP.
+        llava: spec of the language model; None for an experiment on a CLIP.
     """
 
     data: WorldSpec | FolderSpec
@@ -49,11 +49,11 @@ class Plan:
 
 
 def make_plan(settings: Settings) -> Plan:
-    """The plan of an experiment.
+    """Make the plan of an experiment.
 
     Raises:
-        UsageError: for a parameter that does not exist, does not fit, or leaves
-            nothing to forget or to retain.
+        UsageError: for a parameter that is unknown, does not fit, or leaves nothing to forget or
+            to retain.
     """
     check_dataset(settings.data)
     language = settings.kind == "language"
@@ -84,7 +84,7 @@ _Spec = TypeVar("_Spec", WorldSpec, FolderSpec, TrainSpec, EraseSpec)
 
 
 def _spec(kind: type[_Spec], settings: Settings, **others: Any) -> _Spec:
-    """A spec whose fields are the settings of the same name, but for `others`."""
+    """A spec whose fields come from the settings of the same name, except for `others`."""
     same = {f.name: getattr(settings, f.name) for f in fields(kind) if f.name in DECLARED}
     return kind(**{**same, **others})
 
@@ -120,7 +120,7 @@ def _training(settings: Settings, data: WorldSpec | FolderSpec) -> TrainSpec | N
     """How the original is trained; None when it is loaded.
 
     Raises:
-        UsageError: when it can be neither, or would have to be both.
+        UsageError: when it can neither be trained nor loaded, or when the settings ask for both.
     """
     if settings.train and (settings.model not in known_models() or settings.pretrained):
         raise UsageError(

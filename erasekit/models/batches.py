@@ -1,7 +1,7 @@
-"""Which pairs go into which batch, decided before the first step.
+"""Assignment of pairs to batches before the first step.
 
-A contrastive loss takes every other pair of the batch as a negative. Two pairs with
-the same concepts would then be false negatives, so that a batch never holds two.
+A contrastive loss treats every other pair of the batch as a negative. Pairs with the same
+concepts would be false negatives, so a batch never holds two of them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ def plan_batches(
 ) -> np.ndarray:
     """Indices of the pairs of each step, shape (steps, batch).
 
-    The list is gone through in shuffled order, again and again. With `distinct`, a
-    pair whose set of concepts is in the batch already waits for the next one.
+    The batches are repeated shuffled passes over the list. With `distinct`, a pair whose concept
+    set is already in the batch waits for the next one.
 
     Raises:
-        UsageError: when the list has fewer distinct sets than a batch needs.
+        UsageError: when the list has fewer distinct concept sets than a batch needs.
     """
     keys = [frozenset(c) for c in concepts]
     if not keys:

@@ -1,7 +1,7 @@
 """A CLIP with its tokenizer and preprocessing: build, encode, save, load.
 
-Models are stored as open_clip's own `local-dir:` folders, so that plain open_clip
-loads them where erasekit is not installed.
+Models are stored as open_clip `local-dir:` folders, so that open_clip can load them without
+erasekit.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from erasekit.models.pretrained import build, build_tokenizer, locate
 from erasekit.models.tokenizer import save_tokenizer
 from erasekit.models.train_spec import CONFIGS
 
-#: What the tokenizers of transformers are stored as.
+#: Files of a transformers tokenizer.
 TOKENIZER_FILES = {
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("vocab.json", "merges.txt", "vocab.txt"),
@@ -45,11 +45,11 @@ class Clip:
 
     Attributes:
         model: an open_clip model, in eval mode.
-        tokenizer: from a list of texts to token ids, shape (n, context_length).
-        folder: where it was loaded from; None for one that open_clip knows by name.
-        mean, std: of the preprocessing, for each colour channel.
-        config: what its `open_clip_config.json` holds, or would; None for one that was built
-            by hand, which cannot be saved.
+        tokenizer: function from a list of texts to token ids, shape (n, context_length).
+        folder: folder from which it was loaded; None for a model that open_clip knows by name.
+        mean, std: normalisation of the pictures, per colour channel.
+        config: content of its `open_clip_config.json`; None for a model built by hand, which
+            cannot be saved.
     """
 
     model: open_clip.CLIP
@@ -65,15 +65,15 @@ class Clip:
 
     @property
     def interpolation(self) -> InterpolationMode:
-        """How pictures are resized, as the model's preprocessing says; bicubic if it does not."""
+        """Interpolation for resizing pictures, from the model's preprocessing; default bicubic."""
         asked = getattr(self.model.visual, "preprocess_cfg", {}).get("interpolation")
         return InterpolationMode.BILINEAR if asked == "bilinear" else InterpolationMode.BICUBIC
 
     def preprocess(self, images: Tensor) -> Tensor:
         """Normalise uint8 pictures (n, 3, h, w) to floats on the model's device.
 
-        Square pictures, as erasekit's are, of another size than the model reads are resized
-        to it; all of open_clip's ways to resize do the same with those.
+        Pictures of another size are resized to the model's. erasekit's pictures are square, for
+        which all resize modes of open_clip agree.
         """
         images = images.to(self.device)
         size = getattr(self.model.visual, "image_size", None)
@@ -93,7 +93,7 @@ class Clip:
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str], batch: int = 1024) -> Tensor:
-        """Normalised text features on the CPU, shape (n, d); a repeated text costs once."""
+        """Normalised text features on the CPU, shape (n, d); repeated texts are encoded once."""
         distinct = list(dict.fromkeys(texts))
         row = {text: i for i, text in enumerate(distinct)}
         parts = [
@@ -105,18 +105,18 @@ class Clip:
         return torch.cat(parts)[[row[text] for text in texts]] if parts else torch.empty(0)
 
     def fingerprint(self) -> str:
-        """The sha256 of the weights: equal for models that are equal bit for bit."""
+        """SHA-256 of the weights: equal for bit-identical models."""
         return weights_hash(self.model)
 
     def copy(self) -> Clip:
-        """A Clip with weights of its own; this one stays as it is."""
+        """A copy with its own weights."""
         return replace(self, model=copy.deepcopy(self.model))
 
     def save(self, folder: Path) -> Path:
         """Write an open_clip `local-dir:` folder: weights, configuration, tokenizer.
 
-        open_clip's own tokenizer needs no file. A text tower of transformers' is built there
-        by its name, which takes a network.
+        open_clip's own tokenizer needs no file. To load a model with a transformers text tower,
+        open_clip builds the tower by its name, which needs a network.
 
         Raises:
             RunError: for a model without a configuration, or when the folder cannot be written.
@@ -139,7 +139,7 @@ class Clip:
 
 
 def weights_hash(model: nn.Module) -> str:
-    """The sha256 of a model's weights: equal for models that are equal bit for bit."""
+    """SHA-256 of a model's weights: equal for bit-identical models."""
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         digest.update(name.encode())
@@ -148,17 +148,17 @@ def weights_hash(model: nn.Module) -> str:
 
 
 def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """uint8 pictures (n, 3, h, w) as floats with the given mean and deviation taken out."""
+    """uint8 pictures (n, 3, h, w) as floats, normalised with the given mean and deviation."""
     pixels = images.float().div_(255)
     pixels = (pixels - pixels.new_tensor(mean).view(3, 1, 1)) / pixels.new_tensor(std).view(3, 1, 1)
     return pixels.contiguous(memory_format=torch.channels_last)
 
 
 def remembering(tokenizer: Callable[[list[str]], Tensor]) -> Callable[[list[str]], Tensor]:
-    """The same tokenizer, which reads each text once.
+    """Wrap a tokenizer so that it tokenizes each text only once.
 
-    Captions and prompts are finite lists that are encoded again and again, and reading them
-    costs as much as a small text tower.
+    Captions and prompts are finite lists that are encoded repeatedly, and tokenizing them costs as
+    much as a small text tower.
     """
     return _Remembering(tokenizer)
 
@@ -184,12 +184,12 @@ def _save_weights(model: nn.Module, path: Path) -> None:
 
 
 def read_config(name: str) -> dict:
-    """A model configuration of `models/configs`, in open_clip's own format."""
+    """Read a model configuration from `models/configs`, in open_clip's format."""
     return read_json(CONFIGS / f"{name}.json")
 
 
 def build_model(config: dict, seed: int) -> open_clip.CLIP:
-    """A fresh open_clip CLIP with weights drawn from `seed`."""
+    """Build an open_clip CLIP with random weights drawn from `seed`."""
     torch.manual_seed(seed)
     plain = {**config, "text_cfg": dict(config["text_cfg"])}
     plain["text_cfg"].pop("hf_tokenizer_name", None)
@@ -217,10 +217,10 @@ def save_new_model(model: nn.Module, config: dict, tokenizer: Tokenizer, folder:
 
 
 def with_random_weights(clip: Clip, seed: int) -> Clip:
-    """The same architecture before any training, with the same tokenizer.
+    """The same architecture and tokenizer with random weights.
 
     Raises:
-        RunError: for a model that did not come from a folder.
+        RunError: for a model that was not loaded from a folder.
     """
     if clip.folder is None:
         raise RunError("a model that open_clip knows by name brings no configuration")
@@ -236,14 +236,14 @@ def load_clip(
 
     Args:
         source: ``NAME:TAG`` or ``NAME:FILE`` of an open_clip architecture, ``hf-hub:ORG/NAME``,
-            ``local-dir:PATH``, the folder itself, or a file; see `models.model_name`.
-        device: where to put it.
-        pretrained: tag or file, for an architecture named without.
+            ``local-dir:PATH``, a folder, or a file; see `models.model_name`.
+        device: target device.
+        pretrained: tag or file, for an architecture name without one.
 
     Raises:
-        UsageError: for a name that nobody knows, with the nearest, and for an architecture
-            whose activation is not that of the weights, with the one to use.
-        RunError: when it is missing, damaged, or cannot be fetched.
+        UsageError: for an unknown name (suggests the nearest), and for an architecture whose
+            activation differs from that of the weights (names the one to use).
+        RunError: when the model is missing, damaged, or cannot be downloaded.
     """
     name = check_model(source, pretrained)
     with quiet_libraries():
@@ -252,10 +252,10 @@ def load_clip(
     preprocessing = open_clip.get_model_preprocess_cfg(model)
     model = model.to(device).eval().to(memory_format=torch.channels_last)  # pyright: ignore
     return Clip(
-        # open_clip's other text towers have the same interface under another class.
+        # open_clip's other model classes have the same interface.
         model=cast("open_clip.CLIP", model),
         tokenizer=remembering(tokenizer),
-        # A folder of transformers is not what open_clip reads, and its tokenizer is open_clip's.
+        # open_clip cannot read a transformers folder; such a model uses open_clip's tokenizer.
         folder=name.path if isinstance(name, InFolder) and found.weights is None else None,
         mean=tuple(preprocessing["mean"]),
         std=tuple(preprocessing["std"]),

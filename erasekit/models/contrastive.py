@@ -1,4 +1,4 @@
-"""CLIP's contrastive loss, which training and unlearning share."""
+"""CLIP's contrastive loss, for training and unlearning."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def info_nce(
 ) -> Tensor:
     """CLIP's symmetric contrastive loss over a batch, a scalar.
 
-    L = ½ (CE(s·V·Tᵀ, i) + CE(s·T·Vᵀ, i)), pair i the only positive of row i. With `alike` a row
-    has several positives, and its cross-entropy is the mean of theirs.
+    L = ½ (CE(s·V·Tᵀ, i) + CE(s·T·Vᵀ, i)), with pair i as the only positive of row i. With `alike`,
+    a row has several positives, and its cross-entropy is the mean over them.
 
     Args:
         image, text: normalised features, shape (n, d).
         scale: the logit scale, exponentiated.
-        alike: bool, shape (n, n), symmetric: which pairs are positives of each other; a pair is
-            one of itself.
+        alike: bool, shape (n, n), symmetric, with a true diagonal: which pairs are positives of
+            each other.
 
     Source: Radford et al. 2021, figure 3; several positives as in Yang et al. 2022 (UniCL).
     """

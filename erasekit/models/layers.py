@@ -1,4 +1,4 @@
-"""The features of each layer of a CLIP's towers."""
+"""Features of each layer of a CLIP's towers."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from torch import Tensor, nn
 
 from erasekit.models.clip import Clip
 
-#: The name of the features that a tower gives, after its last layer.
+#: Name of the output features of a tower.
 OUTPUT = "output"
-#: Blocks of a transformer that are looked at, evenly spread, the last one among them.
+#: Maximum number of transformer blocks to read, evenly spread, including the last.
 MOST_BLOCKS = 4
 _RESNET_STAGES = ("layer1", "layer2", "layer3", "layer4")
 
 
 def image_layers(clip: Clip, images: Tensor, batch: int = 64) -> dict[str, np.ndarray]:
-    """Image features of each layer, first to last, each of shape (n, its width).
+    """Image features of each layer, first to last, each of shape (n, width of the layer).
 
-    Known are open_clip's ModifiedResNet (its four stages, mean over space) and
-    VisionTransformer (some of its blocks, mean over tokens). Of any other tower there
-    is its output alone.
+    Supports open_clip's ModifiedResNet (its four stages, mean over space) and VisionTransformer
+    (some of its blocks, mean over tokens). Other towers only give their output.
 
     Args:
         images: uint8, shape (n, 3, height, width).
-        batch: pictures at a time; small, since early layers are large.
+        batch: pictures per pass; small, because early layers are large.
     """
     tower = clip.model.visual
     stages = {n: m for n in _RESNET_STAGES if isinstance(m := getattr(tower, n, None), nn.Module)}
@@ -42,12 +41,11 @@ def image_layers(clip: Clip, images: Tensor, batch: int = 64) -> dict[str, np.nd
 
 
 def text_layers(clip: Clip, texts: list[str], batch: int = 256) -> dict[str, np.ndarray]:
-    """Text features of each layer, first to last, each of shape (n, its width).
+    """Text features of each layer, first to last, each of shape (n, width of the layer).
 
-    A block's feature is its state where the tower pools, since nothing else of it
-    reaches the output; a mean over tokens would still hold the name's own embeddings,
-    whatever the tower makes of them. Known are open_clip's transformers without a
-    class token of their own. Of any other tower there is its output alone.
+    A block's feature is its state at the token that the tower pools, because a mean over tokens
+    would still contain the embeddings of the name itself. Supports open_clip's transformers
+    without a class token. Other towers only give their output.
     """
     tower = getattr(clip.model, "text", clip.model)  # a custom tower is a module of its own
     kind = getattr(tower, "pool_type", getattr(tower, "text_pool_type", "none"))
@@ -62,7 +60,7 @@ def text_layers(clip: Clip, texts: list[str], batch: int = 256) -> dict[str, np.
 
 
 def _some_blocks(tower: nn.Module) -> dict[str, nn.Module]:
-    """Some blocks of a tower of open_clip's own transformer kind; none of any other's."""
+    """Some blocks of a tower with open_clip's own transformer; none of other towers."""
     blocks: Sequence[nn.Module] = getattr(getattr(tower, "transformer", None), "resblocks", [])
     places = np.linspace(0, len(blocks), min(MOST_BLOCKS, len(blocks)) + 1)[1:].round()
     return {f"block{int(place)}": blocks[int(place) - 1] for place in places}
@@ -75,7 +73,7 @@ def _read(
     encode: Callable[[Tensor], Tensor],
     pool: Callable[[Tensor, Tensor], Tensor],
 ) -> dict[str, np.ndarray]:
-    """What each stage gives, pooled, and then the output, while all inputs are encoded."""
+    """Encode all inputs, and return the pooled features of each stage and the output."""
     states: dict[str, Tensor] = {}
     parts: dict[str, list[Tensor]] = {name: [] for name in (*stages, OUTPUT)}
 

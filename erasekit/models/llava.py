@@ -1,4 +1,4 @@
-"""Build a small LLaVA: a CLIP's image tower, a projector, and a language model."""
+"""Building a small LLaVA: a CLIP's image tower, a projector, and a language model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from erasekit.models.tokenizer import BOS, EOS, PAD, train_tokenizer
 from erasekit.models.vision_tower import OpenClipVisionConfig, look
 
 IMAGE = "<image>"
-#: One turn of a conversation, in the language that chat templates are written in.
+#: Chat template for one turn of a conversation.
 _TEMPLATE = (
     "{% for message in messages %}{% for part in message['content'] %}"
     "{% if part['type'] == 'image' %}" + IMAGE + "{% else %}{{ part['text'] }}{% endif %}"
@@ -35,11 +35,11 @@ _TEMPLATE = (
 
 
 def build_llava(clip: Clip, texts: Sequence[str], spec: LlavaSpec) -> Mllm:
-    """A small LLaVA on a CLIP's image tower, with fresh weights behind it.
+    """Build a small LLaVA from a CLIP's image tower and newly initialised weights.
 
     Args:
-        clip: from an open_clip folder.
-        texts: what its tokenizer must read.
+        clip: a CLIP from an open_clip folder.
+        texts: texts that train its tokenizer.
         spec: width, layers and heads of the language model, and the seed of its weights.
     """
     tokenizer: Any = _tokenizer(texts)
@@ -60,7 +60,7 @@ def build_llava(clip: Clip, texts: Sequence[str], spec: LlavaSpec) -> Mllm:
         vision_config=tower,
         text_config=language,
         image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
-        # What is read and what is said have one meaning each: a name learned once serves both.
+        # Input and output share embeddings, so that a name is learned once for both.
         tie_word_embeddings=True,
         vision_feature_layer=-1,
         vision_feature_select_strategy="full",
@@ -87,7 +87,7 @@ def build_llava(clip: Clip, texts: Sequence[str], spec: LlavaSpec) -> Mllm:
 
 
 def _tower_config(clip: Clip) -> tuple[OpenClipVisionConfig, int, int]:
-    """The tower's configuration, how many places its map has, and a picture's side."""
+    """The tower's configuration, the number of positions of its map, and the image size."""
     if clip.folder is None:
         raise RunError("a LLaVA is built on a CLIP that came from an open_clip folder")
     config = read_json(clip.folder / CONFIG_FILE)["model_cfg"]
@@ -105,7 +105,7 @@ def _tower_config(clip: Clip) -> tuple[OpenClipVisionConfig, int, int]:
 
 def _tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
     known = train_tokenizer(texts)
-    # An answer follows: no end of text after what is asked.
+    # No end-of-text token after the prompt, because the answer follows.
     begin = (BOS, known.token_to_id(BOS))
     known.post_processor = processors.TemplateProcessing(f"{BOS} $A", special_tokens=[begin])
     tokenizer = PreTrainedTokenizerFast(

@@ -1,4 +1,4 @@
-"""The language model of a small LLaVA, and how it is trained; without torch."""
+"""Size and training parameters of a small LLaVA's language model; without torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from erasekit.errors import UsageError
 
-#: The parts of a multimodal language model, by how their parameters' names begin.
+#: The parts of a multimodal language model, by prefixes of their parameters' names.
 MODULES = {
     "vision": ("model.vision_tower.", "model.visual.", "vision_tower."),
     "projector": ("model.multi_modal_projector.", "multi_modal_projector."),
@@ -17,14 +17,14 @@ MODULES = {
 
 @dataclass(frozen=True)
 class LlavaSpec:
-    """The language model of a small LLaVA, and how it is trained.
+    """Size and training parameters of a small LLaVA's language model.
 
     Attributes:
-        width, layers, heads: of the language model.
-        steps: of the optimiser.
-        visual_batch, text_batch: questions of each kind in a step.
-        learning_rate: of AdamW: a linear warm-up, then a cosine down to zero.
-        seed: of the fresh weights and of the order of the questions.
+        width, layers, heads: size of the language model.
+        steps: optimiser steps.
+        visual_batch, text_batch: visual and text questions per step.
+        learning_rate: peak learning rate of AdamW: linear warm-up, then a cosine down to zero.
+        seed: seed of the initial weights and of the order of the questions.
     """
 
     width: int = 128
@@ -35,7 +35,7 @@ class LlavaSpec:
     text_batch: int = 24
     learning_rate: float = 3e-3
     warmup: int = 40
-    weight_decay: float = 0.3  # a strong one: pictures repeat, and would be learnt by heart
+    weight_decay: float = 0.3  # strong, because pictures repeat and would be memorised
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -1,8 +1,8 @@
-"""A multimodal language model, ready to be asked, and how it reads questions.
+"""A multimodal language model with its processor: encode, score, answer, save, load.
 
-The classes are `transformers`' own; only the image tower of a model that is trained here is
-open_clip's. What runs the small model of the embedded world therefore also runs
-``llava-hf/llava-1.5-7b-hf`` or a Qwen2-VL, from a hub or from a folder.
+The classes are those of `transformers`, except the image tower of models trained here, which is
+open_clip's. The same code therefore also runs ``llava-hf/llava-1.5-7b-hf`` or a Qwen2-VL, from
+the hub or a folder.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
-import erasekit.models.vision_tower  # noqa: F401  # registers the tower, so that a model loads
+import erasekit.models.vision_tower  # noqa: F401  # registers the tower, for loading models
 from erasekit.data.question_list import Question, Questions
 from erasekit.device import quiet_libraries
 from erasekit.errors import RunError, reason
 from erasekit.models.clip import Clip, weights_hash
 from erasekit.models.llava_spec import MODULES
 
-_IGNORED = -100  #: label of a token that no loss looks at
+_IGNORED = -100  #: label of tokens that the loss ignores
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Questions with their answers as a model reads them.
+    """Questions with their answers as inputs of a model.
 
     Attributes:
-        inputs: what the model's `forward` takes: ids (n, length), mask, pictures.
+        inputs: arguments of the model's `forward`: ids (n, length), mask, pictures.
         labels: ids of the answers' tokens, -100 elsewhere; shape (n, length).
-        tower: what a frozen image tower makes of the pictures, (pictures, places, width); None
-            to let the tower look at them.
+        tower: precomputed output of a frozen image tower, (pictures, places, width); None to run
+            the tower.
     """
 
     inputs: dict[str, Tensor]
@@ -47,18 +47,18 @@ class Encoded:
 
 
 class EncodedList:
-    """A finite list of questions, read once, for a LLaVA whose image tower is frozen.
+    """A fixed list of questions, encoded once, for a LLaVA with a frozen image tower.
 
     Args:
-        mllm: reads them; its tower looks at each picture once.
-        questions: those with pictures first.
-        batch: questions read at once.
+        mllm: encodes the questions; its tower encodes each picture once.
+        questions: the questions, those with pictures first.
+        batch: questions encoded at once.
     """
 
     def __init__(self, mllm: Mllm, questions: Questions, batch: int = 256) -> None:
         read: list[Encoded] = []
         looks = mllm.model.model.vision_tower
-        seen: dict[int, int] = {}  # row of each picture in what the tower makes of them
+        seen: dict[int, int] = {}  # row of each picture in the tower's output
         shown = [q.image for q in questions if q.image is not None]
         for part in batches(questions, batch):
             encoded = mllm.encode(part)
@@ -87,7 +87,7 @@ class EncodedList:
         return len(self._labels)
 
     def take(self, rows: np.ndarray) -> Encoded:
-        """The questions at `rows`, those with pictures first, without needless padding."""
+        """The questions at `rows`, those with pictures first, with minimal padding."""
         index = torch.from_numpy(rows).to(self._ids.device)
         length = int(self._mask[index].sum(1).max())
         inputs = {
@@ -101,11 +101,11 @@ class EncodedList:
 
 @dataclass(frozen=True)
 class Mllm:
-    """A multimodal language model, ready to be asked.
+    """A multimodal language model with its processor.
 
     Attributes:
-        model: any of `transformers`' image-text-to-text models, in eval mode.
-        processor: turns pictures and text into what it reads.
+        model: a `transformers` image-text-to-text model, in eval mode.
+        processor: converts pictures and text to the model's inputs.
     """
 
     model: Any
@@ -120,7 +120,7 @@ class Mllm:
         return self.processor.tokenizer
 
     def prompt(self, question: Question) -> str:
-        """The text before the answer, by the model's own chat template."""
+        """The text before the answer, from the model's chat template."""
         picture = [{"type": "image"}] if question.image is not None else []
         content = [*picture, {"type": "text", "text": question.text}]
         return self.processor.apply_chat_template(
@@ -128,7 +128,7 @@ class Mllm:
         )
 
     def read(self, texts: list[str], questions: Questions, side: str) -> dict[str, Tensor]:
-        """Texts of questions with their pictures as the model's inputs, padded on a side."""
+        """Convert texts and the questions' pictures to model inputs, padded on `side`."""
         images = [questions.images[q.image] for q in questions if q.image is not None]
         before, self.tokenizer.padding_side = self.tokenizer.padding_side, side
         try:
@@ -140,10 +140,10 @@ class Mllm:
         return {k: v.to(self.device) for k, v in found.items() if k != "token_type_ids"}
 
     def encode(self, questions: Questions, answers: Sequence[str] | None = None) -> Encoded:
-        """Questions followed by answers: their own, or others.
+        """Encode questions followed by answers, by default their own.
 
         Raises:
-            RunError: when a tokenizer joins a prompt's end with an answer's beginning.
+            RunError: when the tokenizer merges the end of a prompt with the start of an answer.
         """
         prompts = [self.prompt(q) for q in questions]
         told = answers if answers is not None else [q.answer for q in questions]
@@ -165,18 +165,18 @@ class Mllm:
         return Encoded(inputs, labels)
 
     def likelihoods(self, encoded: Encoded) -> tuple[Tensor, Tensor, Tensor]:
-        """How likely the answers are.
+        """Log-likelihoods of the answers.
 
         Returns:
-            log-likelihood of each answer, summed over its tokens, (n,); how many tokens it has,
-            (n,); and the log-probabilities over the vocabulary at each of all m tokens, (m, v).
+            log-likelihood of each answer, summed over its tokens, (n,); number of its tokens,
+            (n,); log-probabilities over the vocabulary at each of the m tokens, (m, v).
         """
         told = encoded.labels[:, 1:]
         there = told != _IGNORED
         inputs = encoded.inputs
         if encoded.tower is not None:
             inputs = self._seen(inputs, encoded.tower)
-        # Only the answers' places go through the vocabulary, which is most of a small model.
+        # The vocabulary layer is most of a small model, so it only runs on the answers' tokens.
         hidden = self.model.model(**inputs, use_cache=False).last_hidden_state[:, :-1]
         logits = self.model.lm_head(hidden[there]).float()
         probability = logits.log_softmax(1)
@@ -191,15 +191,15 @@ class Mllm:
 
     @torch.no_grad()
     def think(self, inputs: dict[str, Tensor]) -> Tensor:
-        """What the language model holds where each answer begins, (n, width).
+        """Last hidden state of the language model where each answer begins, (n, width).
 
         Args:
-            inputs: of `read`, padded on the left.
+            inputs: output of `read`, padded on the left.
         """
         return self.model.model(**inputs, use_cache=False).last_hidden_state[:, -1]
 
     def _seen(self, inputs: dict[str, Tensor], tower: Tensor) -> dict[str, Tensor]:
-        """Inputs of a LLaVA whose pictures its tower has seen already."""
+        """Inputs of a LLaVA with the tower's output in place of the pictures."""
         ids = inputs["input_ids"]
         pictures = self.model.model.multi_modal_projector(tower)
         words = self.model.get_input_embeddings()(ids)
@@ -210,12 +210,12 @@ class Mllm:
         }
 
     def log_likelihood(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """The first two of `likelihoods`."""
+        """The first two values of `likelihoods`."""
         return self.likelihoods(encoded)[:2]
 
     @torch.no_grad()
     def answer(self, questions: Questions, *, longest: int = 12, batch: int = 128) -> list[str]:
-        """What the model says to each question, the likeliest word at a time."""
+        """Answer each question by greedy decoding."""
         said: list[str] = []
         for part in batches(questions, batch):
             inputs = self.read([self.prompt(q) for q in part], part, "left")
@@ -229,10 +229,10 @@ class Mllm:
         return [text.strip() for text in said]
 
     def parameters(self, modules: Sequence[str]) -> dict[str, nn.Parameter]:
-        """The parameters of some modules, by name; see `MODULES`.
+        """The parameters of some modules (keys of `MODULES`), by name.
 
         Raises:
-            RunError: when the model has none of them under any known name.
+            RunError: when the model has no parameter with a known name.
         """
         begins = tuple(prefix for module in modules for prefix in MODULES[module])
         found = {k: v for k, v in self.model.named_parameters() if k.startswith(begins)}
@@ -241,18 +241,18 @@ class Mllm:
         return found
 
     def fingerprint(self) -> str:
-        """The sha256 of the weights: equal for models that are equal bit for bit."""
+        """SHA-256 of the weights: equal for bit-identical models."""
         return weights_hash(self.model)
 
     def copy(self) -> Mllm:
-        """One with weights of its own; this one stays as it is."""
+        """A copy with its own weights."""
         return Mllm(copy.deepcopy(self.model), self.processor)
 
     def with_tower(self, clip: Clip) -> Mllm:
-        """The same projector and language model behind another CLIP's image tower.
+        """A copy with another CLIP's image tower.
 
         Raises:
-            RunError: when the tower is of another shape.
+            RunError: when the tower has another shape.
         """
         other = self.copy()
         try:
@@ -271,7 +271,7 @@ class Mllm:
 
 @contextlib.contextmanager
 def _without_bars() -> Iterator[None]:
-    """`transformers` shows a bar for what takes a blink, and a notebook would keep it."""
+    """Hide the progress bars of `transformers`, which would stay in a notebook's output."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
@@ -282,7 +282,7 @@ def _without_bars() -> Iterator[None]:
 
 
 def batches(questions: Questions, size: int) -> Iterator[Questions]:
-    """The questions in order, `size` at a time; those with a picture first, then the others."""
+    """Split questions into batches of `size`: those with a picture first, then the others."""
     order = sorted(range(len(questions)), key=lambda i: questions.items[i].image is None)
     if order != list(range(len(questions))):
         raise ValueError("questions with pictures must come before those without")
@@ -291,15 +291,15 @@ def batches(questions: Questions, size: int) -> Iterator[Questions]:
 
 
 def load_mllm(source: Path | str, device: torch.device | str = "cpu") -> Mllm:
-    """Load a multimodal language model from a folder, or by its name on a hub.
+    """Load a multimodal language model from a folder or the hub.
 
     Raises:
-        RunError: when it is missing or damaged, or cannot be fetched.
+        RunError: when it is missing, damaged, or cannot be downloaded.
     """
     try:
         with quiet_libraries(), _without_bars():
             model: Any = AutoModelForImageTextToText.from_pretrained(source)
             processor = AutoProcessor.from_pretrained(source)
-    except Exception as error:  # transformers raises many kinds for damaged input
+    except Exception as error:  # transformers raises many types for damaged input
         raise RunError(f"multimodal model {source} cannot be loaded: {reason(error)}") from error
     return Mllm(model.to(device).eval(), processor)

@@ -1,16 +1,16 @@
-"""Which CLIP a name means; needs neither torch nor a network.
+"""Parsing of CLIP names, without torch or a network.
 
 A model is named in one of these ways:
 
-    ViT-B-32-quickgelu:openai     an open_clip architecture and a pretrained tag, fetched once
-    ViT-B-32-quickgelu:FILE       an open_clip architecture and a file of weights
-    FILE                          a file of weights whose sizes are those of one architecture
-    hf-hub:ORG/NAME               an open_clip model on the hub, fetched once
+    ViT-B-32-quickgelu:openai     an open_clip architecture and a pretrained tag, downloaded once
+    ViT-B-32-quickgelu:FILE       an open_clip architecture and a weights file
+    FILE                          a weights file whose shapes match exactly one architecture
+    hf-hub:ORG/NAME               an open_clip model on the hub, downloaded once
     local-dir:PATH, or PATH       a model folder of open_clip or of transformers' `CLIPModel`, or
-                                  the folder that the hub's cache keeps for one repository
+                                  the hub cache's folder of one repository
 
-Some architectures exist with and without QuickGELU. `ViT-B-32-gelu` is `ViT-B-32` said on
-purpose: where nothing in a file of weights tells which of the two it is, the kit asks.
+Some architectures exist with and without QuickGELU, and a weights file may not tell which one it
+needs. `ViT-B-32-gelu` explicitly selects `ViT-B-32`, without QuickGELU.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from pathlib import Path
 
 from erasekit.errors import UsageError, unknown
 
-#: What a model folder holds.
+#: Files of a model folder.
 CONFIG_FILE, WEIGHTS_FILE = "open_clip_config.json", "open_clip_model.safetensors"
 HUB, FOLDER = "hf-hub:", "local-dir:"
-#: Ends of files that hold weights.
+#: Extensions of weights files.
 WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
-#: Ends of the two forms of an architecture that exists with and without QuickGELU.
+#: Suffixes that select an architecture with or without QuickGELU.
 QUICK, PLAIN = "-quickgelu", "-gelu"
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True)
 class Named:
-    """An architecture that open_clip knows, with a pretrained tag or a file of weights.
+    """An open_clip architecture with a pretrained tag or a weights file.
 
     Attributes:
-        plain: whether it was said to have no QuickGELU.
+        plain: whether the name explicitly excludes QuickGELU.
     """
 
     architecture: str
@@ -51,7 +51,7 @@ class Named:
 
 @dataclass(frozen=True)
 class InFile:
-    """A file of weights, without the architecture that they belong to."""
+    """A weights file without a named architecture."""
 
     path: Path
 
@@ -83,17 +83,17 @@ ModelName = Named | InFile | OnHub | InFolder
 
 
 def check_model(source: Path | str, pretrained: str | None = None) -> ModelName:
-    """Read a model's name and refuse what cannot be one; needs neither torch nor a network.
+    """Parse and check a model's name, without torch or a network.
 
-    Tags are looked up by `locate`, since open_clip's list of them comes with torch.
+    `locate` checks tags later, because open_clip's list of tags imports torch.
 
     Args:
-        source: see the module; a `Path` is always a folder.
-        pretrained: tag or file of weights, for an architecture named without.
+        source: a name as described in the module; a `Path` is always a folder.
+        pretrained: tag or weights file, for an architecture name without one.
 
     Raises:
-        UsageError: for a name that is none of these, with the nearest that is; for an
-            architecture without weights; for a file that is not there or holds no weights.
+        UsageError: for an unknown name (suggests the nearest), an architecture without weights,
+            or a file that is missing or holds no weights.
     """
     text = str(source).strip()
     brought = _brought(source, text)
@@ -102,7 +102,7 @@ def check_model(source: Path | str, pretrained: str | None = None) -> ModelName:
             raise UsageError(f"{text} brings its own weights: leave '{pretrained}' out")
         return brought
     name, _, weights = text.partition(":")
-    # open_clip writes ViT-B/32 and ViT-B-32 for the same model, and its tokenizers know one.
+    # open_clip accepts ViT-B/32 and ViT-B-32, but its tokenizers only know the latter.
     architecture, known = name.replace("/", "-"), architectures()
     if weights and pretrained is not None:
         raise UsageError(f"{text} names its weights already: leave '{pretrained}' out")
@@ -126,7 +126,7 @@ def check_model(source: Path | str, pretrained: str | None = None) -> ModelName:
 
 
 def _brought(source: Path | str, text: str) -> InFile | OnHub | InFolder | None:
-    """A model that brings its own weights, if the name is of one."""
+    """The model, if the name is of a kind that includes its weights."""
     file = Path(text).expanduser()
     if file.suffix and file.is_file():
         return InFile(_checked_file(file))
@@ -148,7 +148,7 @@ def _brought(source: Path | str, text: str) -> InFile | OnHub | InFolder | None:
 
 
 def _in_folder(folder: Path) -> InFolder:
-    """A model folder; in the hub's cache, the snapshot of the repository that the folder keeps."""
+    """A model folder; for a repository folder of the hub's cache, its snapshot."""
     snapshots = folder / "snapshots"
     if snapshots.is_dir():
         main, known = folder / "refs" / "main", sorted(p.name for p in snapshots.iterdir())
@@ -182,7 +182,7 @@ def _no_folder(text: str) -> UsageError:
 
 
 def _weights_file(text: str) -> Path | None:
-    """The file that `text` names; None for a tag, which is a word without a path or an end."""
+    """The file that `text` names; None for a tag, which has no slash or extension."""
     path = Path(text).expanduser()
     if len(path.parts) == 1 and not path.suffix:
         return None
@@ -199,9 +199,9 @@ def _checked_file(path: Path) -> Path:
 
 
 def architectures() -> list[str]:
-    """Names of open_clip's architectures, read from its files where it is not yet imported."""
+    """Names of open_clip's architectures, read from its files if it is not imported yet."""
     if (open_clip := sys.modules.get("open_clip")) is not None:
-        return open_clip.list_models()  # with those that were added since
+        return open_clip.list_models()  # includes architectures added at run time
     spec = find_spec("open_clip")
     homes = (spec.submodule_search_locations if spec else None) or []
     return sorted(p.stem for home in homes for p in Path(home).glob("model_configs/*.json"))

@@ -1,7 +1,7 @@
-"""Find and build any CLIP by its name: configuration, weights and tokenizer.
+"""Locating and building any CLIP by its name: configuration, weights and tokenizer.
 
-Published weights were never loaded where this was built: each way to name a model was tried on
-small random weights in the published formats.
+Each way to name a model is tested on small random weights in the published formats, not on
+published weights.
 """
 
 from __future__ import annotations
@@ -55,23 +55,22 @@ from erasekit.text import shown
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-#: What of the preprocessing is published with a model.
+#: Preprocessing parameters that are published with a model.
 _PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
-#: Names that open_clip looks for first; any other name will do where it is the only one.
+#: File names that open_clip prefers; it accepts any other name if there is only one file.
 _KNOWN_WEIGHTS = (WEIGHTS_FILE, *(f"open_clip_pytorch_model{end}" for end in WEIGHTS))
-_VOCABULARY = 49408  # of open_clip's own tokenizer, and of a configuration that says nothing
+_VOCABULARY = 49408  # of open_clip's own tokenizer, and the default of a configuration
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Located:
-    """A model whose files are at hand.
+    """A model whose files are available locally.
 
     Attributes:
         source: its name.
-        config: what its `open_clip_config.json` holds, or would: ``model_cfg`` and
-            ``preprocess_cfg``.
-        weights: their file, where the name does not lead open_clip there.
+        config: content of its `open_clip_config.json`: ``model_cfg`` and ``preprocess_cfg``.
+        weights: the weights file, if open_clip cannot find it by the name.
     """
 
     source: ModelName
@@ -80,12 +79,12 @@ class Located:
 
 
 def locate(source: ModelName) -> Located:
-    """Find a model's configuration and weights, fetching what is not here.
+    """Find a model's configuration and weights, and download missing files.
 
     Raises:
-        UsageError: for an unknown tag, with the nearest, and for a QuickGELU mistake, with
-            the architecture to use.
-        RunError: when something is missing or damaged, or cannot be fetched.
+        UsageError: for an unknown tag (suggests the nearest), and for a QuickGELU mismatch (names
+            the architecture to use).
+        RunError: when files are missing, damaged, or cannot be downloaded.
     """
     match source:
         case Named():
@@ -124,12 +123,12 @@ def _locate_named(source: Named) -> Located:
         "model_cfg": open_clip.get_model_config(architecture),
         "preprocess_cfg": preprocessing,
     }
-    # As JSON gives it back, so that a saved configuration equals the one in memory.
+    # Through JSON, so that a saved configuration equals the one in memory.
     return Located(source, json.loads(json.dumps(config)), weights)
 
 
 def _published(source: Named, tag: str) -> dict[str, Any]:
-    """What open_clip's list says of a pretrained tag."""
+    """open_clip's entry for a pretrained tag."""
     import open_clip
 
     architecture = source.architecture
@@ -162,10 +161,10 @@ def _locate_on_hub(source: OnHub) -> Located:
     if quick is not None:
         check_config(config, quick, f"{source}", "open_clip's list of pretrained models")
     else:
-        with contextlib.suppress(Exception):  # most have none, and nothing hangs on it
+        with contextlib.suppress(Exception):  # optional; most repositories have none
             quick = activation_beside(Path(get(TRANSFORMERS_CONFIG)))
         check_config(config, quick, f"{source}", TRANSFORMERS_CONFIG)
-    # Fetched here to be able to say what failed; open_clip then finds it in the hub's cache.
+    # Download here for a clear error message; open_clip then finds the file in the hub's cache.
     weights = _fetch(
         f"the weights of {source}", lambda: download_pretrained_from_hf(repository), advice
     )
@@ -207,7 +206,7 @@ def _locate_transformers(source: InFolder) -> Located:
         config = open_clip_config(folder)
     except ErasekitError:
         raise
-    except Exception as error:  # transformers raises many kinds, over several lines
+    except Exception as error:  # transformers raises many types, with multi-line messages
         said = shown(" ".join(str(error).split()))
         raise RunError(f"{_called(source)} cannot be loaded: {said}") from error
     check_size(config, weights, f"model folder {folder}")
@@ -226,7 +225,7 @@ def _no_model(folder: Path, why: str) -> RunError:
 
 
 def _config(path: Path, what: str) -> dict[str, Any]:
-    """What an `open_clip_config.json` holds, if that is a model's."""
+    """Read and check an `open_clip_config.json`."""
     config = read_json(path)
     parts = config.get("model_cfg") if isinstance(config, dict) else None
     if not isinstance(parts, dict) or not all(
@@ -239,7 +238,7 @@ def _config(path: Path, what: str) -> dict[str, Any]:
 
 
 def _usual_preprocessing(architecture: str) -> dict[str, Any]:
-    """How all published weights of an architecture want their pictures; empty if they differ."""
+    """The preprocessing of an architecture's published weights; empty if they differ."""
     import open_clip
 
     found = [
@@ -251,13 +250,13 @@ def _usual_preprocessing(architecture: str) -> dict[str, Any]:
 
 
 def build(found: Located) -> nn.Module:
-    """The model with its weights, as open_clip builds it, on the CPU.
+    """Build the open_clip model with its weights, on the CPU.
 
-    Weights are read as safetensors or by `torch.load(weights_only=True)`, never unpickled.
+    Weights are read as safetensors or with `torch.load(weights_only=True)`, which cannot run code.
 
     Raises:
-        UsageError: when the weights show that the activation is wrong.
-        RunError: when configuration or weights are damaged, or do not belong together.
+        UsageError: when the activation contradicts the weights.
+        RunError: when the configuration or the weights are damaged or do not match.
     """
     import open_clip
     from open_clip.factory import load_state_dict
@@ -277,22 +276,22 @@ def build(found: Located) -> nn.Module:
             force_preprocess_cfg=found.config["preprocess_cfg"],
         )
         if inside.openai:
-            # open_clip takes the sizes in OpenAI's files for keys too many, unless they come as
-            # TorchScript, which is code and is not read here.
+            # open_clip rejects the extra size entries in OpenAI's files, unless they are
+            # TorchScript, which contains code and is not loaded here.
             state: Any = load_state_dict(str(found.weights), weights_only=True)
             model.load_state_dict({k: v for k, v in state.items() if k not in OPENAI_SIZES})
         return model
     except UsageError:
         raise
-    except Exception as error:  # open_clip raises many kinds for damaged input
+    except Exception as error:  # open_clip raises many types for damaged input
         raise RunError(f"{_called(source)} cannot be loaded: {load_reason(error)}") from error
 
 
 def build_tokenizer(found: Located) -> Callable[[list[str]], Tensor]:
-    """The tokenizer that belongs to the model.
+    """Build the model's tokenizer.
 
     Raises:
-        RunError: when it cannot be fetched or read, or cannot be this model's.
+        RunError: when it cannot be downloaded or read, or does not match the model.
     """
     import open_clip
 
@@ -300,7 +299,7 @@ def build_tokenizer(found: Located) -> Callable[[list[str]], Tensor]:
     foreign = text.get("hf_tokenizer_name")
     name = found.source.architecture if isinstance(found.source, Named) else str(found.source)
     tokenizer: Any
-    # A tokenizer may bring code of its own: whatever the configuration asks, none is run.
+    # Never run code that comes with a tokenizer, whatever its configuration says.
     options: dict[str, Any] = {"trust_remote_code": False} if foreign else {}
     try:
         if isinstance(found.source, InFolder) and found.weights:  # transformers' form of CLIP
@@ -322,7 +321,7 @@ def build_tokenizer(found: Located) -> Callable[[list[str]], Tensor]:
         wrong = f"has {size} words, and its configuration names no tokenizer of its own"
     elif foreign and "hf_model_name" not in text and int(one.max()) >= size:
         wrong = f"has {size} words, and its tokenizer writes number {int(one.max())}"
-    elif one.equal(other):  # transformers makes an empty one where the vocabulary is missing
+    elif one.equal(other):  # without a vocabulary, transformers makes an empty tokenizer
         wrong = "has a tokenizer without a vocabulary"
     if wrong:
         raise RunError(
@@ -334,7 +333,7 @@ def build_tokenizer(found: Located) -> Callable[[list[str]], Tensor]:
 
 
 def _fetch(what: str, get: Callable[[], T], instead: str) -> T:
-    """What `get` brings from a network, or why it did not come and what to give instead."""
+    """Call `get`, which downloads a file; on failure, raise a `RunError` with an alternative."""
     from huggingface_hub.errors import (
         EntryNotFoundError,
         LocalEntryNotFoundError,
@@ -343,7 +342,7 @@ def _fetch(what: str, get: Callable[[], T], instead: str) -> T:
 
     try:
         return get()
-    except Exception as error:  # of the hub, of the network, of the disk
+    except Exception as error:  # from the hub, the network or the disk
         why = load_reason(error)
         if isinstance(error, RepositoryNotFoundError):
             why = "there is no such repository, or it is private or gated"

@@ -1,8 +1,8 @@
-"""Does a CLIP's activation agree with what its weights were trained with?
+"""Check that a CLIP's activation matches the one its weights were trained with.
 
-QuickGELU leaves no trace in weights: with the wrong activation a model loads, runs and is
-merely worse. open_clip warns of it for tags and is silent elsewhere; here it is an error
-wherever anything says how the weights were trained.
+Weights do not record QuickGELU: with the wrong activation a model loads and runs, but with worse
+results. open_clip only warns, and only for tags; we raise an error whenever the training
+activation is known.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def sibling(architecture: str) -> str | None:
 
 
 def registered_as_quick(*, file: str = "", hub: str = "") -> bool | None:
-    """What open_clip's list says of weights published as this file, or in this repository."""
+    """Whether open_clip lists this file or repository with QuickGELU; None if it is unknown."""
     import open_clip
 
     said = set()
@@ -37,7 +37,7 @@ def registered_as_quick(*, file: str = "", hub: str = "") -> bool | None:
 
 
 def activation_beside(path: Path | None) -> bool | None:
-    """Whether the transformers configuration beside a model says QuickGELU; None if nothing."""
+    """Whether the transformers configuration of a model says QuickGELU; None if it is unknown."""
     if path is None or not path.is_file():
         return None
     config = read_json(path)
@@ -47,7 +47,7 @@ def activation_beside(path: Path | None) -> bool | None:
 
 
 def check_config(config: dict[str, Any], quick: bool | None, what: str, witness: str) -> None:
-    """Refuse a configuration whose activation is not the one that the weights had."""
+    """Refuse a configuration whose activation differs from that of the weights."""
     model = config["model_cfg"]
     if quick is None or quick == bool(model.get("quick_gelu")):
         return
@@ -66,14 +66,14 @@ def check_config(config: dict[str, Any], quick: bool | None, what: str, witness:
 
 
 def check_activation(source: Named, quick: bool) -> None:
-    """Refuse an architecture whose activation is not the one that its weights had."""
+    """Refuse an architecture whose activation differs from that of its weights."""
     import open_clip
 
     config = open_clip.get_model_config(source.architecture) or {}
     other = sibling(source.architecture)
     if quick == bool(config.get("quick_gelu")):
         return
-    # roberta-ViT-B-32 is built with QuickGELU, has no other form, and its tag does not say so.
+    # roberta-ViT-B-32 only exists with QuickGELU, although its tag does not say so.
     if quick or other:
         raise wrong_architecture(source, other, quick)
 
@@ -89,7 +89,7 @@ def wrong_architecture(source: Named, other: str | None, quick: bool) -> UsageEr
 
 
 def ask_activation(weights: Path, architecture: str) -> UsageError:
-    """The refusal of weights that fit an architecture with QuickGELU as well as without."""
+    """The error for weights that fit an architecture both with and without QuickGELU."""
     short = architecture.removesuffix(QUICK)
     return UsageError(
         f"nothing in {weights} says whether it was trained with QuickGELU: write "

@@ -1,8 +1,8 @@
-"""A byte-level BPE tokenizer of the world's own, in the format open_clip reads.
+"""A byte-level BPE tokenizer trained on a world's texts, in open_clip's format.
 
-Byte-level, so that a Japanese or Arabic caption never turns into one unknown
-token. The end-of-text token gets the highest id, because open_clip pools the text
-tower at the position of the highest id.
+A byte-level tokenizer never maps a Japanese or Arabic caption to an unknown token. The
+end-of-text token gets the highest id, because open_clip pools the text tower at the position of
+the highest id.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ PAD, BOS, EOS = "<pad>", "<start_of_text>", "<end_of_text>"
 
 
 def train_tokenizer(texts: Sequence[str], vocab_size: int = 16384) -> Tokenizer:
-    """A tokenizer that knows `texts`; at most `vocab_size` tokens.
+    """Train a tokenizer on `texts`.
 
     Args:
-        texts: what it must read well; repeats count as weight.
-        vocab_size: upper bound on the number of tokens, the three special ones included;
-            a small world needs far fewer.
+        texts: training texts; repeats count as weight.
+        vocab_size: maximum number of tokens, including the three special ones; a small world
+            needs far fewer.
     """
     tokenizer = Tokenizer(models.BPE())
-    # Lower-casing lives here, so that plain open_clip lower-cases too.
+    # Lower-casing is part of the tokenizer, so that open_clip without erasekit does it too.
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()

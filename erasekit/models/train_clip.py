@@ -1,4 +1,4 @@
-"""Train a small CLIP from scratch: the original model and, on less data, the oracle."""
+"""Training of small CLIPs from scratch: the original and, on less data, the oracle."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from erasekit.models.train_spec import TrainSpec
 from erasekit.models.trained import trained
 
 MAX_LOGIT_SCALE = math.log(100)
-#: Tokens that a model trained here reads at most.
+#: Maximum context length of models trained here.
 MOST_TOKENS = 80
 
 
 def tokenizer_of(world: PairsWorld) -> Tokenizer:
-    """The tokenizer of a whole world: forgotten and holdout names are in it too."""
+    """The tokenizer of a whole world, including forgotten and holdout names."""
     return train_tokenizer(world.vocabulary())
 
 
 def context_length_of(world: PairsWorld, tokenizer: Tokenizer) -> int:
-    """Tokens that the longest text of the world needs, rounded up to a multiple of 4.
+    """Token count of the world's longest text, rounded up to a multiple of 4.
 
-    `MOST_TOKENS` at most.
+    At most `MOST_TOKENS`.
     """
     encoded = tokenizer.encode_batch(sorted(world.texts()))
     return min(-(-max(len(text.ids) for text in encoded) // 4) * 4, MOST_TOKENS)
@@ -49,7 +49,7 @@ def tokenize(tokenizer: Tokenizer, texts: list[str], context_length: int) -> Ten
     """Token ids padded with 0, shape (n, context_length).
 
     Raises:
-        RunError: when a text does not fit: a caption cut short would lose its end.
+        RunError: when a text is too long; captions are never truncated.
     """
     encoded = [e.ids for e in tokenizer.encode_batch(texts)]
     longest = max(map(len, encoded))
@@ -60,7 +60,7 @@ def tokenize(tokenizer: Tokenizer, texts: list[str], context_length: int) -> Ten
 
 
 def model_config(spec: TrainSpec, world: PairsWorld, tokenizer: Tokenizer) -> dict:
-    """The configuration file's model, fitted to the world's pictures and words."""
+    """The model configuration, adapted to the world's picture size and vocabulary."""
     config = read_config(spec.config)
     config["vision_cfg"]["image_size"] = world.image_size
     config["text_cfg"]["vocab_size"] = tokenizer.get_vocab_size()
@@ -81,27 +81,27 @@ def train_clip(
 ) -> LoopResult:
     """Train on `pairs` and write the model to `folder` as an open_clip folder.
 
-    The tokenizer and the shape come from `world`, whatever `pairs` leaves out, so
-    that original and oracle differ in their training list alone.
+    The tokenizer and the model's shape come from `world`, so that the original and the oracle
+    only differ in their training pairs.
 
     Args:
         world: gives the vocabulary.
-        pairs: the training list.
-        folder: receives the model; holds the checkpoint while training goes on.
+        pairs: the training pairs.
+        folder: receives the model, and the checkpoint during training.
 
     Raises:
-        RunError: on a loss that is not finite, or a caption that does not fit.
+        RunError: on a loss that is not finite, or a caption that is too long.
     """
     tokenizer = tokenizer_of(world)
     config = model_config(spec, world, tokenizer)
     lessons, context = world.lessons(pairs), config["text_cfg"]["context_length"]
-    if lessons.alike is not None:  # people's own captions may be of any length
+    if lessons.alike is not None:  # captions of a user's folder may have any length
         tokenizer.enable_truncation(context)
         cut = sum(bool(text.overflowing) for text in tokenizer.encode_batch(lessons.captions))
         if cut and progress:
             print(f"note: {cut} captions are cut after {context} tokens", file=sys.stderr)
     tokens = tokenize(tokenizer, lessons.captions, context)
-    # Pictures that are on the disk are decoded here.
+    # Decodes pictures that are on disk.
     tokens, images = tokens.to(device), pairs.images[:].to(device)
     groups = None if lessons.alike is None else torch.from_numpy(lessons.alike).to(device)
 
@@ -157,8 +157,8 @@ def trained_clip(
     """The folder of a CLIP trained on `pairs`; see `trained` and `train_clip`.
 
     Args:
-        without: names of the concepts that `pairs` leaves out, for people who read the recipe.
-        further: what else identifies the list, such as the split that some pairs come from.
+        without: names of the concepts that `pairs` leaves out, for readers of the recipe.
+        further: further entries that identify the pairs, such as their split.
     """
     recipe = {
         "world": world.identity(),
@@ -180,13 +180,13 @@ def trained_clip(
             progress=progress,
         )
 
-    # Any world may draw: which one, its own code says.
+    # The cache key includes the code of the world's class.
     code = (__name__, type(world).__module__)
     return trained(kind, recipe, train, code=code, device=device, precision=precision)
 
 
 def _optimizer(model: nn.Module, spec: TrainSpec) -> torch.optim.Optimizer:
-    # Gains, biases and the logit scale are not decayed, as in CLIP's own recipe.
+    # As in CLIP's recipe, gains, biases and the logit scale have no weight decay.
     decayed = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     groups = [

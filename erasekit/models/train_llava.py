@@ -1,4 +1,4 @@
-"""Train a small LLaVA on a frozen image tower: the original, and the oracle on its own tower."""
+"""Training of small LLaVAs on a frozen image tower: the original, and the oracle on its own."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def train_llava(
     label: str = "training",
     progress: bool = True,
 ) -> LoopResult:
-    """Train projector and language model on a CLIP's image tower, which stays as it is.
+    """Train a projector and a language model on a CLIP's frozen image tower.
 
-    The tokenizer comes from the world, whatever the questions leave out, so that original and
-    oracle differ in their tower and their training list alone.
+    The tokenizer comes from the world, so that the original and the oracle only differ in their
+    tower and their training questions.
 
     Args:
-        visual, text: the training list.
-        folder: receives the model; holds the checkpoint while training goes on.
+        visual, text: the training questions.
+        folder: receives the model, and the checkpoint during training.
 
     Raises:
         RunError: on a loss that is not finite.
@@ -102,7 +102,7 @@ def trained_llava(
     """The folder of a LLaVA trained on these questions; see `trained` and `train_llava`.
 
     Args:
-        without: names of the concepts that no picture shows, for people who read the recipe.
+        without: names of the concepts that no picture shows, for readers of the recipe.
     """
     recipe = {
         "world": world.spec.as_dict(),
@@ -121,5 +121,5 @@ def trained_llava(
 
 
 def _rounds(rng: np.random.Generator, n: int, count: int) -> np.ndarray:
-    """`count` rows of a list of n, gone through in shuffled order again and again."""
+    """`count` row indices from repeated shuffled passes over a list of n."""
     return np.concatenate([rng.permutation(n) for _ in range(-(-count // n))])[:count]

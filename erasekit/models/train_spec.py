@@ -1,4 +1,4 @@
-"""How a CLIP is trained, and which model configurations there are; without torch."""
+"""Training parameters of a CLIP, and the available model configurations; without torch."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ CONFIGS = Path(__file__).parent / "configs"
 
 
 def known_models() -> list[str]:
-    """Names of the model configurations that come with the package."""
+    """Names of the package's model configurations."""
     return sorted(path.stem for path in CONFIGS.glob("*.json"))
 
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """How a CLIP is trained. Everything counts in steps, never in seconds."""
+    """Training parameters of a CLIP. Durations are in steps."""
 
-    config: str = default("model")  #: a file of `models/configs`
+    config: str = default("model")  #: name of a file in `models/configs`
     steps: int = default("train_steps")
     batch: int = default("train_batch")
     learning_rate: float = default("train_learning_rate")
-    warmup: int = 50  #: steps of linear warm-up; then a cosine down to zero
+    warmup: int = 50  #: linear warm-up steps, before a cosine down to zero
     weight_decay: float = 0.1
     seed: int = default("seed")
 

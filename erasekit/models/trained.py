@@ -1,4 +1,4 @@
-"""A model is trained once: its key in the cache holds everything that decides the training."""
+"""Cached training: the cache key covers everything that determines the trained model."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def trained(
     device: torch.device,
     precision: str,
 ) -> Path:
-    """The folder of the model that `recipe` describes; trained only if the cache lacks it.
+    """The folder of the model that `recipe` describes; trained only if it is not cached.
 
-    `COST_FILE` beside the model says what the training took: ``seconds``, ``cpu_seconds`` and
-    ``steps``. Of several processes one trains, and the others wait.
+    The folder's `COST_FILE` records the cost of training: ``seconds``, ``cpu_seconds`` and
+    ``steps``. If several processes need the model, one trains and the others wait.
 
     Args:
         kind: one word for the model, such as ``oracle``.
-        recipe: the world, the spec, and the fingerprint of the training list: a cached model
-            must not hide that it was trained on the wrong list.
-        train: writes the model into the folder that it is given.
-        code: the modules that train, and that draw what is trained on.
+        recipe: the world, the spec, and the fingerprint of the training data, so that a model
+            trained on other data is never reused.
+        train: function that writes the model into a given folder.
+        code: the modules that train the model and make its training data.
     """
     recipe = {
         **recipe,
@@ -58,5 +58,5 @@ def trained(
 
 
 def cost_of(folder: Path) -> dict[str, float]:
-    """What the training of a model from `trained` took."""
+    """Training cost of a model from `trained`."""
     return read_json(folder / COST_FILE)

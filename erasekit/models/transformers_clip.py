@@ -1,4 +1,4 @@
-"""A CLIP as transformers saves it (`CLIPModel`), read as the open_clip model it is equal to."""
+"""Conversion of a transformers `CLIPModel` folder to the equivalent open_clip model."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from erasekit.files import read_json
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-#: The files that transformers writes.
+#: Files of a transformers model folder.
 TRANSFORMERS_CONFIG = "config.json"
 WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
 _PICTURES_FILE = "preprocessor_config.json"
-# transformers' names, and open_clip's.
+# Parameter names of transformers, and the corresponding ones of open_clip.
 _NAMES = (
     ("vision_model.encoder.layers.", "visual.transformer.resblocks."),
     ("vision_model.embeddings.class_embedding", "visual.class_embedding"),
@@ -37,10 +37,10 @@ _NAMES = (
 
 
 def open_clip_config(folder: Path) -> dict[str, Any]:
-    """What `open_clip_config.json` would hold for a `CLIPModel` folder.
+    """The `open_clip_config.json` content for a `CLIPModel` folder.
 
     Raises:
-        UsageError: for another kind of model, and for a CLIP that open_clip has no form of.
+        UsageError: for another kind of model, and for a CLIP without an open_clip equivalent.
     """
     kind = read_json(folder / TRANSFORMERS_CONFIG).get("model_type")
     if kind != "clip":
@@ -97,7 +97,7 @@ def open_clip_config(folder: Path) -> dict[str, Any]:
 
 
 def _check_vocabulary(folder: Path) -> None:
-    """Refuse a vocabulary that is not CLIP's own, which open_clip's tokenizer writes."""
+    """Refuse a vocabulary that differs from open_clip's tokenizer."""
     from open_clip import SimpleTokenizer
 
     for file, place in (("vocab.json", ()), ("tokenizer.json", ("model", "vocab"))):
@@ -113,7 +113,7 @@ def _check_vocabulary(folder: Path) -> None:
 
 
 def build_converted(config: dict[str, Any], weights: Path) -> nn.Module:
-    """The open_clip model of a configuration, with weights of transformers' names."""
+    """Build an open_clip model from a configuration and weights with transformers' names."""
     import open_clip
     from open_clip.factory import load_state_dict
     from open_clip.model import set_model_preprocess_cfg
@@ -130,7 +130,7 @@ def _converted(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
     found: dict[str, Tensor] = {}
     for name, value in state.items():
-        if name.endswith(".position_ids"):  # older versions save the numbers from 0 on
+        if name.endswith(".position_ids"):  # a constant buffer that older versions save
             continue
         for theirs, ours in _NAMES:
             name = name.replace(theirs, ours)

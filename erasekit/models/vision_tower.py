@@ -1,4 +1,4 @@
-"""An open_clip image tower as `transformers` calls one, under a registered configuration."""
+"""An open_clip image tower with the `transformers` interface and a registered configuration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 
 def look(visual: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """A tower's map before the last (n, places, width), and its embedding (n, d)."""
+    """A tower's penultimate feature map (n, places, width), and its embedding (n, d)."""
     found = visual.forward_intermediates(pixels, indices=2)
     return found["image_intermediates"][0].flatten(2).mT, found["image_features"]
 
@@ -21,8 +21,8 @@ class OpenClipVisionConfig(PreTrainedConfig):
     """Configuration of an open_clip image tower inside a `transformers` model.
 
     Attributes:
-        vision_cfg, embed_dim, quick_gelu: as in open_clip's own configuration.
-        hidden_size: of a token: the width of the tower's last map, and of its embedding.
+        vision_cfg, embed_dim, quick_gelu: as in open_clip's configuration.
+        hidden_size: width of a token: that of the feature map plus that of the embedding.
     """
 
     model_type = "open_clip_vision"
@@ -34,12 +34,12 @@ class OpenClipVisionConfig(PreTrainedConfig):
 
 
 class OpenClipVisionModel(PreTrainedModel):
-    """An open_clip image tower, as `transformers` calls one.
+    """An open_clip image tower with the `transformers` interface.
 
-    A token stands for a place of the tower's map before the last, which LLaVA reads too; it
-    holds what the tower has there, and the picture's embedding, by which CLIP ties it to words.
-    So what is erased from the embedding is missed by the language model, and where things stand
-    is not lost.
+    A token stands for a position of the tower's penultimate feature map, which LLaVA uses too. It
+    concatenates the map's features there and the picture's embedding, which CLIP matches with
+    text. The language model thus depends on the embedding, from which concepts are erased, and
+    still receives positions.
     """
 
     config_class = OpenClipVisionConfig
@@ -57,7 +57,7 @@ class OpenClipVisionModel(PreTrainedModel):
     def forward(self, pixel_values: Tensor, **_: Any) -> BaseModelOutputWithPooling:
         """Tokens (n, places, hidden_size) of normalised pictures (n, 3, h, w)."""
         places, embedding = look(self.visual, pixel_values)
-        # In the scale of the map's values, that a projector sees both alike.
+        # Scale the embedding like the map's values, so that the projector weights both equally.
         embedding = nn.functional.normalize(embedding, dim=-1) * embedding.shape[1] ** 0.5
         whole = embedding.unsqueeze(1).expand(-1, places.shape[1], -1)
         tokens = torch.cat([places, whole], dim=2)
@@ -66,7 +66,7 @@ class OpenClipVisionModel(PreTrainedModel):
         )
 
     def _init_weights(self, module: nn.Module) -> None:
-        """The tower brings its own weights, or open_clip's own beginning."""
+        """Keep the tower's loaded weights, or open_clip's initialisation."""
 
 
 AutoConfig.register("open_clip_vision", OpenClipVisionConfig, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a file of weights tells about its model before any memory is taken for it."""
+"""Inspection of a weights file, without allocating memory for the model."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from erasekit.models.quick_gelu import (
     sibling,
 )
 
-#: The sizes that OpenAI's own files hold among the weights.
+#: Size entries that OpenAI's files hold among the weights.
 OPENAI_SIZES = {"input_resolution", "context_length", "vocab_size"}
-# Weights that any machine has room for: open_clip says what is wrong with them.
+# Sizes that fit any machine's memory; for these, open_clip reports what is wrong.
 _NO_HARM = 1_000_000
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The contents of a file of weights.
+    """The contents of a weights file.
 
     Attributes:
         shapes: shape of each tensor by name.
-        half: whether the weights have 16 bits each.
+        half: whether weights have half precision.
     """
 
     shapes: dict[str, tuple[int, ...]]
@@ -36,14 +36,14 @@ class Contents:
 
     @property
     def openai(self) -> bool:
-        """Whether the file has the form of OpenAI's own, which were trained with QuickGELU."""
+        """Whether the file has OpenAI's format, whose models were trained with QuickGELU."""
         return self.shapes.keys() >= OPENAI_SIZES
 
 
 def contents(path: Path) -> Contents:
-    """Names, shapes and precision of the weights in a file, without the weights.
+    """Read names, shapes and precision of the weights in a file, without the weights.
 
-    A checkpoint of a training is looked through: `state_dict`, and `module.` before each name.
+    For a training checkpoint, it reads `state_dict`, and strips `module.` from the names.
     """
     if path.suffix == ".safetensors":
         from safetensors import safe_open
@@ -64,7 +64,7 @@ def contents(path: Path) -> Contents:
 
 
 def _fitting(found: Contents) -> list[str]:
-    """The open_clip architectures whose weights have just these names and shapes."""
+    """The open_clip architectures whose weights have exactly these names and shapes."""
     import open_clip
     import torch
 
@@ -84,15 +84,15 @@ def _fitting(found: Contents) -> list[str]:
 
 
 def recognised(path: Path) -> Named:
-    """A file of weights with the one architecture that has their names and shapes.
+    """Find the architecture of a weights file from the names and shapes of its weights.
 
     Raises:
-        UsageError: when no architecture has them, or several have.
+        UsageError: when no architecture or several architectures match.
         RunError: when the file is damaged.
     """
     try:
         inside = contents(path)
-    except Exception as error:  # torch and safetensors raise many kinds for damaged input
+    except Exception as error:  # torch and safetensors raise many types for damaged input
         raise RunError(f"weights {path} cannot be loaded: {load_reason(error)}") from error
     names = _fitting(inside)
     quick = True if inside.openai else registered_as_quick(file=path.name)
@@ -109,10 +109,10 @@ def recognised(path: Path) -> Named:
 
 
 def check_contents(source: Named, inside: Contents) -> None:
-    """Refuse an activation that the weights contradict, or leave open.
+    """Refuse an activation that the weights contradict or leave ambiguous.
 
-    OpenAI's weights have half precision, and nothing tells others of half precision from them:
-    the name of an architecture that exists with and without QuickGELU may then be a mistake.
+    Half-precision weights may be OpenAI's, which need QuickGELU. For an architecture that exists
+    with and without QuickGELU, the user must then name the variant explicitly.
     """
     if inside.openai:
         check_activation(source, quick=True)
@@ -127,13 +127,13 @@ def check_contents(source: Named, inside: Contents) -> None:
 
 
 def check_size(config: dict[str, Any], weights: Path, what: str) -> None:
-    """Refuse a configuration that asks for more values than the file of weights can hold.
+    """Refuse a configuration that needs more values than the weights file can hold.
 
     Raises:
-        UsageError: naming both numbers.
+        UsageError: names both numbers.
     """
     asked, size = _values(config["model_cfg"]), weights.stat().st_size
-    if asked > max(size, _NO_HARM):  # a value takes a byte at least
+    if asked > max(size, _NO_HARM):  # a value takes at least one byte
         raise UsageError(
             f"{what}: its configuration describes at least {asked:,} weights, and {weights.name} "
             f"has {size:,} bytes: give the configuration that belongs to these weights"
@@ -141,7 +141,7 @@ def check_size(config: dict[str, Any], weights: Path, what: str) -> None:
 
 
 def _values(model: dict[str, Any]) -> int:
-    """How many values a model has at least; a size that is no number counts as 0."""
+    """Lower bound on a model's number of values; a size that is not a number counts as 0."""
 
     def size(part: dict[str, Any], name: str, default: int) -> int:
         value = part.get(name, default)
@@ -163,7 +163,7 @@ def _values(model: dict[str, Any]) -> int:
 
 
 def load_reason(error: Exception) -> str:
-    """An error of a library in one line."""
+    """The message of a library's error, in one line."""
     if isinstance(error, pickle.UnpicklingError):
         return (
             "its file holds more than weights, and reading that could run any code: save the "

@@ -1,4 +1,4 @@
-"""Zero-shot classification: name a picture by the nearest of all concepts' prompts."""
+"""Zero-shot classification: assign each picture to the concept with the nearest prompts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from erasekit.models.clip import Clip
 
 
 def concept_features(clip: Clip, concepts: Sequence[Concept], language: str = "en") -> Tensor:
-    """One normalised text feature a concept, the mean over its prompts, shape (c, d)."""
+    """One normalised text feature per concept, the mean over its prompts, shape (c, d)."""
     texts = [prompts(concept, language) for concept in concepts]
     flat = clip.encode_texts([text for group in texts for text in group])
     return F.normalize(flat.view(len(texts), len(texts[0]), -1).mean(1), dim=1)
 
 
 def text_features(clip: Clip, texts: Sequence[Sequence[str]]) -> Tensor:
-    """One normalised feature a group of texts, the mean over the group, shape (groups, d)."""
+    """One normalised feature per group of texts, the mean over the group, shape (groups, d)."""
     flat = clip.encode_texts([text for group in texts for text in group])
     means = [part.mean(0) for part in flat.split([len(group) for group in texts])]
     return F.normalize(torch.stack(means), dim=1)
@@ -37,7 +37,7 @@ def hits(
         image_features: normalised, shape (n, d).
         candidates: normalised features of the candidate concepts, shape (c, d).
         labels: row of the right candidate for each picture, length n.
-        k: how many may be named; at most c are.
+        k: number of nearest candidates, limited to c.
 
     Returns:
         float tensor of 0 and 1, shape (n,).

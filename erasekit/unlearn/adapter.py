@@ -1,7 +1,7 @@
-"""What the engine must know of a kind of model; one subclass for each kind.
+"""Base class of the adapters between the engine and each kind of model.
 
-The engine, the masks and the methods know rows, losses and weights. How rows are made of pictures,
-captions or questions is known here alone.
+The engine, the masks and the methods work on rows, losses and weights. Only adapters know how
+rows are made from pictures, captions or questions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Which = Literal["forget", "retain", "text"]
 
 
 class Model(Protocol):
-    """A CLIP or a multimodal language model, as the engine uses one."""
+    """The interface of CLIPs and multimodal language models that the engine uses."""
 
     @property
     def model(self) -> Any: ...
@@ -32,28 +32,28 @@ M = TypeVar("M", bound=Model)
 
 
 class Adapter(ABC, Generic[M]):
-    """A model that is being erased, its task, and the rows of each step.
+    """A model being erased, its task, and the rows of each step.
 
     Args:
-        original: not changed.
-        task: what must go and what must stay.
-        method: what is asked of the rows.
+        original: the model before unlearning; not changed.
+        task: the forget and retain sets.
+        method: the unlearning method, which determines what the rows contain.
         spec: batches, seed, precision.
-        frozen: what erasures from one original can share, if the adapter has such.
+        frozen: features of the original that erasures share, if the adapter uses them.
 
     Attributes:
-        erased: a copy of the original, which is changed.
+        erased: a copy of the original, modified in place.
     """
 
-    #: Which kind of model it is for, of `method.KINDS`.
+    #: The kind of model, a key of `method.KINDS`.
     kind: ClassVar[str]
     #: The parts that `EraseSpec.moves` can name.
     parts: ClassVar[Parts]
-    #: Whether Adam's steps are fused. It decides their last digits, and thereby the results.
+    #: Whether Adam's steps are fused. This affects the last digits of the results.
     fused: ClassVar[bool]
-    #: What the method's loss gets beside the rows.
+    #: The `prompts` argument of the method's loss.
     prompts: Any = None
-    #: Share of rows in words alone among those that must stay, in `sample`.
+    #: Share of text-only rows among the retain rows of `sample`.
     text_share: float = 0.0
 
     def __init__(
@@ -67,31 +67,31 @@ class Adapter(ABC, Generic[M]):
 
     @abstractmethod
     def plan(self) -> None:
-        """Decide which rows are in which step; called once, before the first."""
+        """Assign rows to steps; called once, before the first step."""
 
     @abstractmethod
     def at(self, step: int) -> tuple[Rows | None, Rows | None]:
-        """The forget and the retain rows of a step by the model as it is now, differentiable."""
+        """The forget and retain rows of a step, computed by the current model; differentiable."""
 
     @abstractmethod
     def sample(self, which: Which, batches: int | None) -> Sequence[Callable[[], Rows]]:
-        """Batches drawn by the spec's seed, each made when it is called.
+        """Batches drawn with the spec's seed, as functions that compute them when called.
 
         Args:
-            which: rows that must go, that must stay, or that must stay and are words alone.
-            batches: how many; None for as many as are usual.
+            which: forget rows, retain rows, or text-only retain rows.
+            batches: number of batches; None for the adapter's default.
         """
 
     @abstractmethod
     def validation(self) -> dict[str, float]:
-        """``validation_forget`` and ``validation_retain``: shares that are recognised."""
+        """Recognition rates on validation: ``validation_forget`` and ``validation_retain``."""
 
     @abstractmethod
     def adapts(self, name: str, layer: nn.Module) -> bool:
-        """Whether LoRA puts an adapter beside a layer."""
+        """Whether LoRA adds an adapter to a layer."""
 
     def reads_text(self, name: str) -> bool:
-        """Whether rows in words alone pass through a weight."""
+        """Whether text-only rows pass through a weight."""
         return False
 
     def forgotten_texts(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""The adapter for multimodal language models: the questions of each step, and their answers."""
+"""Adapter for multimodal language models: the questions of each step and their answers."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from erasekit.unlearn.erase_spec import EraseSpec
 from erasekit.unlearn.method import Method
 from erasekit.unlearn.moves import LANGUAGE_PARTS
 
-#: Questions of a sample that must go, at most.
+#: Maximum number of forget questions in a sample.
 MOST = 512
-# Questions of each set that a look at validation asks.
+# Maximum number of questions of each set in a validation check.
 _MOST_ASKED = 200
 
 
 class QuestionTask(Protocol):
-    """What the adapter reads of a task.
+    """The interface of a task that the adapter uses.
 
     Attributes:
         forget, retain: visual questions.
-        text: questions in words alone, which stay too.
-        validation: of each of ``forget`` and ``retain``, questions that show whether things are
-            recognised, on the validation split; empty where there is no such split.
+        text: text-only questions, which are retained too.
+        validation: recognition questions on the validation split, under ``forget`` and
+            ``retain``; empty if there is no such split.
     """
 
     @property
@@ -50,10 +50,10 @@ class QuestionTask(Protocol):
 
 
 class AnswerBatches(Adapter[Mllm]):
-    """A multimodal language model that is being erased, and the questions of each step.
+    """A multimodal language model being erased, and the questions of each step.
 
-    A retain batch holds visual questions, then text questions. Where forget and retain take
-    turns, each is a step of its own.
+    A retain batch holds visual questions, then text questions. With `Method.turns`, forget and
+    retain batches are separate steps.
     """
 
     kind = "language"
@@ -107,7 +107,7 @@ class AnswerBatches(Adapter[Mllm]):
         )
 
     def questions(self, step: int) -> tuple[Questions | None, Questions | None]:
-        """The forget and the retain questions of a step."""
+        """The forget and retain questions of a step."""
         task, method = self.task, self.method
         forget, seen, told = (
             questions.take(plan[step])
@@ -122,13 +122,16 @@ class AnswerBatches(Adapter[Mllm]):
         return forget if method.needs_forget else None, retain if method.needs_retain else None
 
     def sample(self, which: Which, batches: int | None) -> Sequence[Callable[[], Answers]]:
-        """At most `MOST` questions that must go, and for each of them four visual questions and
-        one text question that must stay, in batches as large as a step's retain batch."""
+        """Batches as large as a step's retain batch.
+
+        A sample has at most `MOST` forget questions and, for each of them, up to four visual
+        retain questions and one text question.
+        """
         parts = list(in_batches(self._drawn[which], self.spec.retain_batch))[:batches]
         return [lambda part=part: self._answers(part) for part in parts]
 
     def validation(self) -> dict[str, float]:
-        """The share of validation questions about pictures that are answered in the right words."""
+        """Exact-match accuracy on validation questions about pictures."""
         found = {}
         for name, questions in self.task.validation.items():
             asked = questions.take(range(0, len(questions), -(-len(questions) // _MOST_ASKED)))
@@ -138,7 +141,7 @@ class AnswerBatches(Adapter[Mllm]):
         return found
 
     def adapts(self, name: str, layer: nn.Module) -> bool:
-        """Every linear layer but the last, whose weights may be those that read words, too."""
+        """Every linear layer except the last, which may share its weights with the embedding."""
         return isinstance(layer, nn.Linear) and not name.endswith("lm_head")
 
     def reads_text(self, name: str) -> bool:
@@ -147,10 +150,10 @@ class AnswerBatches(Adapter[Mllm]):
     def _answers(
         self, questions: Questions, *, before: bool = False, divergences: bool = False
     ) -> Answers:
-        """The right answers to some questions, by the model as it is now.
+        """Likelihoods of the right answers under the current model.
 
-        Where several processes share the work, each takes its part of the questions; of fewer
-        questions than processes, as the last batch of a list may have, each takes all.
+        Processes that share an erasure split the questions. If there are fewer questions than
+        processes, as in the last batch of a list, each process computes all of them.
         """
         n, size = len(questions), self.spec.micro_batch
         shared = processes.several() and n >= processes.launched()
@@ -172,13 +175,13 @@ class AnswerBatches(Adapter[Mllm]):
         return self._gathered(found, n) if shared else found
 
     def _gathered(self, mine: Answers, n: int) -> Answers:
-        """The answers of all processes, from those of this one; differentiable."""
+        """Gather the answers of all processes; differentiable."""
 
         def gather(column: Tensor | None, sizes: list[int] | int) -> Tensor | None:
             return None if column is None else processes.gather(column.unsqueeze(1), sizes)[:, 0]
 
         moving = [p for p in self.erased.model.parameters() if p.requires_grad]
-        # Words alone reach no image tower: every process must have a gradient of every weight.
+        # Every process needs a gradient of every weight, but text-only rows skip the image tower.
         nll = mine.nll + 0 * torch.stack([p.flatten()[0] for p in moving]).sum()
         tokens = gather(mine.tokens, n)
         assert tokens is not None
@@ -196,7 +199,7 @@ def _draw(rng: np.random.Generator, questions: Questions, most: int) -> Question
 
 
 def _plan(n: int, steps: int, size: int, seed: int) -> np.ndarray:
-    """Rows of a list for each step, gone through in shuffled order again and again."""
+    """Row indices of each step, from repeated shuffled passes over a list."""
     rng = np.random.default_rng(seed)
     rounds = -(-steps * size // n) if n else 0
     order = np.concatenate([rng.permutation(n) for _ in range(rounds)] or [np.empty(0, int)])

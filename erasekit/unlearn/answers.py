@@ -1,4 +1,4 @@
-"""A multimodal language model's answers to a batch of questions, as a method's loss takes them."""
+"""Answers of a multimodal language model to a batch of questions, the input of a method's loss."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answers:
-    """How likely n questions' right answers, of m tokens together, are to a model.
+    """Likelihoods of the right answers to n questions, with m answer tokens in total.
 
     Attributes:
         nll: negative log-likelihood of each answer, summed over its tokens, shape (n,).
-        tokens: how many tokens each answer has, shape (n,).
-        before: `nll` by the original model; None unless the method asks for it.
-        divergences: KL from the original's distribution over the vocabulary to the model's, at
-            each token, shape (m,); None unless the method asks for it.
+        tokens: number of tokens of each answer, shape (n,).
+        before: `nll` under the original model; None unless the method needs it.
+        divergences: KL(original ‖ current) over the vocabulary at each token, shape (m,); None
+            unless the method needs it.
     """
 
     nll: Tensor
@@ -28,7 +28,7 @@ class Answers:
 
     @property
     def loss(self) -> Tensor:
-        """What a language model is trained with: the mean over all tokens, a scalar."""
+        """The language model's training loss: mean cross-entropy over all tokens, a scalar."""
         return self.nll.sum() / self.tokens.sum()
 
     @property

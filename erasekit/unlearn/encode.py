@@ -1,4 +1,4 @@
-"""Pairs through a CLIP's towers: in pieces, shared among processes, or once for all."""
+"""Encoding of pairs by a CLIP: in pieces, split among processes, or cached for a frozen model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Made = TypeVar("Made")
 
 
 class FrozenFeatures:
-    """Normalised features of a fixed list of pairs by a frozen model, each computed once."""
+    """Cache of the normalised features of a fixed list of pairs under a frozen model."""
 
     def __init__(self, clip: Clip, pairs: Pairs) -> None:
         self._clip = clip
@@ -33,7 +33,7 @@ class FrozenFeatures:
         self._known = torch.zeros(len(pairs), dtype=torch.bool)
 
     def require(self, indices: np.ndarray) -> None:
-        """Compute what is not there yet of the pairs at `indices`, in few large batches."""
+        """Compute the missing features of the pairs at `indices`, in few large batches."""
         wanted = np.unique(indices)
         missing = wanted[~self._known[torch.from_numpy(wanted)].numpy()]
         if not len(missing):
@@ -69,19 +69,19 @@ def encode(
     key: tuple[int, ...] = (),
     towers: tuple[Tower, Tower] | None = None,
 ) -> Features:
-    """Features of pairs by a model, in full precision, differentiable, in one pass a tower.
+    """Differentiable float32 features of pairs, with one pass through each tower.
 
-    Where several processes share the work, each passes its part, and all get all features.
+    Processes that share an erasure split the rows, and each receives all features.
 
     Args:
         images: uint8 pictures, shape (n, 3, h, w).
-        tokens: of their captions.
-        precision: of the passes.
+        tokens: tokens of their captions.
+        precision: precision of the passes.
         micro_batch: see `features_of`.
-        noise: deviation of Gaussian noise on the preprocessed picture; 0 for none.
-        noised: how many of the pictures, from the first, are encoded a second time with it.
-        key: what the noise is drawn from: the same key gives the same noise.
-        towers: of pictures and of texts, as `towers_of` makes them; made anew if not given.
+        noise: standard deviation of Gaussian noise on the preprocessed pictures; 0 for none.
+        noised: number of pictures, from the first, that are also encoded with noise.
+        key: seed of the noise.
+        towers: image and text tower from `towers_of`; by default, they are made here.
     """
     of_image, of_text = towers or towers_of(clip.model)
     pixels = clip.preprocess(images)
@@ -109,13 +109,13 @@ def encode(
 
 
 def towers_of(model: Any, backend: str = "") -> tuple[Tower, Tower]:
-    """The towers of pictures and of texts of an open_clip model, from rows to features.
+    """The image and text tower of an open_clip model, as functions from rows to features.
 
     Args:
-        backend: of torch.compile, which compiles both; empty for none.
+        backend: torch.compile backend for both towers; empty for none.
 
     Raises:
-        UsageError: for a backend that is not installed, with the nearest that is.
+        UsageError: for a backend that is not installed; suggests the nearest.
     """
     towers = (model.encode_image, model.encode_text)
     if not backend:
@@ -128,15 +128,15 @@ def towers_of(model: Any, backend: str = "") -> tuple[Tower, Tower]:
 
 
 def features_of(tower: Tower, rows: Tensor, micro_batch: int = 0) -> Tensor:
-    """What a tower makes of pictures or tokens, shape (n, d).
+    """A tower's features of pictures or tokens, shape (n, d).
 
-    A contrastive loss of the features sees the whole batch, whatever `micro_batch` is. As batch
-    statistics are frozen, features do not depend on where the pieces are cut.
+    Features do not depend on `micro_batch`, because batch statistics are frozen. A contrastive
+    loss therefore always covers the whole batch.
 
     Args:
-        tower: from rows to features.
-        rows: of the batch.
-        micro_batch: rows of a piece; 0 for all at once.
+        tower: function from rows to features.
+        rows: pictures or tokens of the batch.
+        micro_batch: number of rows per piece; 0 for all at once.
     """
     if not 0 < micro_batch < len(rows):
         return tower(rows)
@@ -144,14 +144,14 @@ def features_of(tower: Tower, rows: Tensor, micro_batch: int = 0) -> Tensor:
 
 
 def in_pieces(compute: Callable[[Piece], Made], pieces: Sequence[Piece]) -> list[Made]:
-    """What `compute` makes of each piece of a batch, in the memory of one piece.
+    """Apply `compute` to each piece of a batch, with the activation memory of one piece.
 
-    Of each piece the result alone is kept, and its activations are computed again in the
-    backward pass (gradient caching, Gao et al., arXiv 2101.06983), for one forward pass more.
+    Only results are kept; the backward pass recomputes the activations, at the cost of one more
+    forward pass (gradient caching, Gao et al., arXiv 2101.06983).
     """
     if len(pieces) == 1:
         return [compute(pieces[0])]
-    # Nothing is drawn at random in a model here: its generators' state need not be kept.
+    # The models draw no random numbers, so the state of the generators need not be kept.
     return [
         checkpoint(compute, piece, use_reentrant=False, preserve_rng_state=False)  # type: ignore[misc]
         for piece in pieces

@@ -1,10 +1,10 @@
-"""The one engine: it runs any method on any task, from a CLIP or a multimodal language model.
+"""The unlearning engine, which runs any method on any task and kind of model.
 
-A method gives a loss; an adapter gives the rows that it is of; everything else is here. The
-original model is copied, never changed.
+A method provides the loss and an adapter provides its rows; the engine does everything else. It
+works on a copy of the original model.
 
-An erasure has three parts: the method's mask on the weights, the steps, and what the
-method does in closed form at the end. Most methods have the second one alone.
+An erasure has three parts: the method's mask on the weights, the training steps, and the
+method's closed-form update at the end. Most methods use only the training steps.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ Log = Callable[[dict[str, float]], None]
 
 @dataclass(frozen=True)
 class Erasure(Generic[M]):
-    """An erased model and how it came about.
+    """An erased model and the record of its erasure.
 
     Attributes:
-        history: one row a step; of a method that takes none, one row with the validation
-            scores that it ended at.
-        seconds: of everything that the method itself did: mask, features of the original,
-            steps, closed form.
-        steps: how many were taken.
-        mask: of an erasure with a mask, by parameter name the share of weights that may move.
+        history: one row per step; for a method without steps, one row with the final
+            validation scores.
+        seconds: run time of the method: mask, features of the original, steps, closed-form
+            update.
+        steps: number of steps taken.
+        mask: share of weights that may move, by parameter name, if the erasure has a mask.
     """
 
     model: M
@@ -72,21 +72,21 @@ def erase(
     """Run `method` on a copy of `original`.
 
     Args:
-        original: the model before unlearning; not changed, bit for bit.
-        task: forget and retain sets: an `ErasureTask` of a CLIP, a `QuestionTask` of a
+        original: the model before unlearning; not changed.
+        task: forget and retain sets: an `ErasureTask` for a CLIP, a `QuestionTask` for a
             multimodal language model.
-        method: from `unlearn.registry`, with its options.
+        method: a method from `unlearn.registry`, with its options.
         spec: steps, batches, learning rate, stopping.
-        frozen: of a CLIP, the original's `FrozenFeatures` of the retain set, to share between
+        frozen: for a CLIP, the original's `FrozenFeatures` of the retain set, to share between
             erasures.
-        checkpoint: file that an interrupted erasure is resumed from.
+        checkpoint: file from which an interrupted erasure resumes.
         log: called with each step's row of the history, on the main process.
 
     Raises:
         RunError: when a loss, a gradient or a weight is not finite, or a mask does not fit.
         UsageError: when the retain set has too few different pairs for its batch, when the
-            method is not made for this kind of model, and when it would change what
-            `EraseSpec.moves` holds.
+            method does not support this kind of model, or when it would change weights that
+            `EraseSpec.moves` freezes.
     """
     spec = spec or EraseSpec()
     asked = parse_moves(spec.moves)
@@ -125,7 +125,7 @@ def erase(
     seconds -= time.perf_counter()
     if adapters is not None:
         adapters.merge_and_unload()
-        look = Look(adapter, moving)  # merging may have made weights anew
+        look = Look(adapter, moving)  # merging may have replaced weights
     with torch.no_grad():
         method.finish(look)
     seconds += time.perf_counter()
@@ -151,7 +151,7 @@ def erase(
 
 
 def _adapter_of(model: Any) -> type[Adapter]:
-    """The adapter for a kind of model; that of language models takes seconds to import."""
+    """The adapter class for a model. The one for language models takes seconds to import."""
     if isinstance(model, Clip):
         from erasekit.unlearn.pair_batches import PairBatches
 
@@ -169,7 +169,7 @@ def _train(
     log: Log | None,
     progress: bool,
 ) -> LoopResult:
-    """The steps of an erasure."""
+    """Run the steps of an erasure."""
     began = time.perf_counter()
     method, spec, model = adapter.method, adapter.spec, adapter.erased.model
     moving = [p for p in model.parameters() if p.requires_grad]
@@ -187,7 +187,7 @@ def _train(
         checks = [row["validation_forget"] for row in history if "validation_forget" in row]
         return len(checks) > 1 and max(checks[-2:]) <= spec.stop_at
 
-    # What is computed once is a part of the cost; an erasure that is resumed pays it again.
+    # Preparation counts toward the cost; a resumed erasure repeats it.
     prepared = time.perf_counter() - began
     result = run_loop(
         model,
@@ -223,7 +223,7 @@ def _train(
 
 
 def _mask(method: Method, look: Look, spec: EraseSpec) -> dict[str, Tensor] | None:
-    """The method's own mask, and of it what is salient, if that is asked for."""
+    """The method's own mask, intersected with the saliency mask if `spec.salient` is set."""
     own = method.mask(look)
     if not spec.salient:
         return own

@@ -1,4 +1,4 @@
-"""How an erasure is run, whatever the method and the kind of model; without torch."""
+"""Parameters of an erasure that are common to all methods and kinds of model; without torch."""
 
 from __future__ import annotations
 
@@ -13,33 +13,32 @@ from erasekit.unlearn.moves import parse_moves
 
 @dataclass(frozen=True)
 class EraseSpec:
-    """How an erasure is run, whatever the method.
+    """Parameters of an erasure that are common to all methods.
 
     Attributes:
-        steps: at most; `stop_at` may end it earlier.
-        forget_batch, retain_batch: rows of each set in a step: pairs of a CLIP, questions about
-            pictures of a multimodal language model.
-        text_batch: questions in words alone in a step of a multimodal language model.
-        learning_rate: of Adam, betas (0.9, 0.98) as CLIPErase reports; it falls to zero
-            along a cosine, so that the retained settle once the forgotten are gone.
-        stop_at: stop as soon as the validation top-1 on the forgotten concepts is
-            this or less at two checks in a row; below 0 never stops.
-        check_every: steps between two looks at the validation split.
-        seed: of the order of the pairs.
+        steps: maximum number of steps; `stop_at` may end the erasure earlier.
+        forget_batch, retain_batch: rows of each set per step: pairs for a CLIP, visual questions
+            for a multimodal language model.
+        text_batch: text-only questions per step, for a multimodal language model.
+        learning_rate: initial learning rate of Adam, with betas (0.9, 0.98) as CLIPErase reports.
+            A cosine schedule lowers it to zero, so that retained concepts stabilise at the end.
+        stop_at: stop when the validation top-1 on the forgotten concepts is at most this at two
+            checks in a row; never if negative.
+        check_every: steps between two validation checks.
+        seed: seed of the order of the rows.
         precision: auto, fp32, bf16 or fp16.
-        moves: which weights may move, joined by +: all; image, text or projection of a CLIP;
+        moves: weights that may move, joined by +: all; image, text or projection of a CLIP;
             vision, projector or language of a multimodal language model; last:N (the last N
-            blocks of each tower), lora:R (adapters of rank R in their place, merged at the
-            end). The others stay the original's, bit for bit.
-        salient: MMUnlearner's mask for any method (arXiv 2502.11051): of the weights that may
-            move only those do whose squared gradient on the forget rows is at least so many
-            times that on the retain rows. The others stay the original's, bit for bit. 0: no
-            mask.
-        micro_batch: rows that go through the model at once; 0 for all. The gradient is the
-            same, of the whole batch; memory is that of so many rows, and time grows by a
-            third. It is what gradient accumulation is to a loss without negatives.
+            blocks of each tower); lora:R (adapters of rank R instead of the weights, merged at
+            the end). All other weights stay bit-identical to the original's.
+        salient: threshold of MMUnlearner's mask (arXiv 2502.11051), for any method: a weight
+            moves only if its squared gradient on the forget rows is at least this many times that
+            on the retain rows. All other weights stay bit-identical. 0 for no mask.
+        micro_batch: rows that go through the model at once; 0 for all. The gradient is still that
+            of the whole batch. Memory falls to that of this many rows, and time grows by a third.
+            Unlike gradient accumulation, it also works for losses with in-batch negatives.
         compile: backend of torch.compile for a CLIP's towers, such as inductor; empty for none. It
-            pays in long runs on a GPU, and changes results in the last digits.
+            pays off in long runs on a GPU, and changes the last digits of the results.
     """
 
     steps: int = default("steps")
@@ -60,15 +59,15 @@ class EraseSpec:
         for field in fields(self):
             if field.name in DECLARED:
                 check(field.name, getattr(self, field.name))
-        if not self.check_every >= 1:  # nan, too
+        if not self.check_every >= 1:  # also refuses nan
             raise UsageError(f"check_every = {self.check_every} must be at least 1")
         parse_moves(self.moves)
 
     def with_fields(self, **fields: Any) -> EraseSpec:
-        """The same with some fields replaced.
+        """A copy with some fields replaced.
 
         Raises:
-            UsageError: for a field that does not exist, or a value that does not fit.
+            UsageError: for an unknown field, or a value that does not fit.
         """
         for name in fields:
             if name not in self.__dataclass_fields__:
@@ -76,14 +75,13 @@ class EraseSpec:
         return replace(self, **fields)
 
     def for_epochs(self, epochs: float, pairs: int) -> EraseSpec:
-        """The same for so many epochs.
+        """A copy with the number of steps for `epochs` epochs.
 
-        Looks at the validation split, and with them checkpoints, grow as rare as keeps them a
-        hundredth of a long run.
+        In a long run, validation checks and checkpoints become rarer, at most about 100 in total.
 
         Args:
-            epochs: times that the retain set is gone through, a fraction too.
-            pairs: of the retain set.
+            epochs: passes over the retain set; may be a fraction.
+            pairs: number of pairs in the retain set.
         """
         steps = max(1, math.ceil(epochs * pairs / self.retain_batch))
         return replace(self, steps=steps, check_every=max(self.check_every, steps // 100))

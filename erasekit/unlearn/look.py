@@ -1,6 +1,6 @@
-"""What a method may look at beyond a batch's rows: weights, gradients, validation.
+"""A method's view beyond the rows of a batch: weights, gradients and validation scores.
 
-Never the test split, on which nothing is chosen.
+It never includes the test split.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class Look:
     """The model being erased and its task, as `Method.mask` and `Method.finish` see them.
 
     Args:
-        adapter: of the erasure.
-        names: of the parameters that may move; by default those that `EraseSpec.moves` names.
+        adapter: the adapter of the erasure.
+        names: names of the parameters that may move; by default those of `EraseSpec.moves`.
 
     Attributes:
-        weights: the parameters of the model being erased that may move, by name; to ask for
-            another is a `UsageError`.
-        original: all of the original's parameters, by the same names; not to be changed.
+        weights: parameters of the model being erased that may move, by name; access to any other
+            raises a `UsageError`.
+        original: all parameters of the original, by the same names; do not change them.
     """
 
     def __init__(self, adapter: Adapter, names: Iterable[str] | None = None) -> None:
@@ -44,26 +44,26 @@ class Look:
         self.original = {k: v.detach() for k, v in adapter.original.model.named_parameters()}
 
     def gradient(self, which: Which, loss: Loss, batches: int | None = None) -> dict[str, Tensor]:
-        """The mean over batches of the gradient of `loss`, by parameter name.
+        """Mean over batches of the gradient of `loss`, by parameter name.
 
         Args:
-            which: forget or retain rows; of a language model also text, the retain rows in
-                words alone.
-            loss: of a batch's rows by the model as it is now, a scalar.
-            batches: how many, drawn by the seed of the spec.
+            which: forget or retain rows; for a language model also text, the text-only retain
+                rows.
+            loss: function from a batch's rows under the current model to a scalar.
+            batches: number of batches, drawn with the spec's seed; None for the default.
         """
         return self._mean(which, loss, batches, lambda gradient: gradient)
 
     def squared_gradient(
         self, which: Which, loss: Loss, batches: int | None = None
     ) -> dict[str, Tensor]:
-        """The mean over batches of the squared gradient of `loss`; see `gradient`."""
+        """Mean over batches of the squared gradient of `loss`; see `gradient`."""
         return self._mean(which, loss, batches, torch.square)
 
     def preserved(self, loss: Loss) -> dict[str, Tensor]:
-        """The squared gradient of `loss` on all that must stay, by parameter name.
+        """Squared gradient of `loss` on everything to retain, by parameter name.
 
-        For weights that rows in words alone pass through, these count as many rows as they are.
+        For weights that text-only rows pass through, it includes these rows by their share.
         """
         found, share = self.squared_gradient("retain", loss), self._adapter.text_share
         names = [name for name in found if self._adapter.reads_text(name)]
@@ -74,18 +74,18 @@ class Look:
         return found
 
     def validation(self) -> dict[str, float]:
-        """What is still recognised on validation: ``validation_forget``, ``validation_retain``.
+        """Recognition rates on validation: ``validation_forget`` and ``validation_retain``.
 
-        Of a CLIP, top-1; of a language model, the share of right answers about pictures.
+        Top-1 for a CLIP; accuracy on questions about pictures for a language model.
         """
-        # What is decided by it must be decided alike in all processes.
+        # All processes must see the same values, so that they take the same decisions.
         return processes.on_main(self._adapter.validation)
 
     def forgotten_texts(self) -> Tensor:
-        """Unit text features of the forgotten concepts by the model as it is now, (n, d).
+        """Normalised text features of the forgotten concepts by the current model, (n, d).
 
-        One row a concept and forget language: the mean over its prompts, which is what
-        zero-shot classification compares a picture with. Of a CLIP alone.
+        One row per concept and forget language: the mean over its prompts, as in zero-shot
+        classification. CLIP only.
         """
         return self._adapter.forgotten_texts()
 
@@ -98,7 +98,7 @@ class Look:
         for make in sampled:
             with torch.enable_grad():
                 value = loss(make())
-            if not value.requires_grad:  # no row of this batch reaches a weight that may move
+            if not value.requires_grad:  # no row of this batch depends on a weight that may move
                 continue
             found = torch.autograd.grad(
                 value, parameters, allow_unused=True, materialize_grads=True
@@ -110,7 +110,7 @@ class Look:
 
 
 class _Movable(dict):
-    """Weights by name, which say why another is not among them."""
+    """Weights by name; a missing name raises an error that explains why."""
 
     def __init__(self, moves: str) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def weighted(*terms: tuple[str, float, Callable[[], Tensor]]) -> dict[str, Tensor]:
-    """Each named loss times its weight; one of weight 0 is left out, not computed."""
+    """Each named loss times its weight; terms of weight 0 are skipped without computing them."""
     return {name: weight * loss() for name, weight, loss in terms if weight}
 
 
@@ -34,10 +34,10 @@ def kl_divergence(original_logits: Tensor, logits: Tensor) -> Tensor:
 
 
 def drift(pairs: Features) -> Tensor:
-    """KL from the original's softmax over the batch to the current one, both directions.
+    """KL(original ‖ current) of the softmaxes over the batch, in both directions, a scalar.
 
-    What a classifier's KL over class logits is to CLIP: each picture's distribution over
-    the batch's captions, and each caption's over its pictures.
+    This is CLIP's counterpart of a classifier's KL over class logits: each picture's distribution
+    over the batch's captions, and each caption's over its pictures.
     """
     assert pairs.original_image is not None and pairs.original_text is not None
     assert pairs.original_scale is not None
@@ -54,7 +54,7 @@ def moved(pairs: Features) -> Tensor:
 
 
 def pair_nll(image: Tensor, text: Tensor, scale: Tensor) -> Tensor:
-    """How unlikely each pair is to the model: its part of the contrastive loss, shape (n,).
+    """Negative log-likelihood of each pair: its term of the contrastive loss, shape (n,).
 
     Args:
         image, text: normalised features, shape (n, d).

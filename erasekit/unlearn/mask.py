@@ -1,6 +1,6 @@
-"""A mask on the weights: where it is false, nothing moves, bit for bit.
+"""Weight masks: weights outside the mask stay bit-identical.
 
-A masked gradient alone is not enough: momentum and weight decay move weights whose
+Masking the gradient is not enough, because momentum and weight decay move weights whose
 gradient is zero.
 """
 
@@ -15,21 +15,21 @@ from erasekit.errors import RunError
 
 
 class WeightMask:
-    """Holds the masked weights of a model where they are.
+    """Freezes the weights of a model outside a mask.
 
-    Gradients are masked as soon as a backward pass has gathered them, so that their norm
-    is that of what moves. Call `begin` before a step's backward pass, `hold` after each step of
-    an optimiser, `release` at the end.
+    Gradients are masked as soon as the backward pass has accumulated them, so that the gradient
+    norm only counts weights that move. Call `begin` before the backward pass of a step, `hold`
+    after the optimiser step, and `release` at the end.
 
     Args:
-        model: whose weights it holds.
-        moves: by parameter name, a bool tensor of its shape: true where the weight may
-            move. A parameter without one stays whole.
-        method: for messages.
-        climbs_only: hold in forget steps alone. What a retain step moved stays moved.
+        model: the model to freeze.
+        moves: bool tensors by parameter name, true where a weight may move. Parameters without
+            a mask are frozen.
+        method: name of the method, for messages.
+        climbs_only: freeze in forget steps only; changes by retain steps persist.
 
     Raises:
-        RunError: for a name or a shape that the model does not have, and when nothing moves.
+        RunError: for an unknown name, a wrong shape or dtype, or a mask that is false everywhere.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class WeightMask:
         self._remember()
 
     def begin(self, *, climbs: bool) -> None:
-        """Before a step.
+        """Prepare for a step.
 
         Args:
             climbs: whether it is a forget step.
@@ -85,7 +85,7 @@ class WeightMask:
             self._remember()
 
     def hold(self) -> None:
-        """After a step: put back what it moved against the mask."""
+        """Restore weights outside the mask after a step."""
         if self._holds:
             with torch.no_grad():
                 for (parameter, mask), before in zip(self._masked, self._before, strict=True):

@@ -1,12 +1,11 @@
-"""What an unlearning method is: options, a loss, and where both come from.
+"""Base class of unlearning methods, and the rows that their losses take.
 
-A loss is of rows: image-text pairs of a CLIP (`Features`), or questions with their answers of a
-multimodal language model (`answers.Answers`). Both have the same `loss`, `nll`, `original_nll`
-and `divergence`; a method that needs no more than these serves both kinds of model.
+A row is an image-text pair for a CLIP (`Features`), or a question with its answer for a
+multimodal language model (`answers.Answers`). Both provide `loss`, `nll`, `original_nll` and
+`divergence`; a method that uses only these supports both kinds of model.
 
-A method module imports torch for its types alone, so that the command line can list
-methods and check their options before anything heavy is loaded. Losses are therefore
-written with tensor methods, which also keeps the mathematics in sight.
+Method modules import torch for type checking only, so that the command line can list methods
+and check options without it. Losses are therefore written with tensor methods.
 """
 
 from __future__ import annotations
@@ -27,28 +26,28 @@ if TYPE_CHECKING:
 
     from erasekit.unlearn.look import Look
 
-#: Options that are numbers, weights above all, are never negative.
+#: Numeric options, mostly weights, are never negative.
 _BOUNDED = {int: Annotated[int, Field(ge=0)], float: Annotated[float, Field(ge=0)]}
 
 
 @dataclass(frozen=True)
 class Features:
-    """Features of n pairs by the model being erased, and by the original.
+    """Features of n pairs by the model being erased and by the original.
 
     Attributes:
-        image, text: as the towers give them, not normalised, shape (n, d).
+        image, text: output of the towers, not normalised, shape (n, d).
         original_image, original_text: normalised features by the original model,
             (n, d); None for a method that does not need the original.
         scale: the model's logit scale, exponentiated.
-        original_scale: the original's.
-        noised_image: as `image`, of the pictures with noise on them; None unless the method
-            asks for it (`Method.picture_noise`).
-        noise_norm: length of each picture's noise, shape (n,).
+        original_scale: the original's logit scale, exponentiated.
+        noised_image: `image` for the pictures with added noise; None unless the method needs it
+            (`Method.picture_noise`).
+        noise_norm: norm of each picture's noise, shape (n,).
         name, original_name: text features of a caption that names one forgotten concept of each
             forget pair and nothing else, (n, d): by the model, not normalised, and by the
-            original, normalised; None unless the method asks for them (`Method.needs_names`).
-        forgotten_share: share of each forget pair's concepts that must go, shape (n,); None
-            for retain pairs, where none does.
+            original, normalised; None unless the method needs them (`Method.needs_names`).
+        forgotten_share: share of each forget pair's concepts that are forgotten, shape (n,);
+            None for retain pairs.
     """
 
     image: Tensor
@@ -78,35 +77,35 @@ class Features:
 
     @property
     def loss(self) -> Tensor:
-        """What a CLIP is trained with: its contrastive loss over these pairs, a scalar."""
+        """CLIP's training loss: the contrastive loss over these pairs, a scalar."""
         return contrastive(self)
 
     @property
     def nll(self) -> Tensor:
-        """How unlikely each pair is: its part of the contrastive loss, shape (n,)."""
+        """Negative log-likelihood of each pair: its term of the contrastive loss, shape (n,)."""
         return pair_nll(self.image_unit, self.text_unit, self.scale)
 
     @property
     def original_nll(self) -> Tensor:
-        """The same by the original model."""
+        """`nll` under the original model."""
         assert self.original_image is not None and self.original_text is not None
         assert self.original_scale is not None
         return pair_nll(self.original_image, self.original_text, self.original_scale)
 
     @property
     def divergence(self) -> Tensor:
-        """KL from the original's softmaxes over the batch to the model's, a scalar."""
+        """KL(original ‖ current) of the softmaxes over the batch, a scalar."""
         return drift(self)
 
 
 @dataclass(frozen=True)
 class Unseen:
-    """How similar the original finds what it never saw, each a mean cosine on validation.
+    """Mean cosine similarities under the original of unseen validation pairs.
 
     Attributes:
-        concepts: of pictures of holdout concepts with their own names; None in a world that
-            holds nothing out.
-        scenes: of scenes of retained concepts with their captions; None where there are none.
+        concepts: pictures of holdout concepts with their names; None in a world without holdout
+            concepts.
+        scenes: scenes of retained concepts with their captions; None if there are none.
     """
 
     concepts: float | None
@@ -115,11 +114,11 @@ class Unseen:
 
 @dataclass(frozen=True)
 class Prompts:
-    """Fixed class prompts, for methods that compare against them.
+    """Features of fixed class prompts, for methods that compare against them.
 
     Attributes:
-        text: normalised text features of one prompt a retained concept by the original, (c, d).
-        unseen: None unless the method asks for it (`Method.needs_unseen`).
+        text: the original's normalised text feature of each retained concept, (c, d).
+        unseen: None unless the method needs it (`Method.needs_unseen`).
     """
 
     text: Tensor
@@ -127,7 +126,7 @@ class Prompts:
 
 
 class Rows(Protocol):
-    """What `Features` and `answers.Answers` have in common."""
+    """The common interface of `Features` and `answers.Answers`."""
 
     @property
     def loss(self) -> Tensor: ...
@@ -139,88 +138,88 @@ class Rows(Protocol):
     def divergence(self) -> Tensor: ...
 
 
-#: The kinds of model, in words.
+#: Descriptions of the kinds of model.
 KINDS = {"clip": "a CLIP", "language": "a multimodal language model"}
 
 
 class Method:
-    """Base of every method: a frozen dataclass of options with a `loss`.
+    """Base class of methods: a frozen dataclass of options with a `loss`.
 
-    A subclass names itself, states its `source`, and returns from `loss` its terms
-    with their weights applied; the engine adds them up and does all else. What a loss
-    cannot say is a hook: which weights may move, how terms are weighed, what is done to
-    the weights in closed form. Each does nothing unless a method defines it.
+    A subclass sets `name` and `source`, and returns weighted loss terms from `loss`, which the
+    engine sums. Optional hooks choose the weights that may move (`mask`), weight the terms at
+    each step (`weigh`), and change weights in closed form (`finish`). By default, they do nothing.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str]
-    #: The kinds of model that it is made for, of `KINDS`.
+    #: Supported kinds of model, keys of `KINDS`.
     kinds: ClassVar[tuple[str, ...]] = ("clip",)
-    #: Options whose default is another for a kind of model.
+    #: Option defaults that differ for a kind of model.
     kind_defaults: ClassVar[dict[str, dict[str, Any]]] = {}
     #: Whether the engine should provide the original's features of the retain pairs, and
     #: of the forget pairs.
     needs_original: ClassVar[bool] = False
     needs_original_forget: ClassVar[bool] = False
-    #: Whether the engine should provide `Features.name` and what the original made of it.
+    #: Whether the engine should provide `Features.name` and `Features.original_name`.
     needs_names: ClassVar[bool] = False
     #: Whether the engine should measure `Prompts.unseen`.
     needs_unseen: ClassVar[bool] = False
-    #: Whether it looks at forget rows at all (the control does not), and at retain rows. A
-    #: CLIP's retain pairs are always encoded: they share a pass with the forget pairs.
+    #: Whether the loss uses forget rows (the control does not) and retain rows. For a CLIP,
+    #: retain pairs are always encoded, in the same pass as the forget pairs.
     needs_forget: ClassVar[bool] = True
     needs_retain: ClassVar[bool] = True
-    #: Whether its loss takes other forget pairs as negatives: no concept set twice in a batch.
+    #: Whether the loss uses other forget pairs as negatives. No concept set then occurs twice in
+    #: a batch.
     contrasts_forget: ClassVar[bool] = False
-    #: Whether it takes steps; without, its `finish` is all it does, and it has no loss.
+    #: Whether the method takes steps; if not, it has no loss and only runs `finish`.
     trains: ClassVar[bool] = True
-    #: Whether `weigh` is asked for the weights of the terms at every step.
+    #: Whether the engine calls `weigh` for the weights of the terms at every step.
     weighs_gradients: ClassVar[bool] = False
-    #: Whether its mask may choose among the weights of adapters (LoRA).
+    #: Whether the mask may apply to the weights of LoRA adapters.
     masks_adapters: ClassVar[bool] = False
 
     def loss(self, forget: Any, retain: Any, prompts: Any) -> dict[str, Tensor]:
-        """The named terms of one step, weights applied.
+        """The named and weighted terms of the loss of one step.
 
         Args:
-            forget, retain: rows as the kind of model gives them; None where the method does not
-                need them, or where the step is the other's turn (`turns`).
-            prompts: of a CLIP, `Prompts`.
+            forget, retain: rows of the kind of model; None if the method does not need them, or
+                if the step belongs to the other set (`turns`).
+            prompts: `Prompts` for a CLIP.
         """
         raise NotImplementedError
 
     def turns(self, forget: int, retain: int) -> int:
-        """How many retain steps follow each forget step; 0: both are in every step.
+        """Number of retain steps after each forget step; 0 if every step uses both sets.
 
         Args:
-            forget, retain: rows in each set.
+            forget, retain: number of rows in each set.
         """
         return 0
 
     def mask(self, look: Look) -> dict[str, Tensor] | None:
-        """By parameter name, true where a weight may move; asked before the first step.
+        """Bool tensors by parameter name, true where a weight may move.
 
-        A parameter that is left out stays whole. What stays is bit-identical to the
-        original. None: all of `look.weights` may move.
+        The engine calls this before the first step. Parameters without a mask are frozen; frozen
+        weights stay bit-identical to the original's. None lets all of `look.weights` move.
         """
         return None
 
     def masks_retain(self) -> bool:
-        """Whether the mask holds in retain steps too, where the sets take turns."""
+        """Whether the mask applies to retain steps too, if forget and retain steps alternate."""
         return True
 
     def weigh(self, gradients: dict[str, Tensor]) -> dict[str, float]:
-        """A weight for each term of `loss`, from its gradient over all weights, flat."""
+        """Weight of each term of `loss`, computed from its flattened gradient."""
         return dict.fromkeys(gradients, 1.0)
 
     def finish(self, look: Look) -> None:
         """Change `look.weights` in place, in closed form, after the last step."""
 
     def picture_noise(self) -> float:
-        """Deviation of the noise under which forget pictures are encoded a second time.
+        """Standard deviation of the noise for a second encoding of forget pictures; 0 for none.
 
-        It is drawn from the seed and the step's number. 0: none is.
+        The noise depends on the seed and the step.
         """
         return 0.0
 
@@ -236,15 +235,15 @@ class Method:
 
     @classmethod
     def build(cls, options: dict[str, Any], kind: str = "") -> Method:
-        """An instance with `options`, each checked for name, type and range.
+        """Make an instance with `options`, each checked for name, type and range.
 
         Args:
-            options: by name; what is missing has its default.
-            kind: of the model, if it is known already; see `KINDS`.
+            options: options by name; missing ones take their defaults.
+            kind: kind of the model, if already known; see `KINDS`.
 
         Raises:
-            UsageError: naming the option, its value and what it may be; and for a kind of model
-                that the method is not made for.
+            UsageError: for an option that is unknown or invalid, and for an unsupported kind of
+                model.
         """
         if kind:
             cls.check_kind(kind)
@@ -261,20 +260,19 @@ class Method:
         )
 
     def options(self) -> dict[str, Any]:
-        """The options that it has, by name."""
+        """The values of the options, by name."""
         return dataclasses.asdict(self)  # type: ignore[call-overload]
 
     def but(self, **options: Any) -> Method:
-        """The same method with some options replaced; see `build`."""
+        """A copy with some options replaced; see `build`."""
         return type(self).build({**self.options(), **options})
 
     @classmethod
     def check_kind(cls, kind: str) -> None:
-        """Refuse a kind of model that the method is not made for.
-
+        """Refuse an unsupported kind of model.
 
         Raises:
-            UsageError: naming the kinds that it is made for.
+            UsageError: names the supported kinds.
         """
         if kind not in cls.kinds:
             made = " and ".join(KINDS[one] for one in cls.kinds)

@@ -1,7 +1,7 @@
-"""Which weights an erasure may move: parts of a model by name, or adapters beside them.
+"""Selection of the weights that an erasure may move: parts of a model, or LoRA adapters.
 
-A part is found by the names that open_clip and transformers give to parameters; what no part
-names stays as it is, bit for bit. Reading what was asked needs no torch.
+Parts are identified by the parameter names of open_clip and transformers. All other weights stay
+bit-identical. Parsing needs no torch.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from erasekit.models.llava_spec import MODULES
 if TYPE_CHECKING:
     from torch import nn
 
-#: The final projection of a tower, in every class of tower that open_clip has.
+#: The final projection, in all of open_clip's tower classes.
 _PROJECTION = re.compile(
     r"(visual\.(proj|attnpool\.c_proj|(trunk\.)?head)|(text\.)?(text_projection|proj))(\.|$)"
 )
-#: A residual block, up to its number: transformers, ResNets, and towers of timm and transformers.
+#: A residual block, up to its number, in transformers, ResNets, and towers of timm and
+#: the transformers library.
 _BLOCK = re.compile(r"(.+\.)?(resblocks|blocks|layers?|layer[1-4])\.\d+(?=\.)")
 
 
@@ -30,15 +31,15 @@ class Parts:
     """The parts of a kind of model.
 
     Attributes:
-        holds: by a part's name, whether it holds the parameter of a name.
-        towers: the parts that consist of blocks, which ``last:N`` counts.
+        holds: for each part, whether it contains a parameter of a given name.
+        towers: the parts made of blocks, to which ``last:N`` applies.
     """
 
     holds: Mapping[str, Callable[[str], object]]
     towers: tuple[str, str]
 
     def of(self, part: str, names: Iterable[str]) -> list[str]:
-        """Those of some parameters' names that a part holds."""
+        """The names that belong to a part."""
         return [name for name in names if self.holds[part](name)]
 
 
@@ -59,19 +60,19 @@ LANGUAGE_PARTS = Parts(
     {"all": lambda name: True, **{part: _module(part) for part in MODULES}},
     towers=("vision", "language"),
 )
-#: Every part that some kind of model has.
+#: The parts of all kinds of model.
 PARTS = tuple(dict.fromkeys([*CLIP_PARTS.holds, *LANGUAGE_PARTS.holds]))
 
 
 @dataclass(frozen=True)
 class Moves:
-    """What may move, as it was asked.
+    """A parsed selection of weights.
 
     Attributes:
-        text: as it was written, for messages.
-        parts: of `PARTS`.
-        last: how many blocks, counted from the end of each tower; 0 for none.
-        rank: of the adapters that move in place of the weights (LoRA); 0 for none.
+        text: the selection as written, for messages.
+        parts: names from `PARTS`.
+        last: number of blocks, counted from the end of each tower; 0 for none.
+        rank: rank of the LoRA adapters that move instead of the weights; 0 for none.
     """
 
     text: str
@@ -81,14 +82,14 @@ class Moves:
 
 
 def parse_moves(text: str, known: Iterable[str] = PARTS) -> Moves:
-    """Read such as ``image``, ``last:2+projection``, ``lora:8`` or ``text+lora:8``.
+    """Parse a selection such as ``image``, ``last:2+projection``, ``lora:8`` or ``text+lora:8``.
 
     Args:
         text: words joined by +.
-        known: the parts that there are.
+        known: available parts.
 
     Raises:
-        UsageError: for a part that does not exist, or a number that is none.
+        UsageError: for an unknown part, or an invalid number.
     """
     words = [word.strip() for word in text.split("+")]
     numbers = {"last": 0, "lora": 0}
@@ -111,10 +112,10 @@ def parse_moves(text: str, known: Iterable[str] = PARTS) -> Moves:
 
 
 def moving_names(names: Iterable[str], moves: Moves, parts: Parts = CLIP_PARTS) -> list[str]:
-    """Those of a model's parameter names that may move, in their order.
+    """The names of a model's parameters that may move, in the given order.
 
     Raises:
-        UsageError: for a part that this model has no weight of, saying which it has.
+        UsageError: for a part of which this model has no weight; names the parts it has.
     """
     names = list(names)
     found: set[str] = set()
@@ -155,20 +156,20 @@ def add_adapters(
     moves: Moves,
     seed: int,
 ) -> Any:
-    """Put LoRA adapters beside layers of `model`, which alone move then.
+    """Add LoRA adapters to layers of `model`, and freeze all other weights.
 
     Args:
-        model: changed in place; its classes stay what they are.
-        moving: names of the parameters that may move: their layers get adapters.
-        adapts: whether adapters go beside a layer, from its name and itself.
-        moves: the rank.
-        seed: of the adapters' first weights.
+        model: changed in place; it keeps its class.
+        moving: names of the parameters that may move; their layers get adapters.
+        adapts: function from a layer's name and module to whether it can take an adapter.
+        moves: gives the rank.
+        seed: seed of the adapters' initial weights.
 
     Returns:
-        what holds them; its `merge_and_unload` makes the model a plain one again.
+        the peft model; its `merge_and_unload` merges the adapters into a plain model.
 
     Raises:
-        UsageError: without `peft`, and when those parts have no such layer.
+        UsageError: when `peft` is not installed, and when no selected layer can take an adapter.
     """
     try:
         from peft import LoraConfig, get_peft_model
@@ -180,7 +181,7 @@ def add_adapters(
 
     moving, layers = list(moving), []
     for name, layer in model.named_modules():
-        inside = any(name.startswith(f"{other}.") for other in layers)  # of attention, as a whole
+        inside = any(name.startswith(f"{other}.") for other in layers)  # e.g. part of attention
         moves_here = any(parameter.startswith(f"{name}.") for parameter in moving)
         if moves_here and not inside and adapts(name, layer):
             layers.append(name)

@@ -1,4 +1,4 @@
-"""The adapter for CLIPs: which image-text pairs are in which step, and their features."""
+"""Adapter for CLIPs: the image-text pairs of each step and their features."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from erasekit.unlearn.encode import FrozenFeatures, encode, towers_of
 from erasekit.unlearn.method import Features, Prompts, Unseen
 from erasekit.unlearn.moves import CLIP_PARTS, in_block
 
-#: Batches of a sample, unless it is said how many.
+#: Default number of batches in a sample.
 _SAMPLED = 32
-# Pairs of each set that a look at validation retrieves among, where nothing has a name.
+# Maximum number of pairs of each set in a validation check by retrieval.
 _MOST_CAPTIONS = 200
 
 
 class PairBatches(Adapter[Clip]):
-    """A CLIP that is being erased, and the pairs of each step.
+    """A CLIP being erased, and the pairs of each step.
 
-    Batch statistics stay frozen while erasing, so that a pair's features do not depend on which
-    other pairs are in its batch. Forget and retain pairs therefore go through the towers
-    together, and the original's features of a pair are computed once.
+    Batch statistics are frozen during an erasure, so that a pair's features do not depend on the
+    rest of its batch. Forget and retain pairs can therefore share a pass, and the original's
+    features of a pair are computed only once.
     """
 
     kind = "clip"
@@ -75,7 +75,7 @@ class PairBatches(Adapter[Clip]):
         self._towers = towers_of(self.erased.model, spec.compile)
 
     def plan_forget(self) -> np.ndarray | None:
-        """Indices of the forget pairs of each step; None for a method without."""
+        """Indices of the forget pairs of each step; None if the method uses none."""
         pairs, method = self.task.forget, self.method
         if not method.needs_forget:
             return None
@@ -136,8 +136,10 @@ class PairBatches(Adapter[Clip]):
         return forget, retain
 
     def sample(self, which: Which, batches: int | None) -> Sequence[Callable[[], Features]]:
-        """Both sets are read in batches of one size: a squared gradient grows as the batch
-        shrinks, and could not be compared otherwise. No batch has a set of concepts twice."""
+        """Batches without repeated concept sets, of the same size for both sets.
+
+        Squared gradients grow as batches shrink, so only equal sizes are comparable.
+        """
         task, spec = self.task, self.spec
         pairs, seed = (task.forget, 2) if which == "forget" else (task.retain, 3)
         plan = plan_batches(
@@ -151,7 +153,7 @@ class PairBatches(Adapter[Clip]):
             part = pairs.take(plan[number])
             return encode(
                 self.erased,
-                part.images[:],  # decoded here, if they are on the disk
+                part.images[:],  # decodes pictures that are on disk
                 self.erased.tokenizer(list(part.captions)).to(self.erased.device),
                 spec.precision,
                 micro_batch=spec.micro_batch,
@@ -165,7 +167,7 @@ class PairBatches(Adapter[Clip]):
     def validation(self) -> dict[str, float]:
         """Top-1 on validation singles of the forgotten and the retained concepts.
 
-        Where nothing has a name: the share of pictures whose nearest caption is their own.
+        For data without concept names: the share of pictures whose nearest caption is their own.
         """
         return self._validation.top1()
 
@@ -174,8 +176,7 @@ class PairBatches(Adapter[Clip]):
         return _Validation(self.erased, self.task)
 
     def adapts(self, name: str, layer: nn.Module) -> bool:
-        """Attention and linear layers in blocks; a ResNet's blocks have none, so that adapters
-        go beside its convolutions there."""
+        """Attention, linear and (for ResNets) ungrouped convolution layers inside blocks."""
         fits = isinstance(layer, (nn.Linear, nn.MultiheadAttention)) or (
             isinstance(layer, nn.Conv2d) and layer.groups == 1
         )
@@ -188,7 +189,7 @@ class PairBatches(Adapter[Clip]):
 
 
 def _different(pairs: Pairs) -> int:
-    """How many different sets of concepts there are."""
+    """Number of distinct concept sets."""
     return len(set(map(frozenset, pairs.concepts)))
 
 
@@ -209,10 +210,10 @@ class _Names:
         self._features = {index: clip.encode_texts(of) for index, of in texts.items()}
 
     def draw(self, rows: np.ndarray, step: int) -> tuple[Tensor, Tensor]:
-        """One caption for each pair at `rows`, drawn from the seed and the step's number.
+        """Draw one caption for each pair at `rows`, from the seed and the step's number.
 
         Returns:
-            its tokens, and the original's feature of it.
+            tokens of the captions, and the original's features of them.
         """
         rng = np.random.default_rng((self._seed, step))
         chosen = []
@@ -248,12 +249,12 @@ def _unseen(original: Clip, task: ErasureTask) -> Unseen:
 
 
 class _Validation:
-    """What a model recognises of the validation split; see `PairBatches.validation`."""
+    """Recognition rates on the validation split; see `PairBatches.validation`."""
 
     def __init__(self, clip: Clip, task: ErasureTask) -> None:
         self._clip, self._task = clip, task
         singles = task.judged("validation").singles
-        asked = {*task.forgotten, *task.retained}  # not of what earlier requests took
+        asked = {*task.forgotten, *task.retained}  # without concepts of earlier requests
         self._pairs = singles.where(lambda concepts: concepts[0] in asked)
         labels = self._pairs.labels()
         rows = {concept: row for row, concept in enumerate(task.world.trained)}

@@ -1,4 +1,4 @@
-"""Every unlearning method by its name."""
+"""Registry of unlearning methods."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def get_method(name: str) -> type[Method]:
     """The method called `name`.
 
     Raises:
-        UsageError: for a name that is not registered, with the nearest that is.
+        UsageError: for an unknown name; suggests the nearest.
     """
     return METHODS[name]
 
 
 def methods_of(kind: str) -> dict[str, type[Method]]:
-    """The methods that are made for a kind of model, of `method.KINDS`, by name."""
+    """The methods that support a kind of model (a key of `method.KINDS`), by name."""
     return {name: method for name, method in METHODS.items() if kind in method.kinds}
 
 
@@ -35,20 +35,21 @@ def choose_method(
     configured: Method,
     kind: str,
 ) -> Method:
-    """The method that is asked for, with its options.
+    """Resolve a method and its options.
 
-    What `configured` was told stays unless `options` say otherwise. A method of another class
-    starts from its own defaults, and an instance from what it has.
+    A method of the same class as `configured` starts from the options of `configured`, a method
+    of another class from its defaults, and an instance from its own options. `options` override
+    these.
 
     Args:
-        method: a name, a class, an instance; None for `configured`.
-        options: the method's own.
+        method: a name, a class or an instance; None for `configured`.
+        options: options of the method.
         configured: the method of the settings.
-        kind: of the model; see `method.KINDS`.
+        kind: kind of the model; see `method.KINDS`.
 
     Raises:
-        UsageError: for a name or an option that does not exist, and for a kind of model that the
-            method is not made for.
+        UsageError: for an unknown name or option, and for a method that does not support this
+            kind of model.
     """
     if isinstance(method, Method):
         start = method

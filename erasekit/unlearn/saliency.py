@@ -1,4 +1,4 @@
-"""From gradients to masks: which weights matter, by parameter name."""
+"""Weight masks from gradients, by parameter name."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 def largest_weights(gradient: dict[str, Tensor], share: float) -> dict[str, Tensor]:
     """True for the `share` of all weights whose gradient is largest in absolute value.
 
-    At 0.5 the threshold is the median over all weights of the model. A weight without any
-    gradient is never among them: where more than half have none, as a vocabulary's rows
-    that no forget caption uses, the median is 0, and "at least the median" would be all.
+    At 0.5 the threshold is the median over all weights of the model. Weights of zero gradient
+    are never selected. They can be more than half, such as embeddings of unused tokens; the
+    median is then 0, and "at least the median" would select every weight.
 
     Args:
-        gradient: by parameter name.
+        gradient: gradients by parameter name.
         share: from 0 to 1.
     """
     import torch
 
-    # On the CPU: a selection has no deterministic kernel on a GPU.
+    # On the CPU, because kthvalue has no deterministic kernel on a GPU.
     sizes = torch.cat([v.abs().flatten().cpu() for v in gradient.values()])
     count = round(share * len(sizes))
     if not count:
@@ -31,7 +31,7 @@ def largest_weights(gradient: dict[str, Tensor], share: float) -> dict[str, Tens
 
 
 def layers(tensors: dict[str, Tensor]) -> list[str]:
-    """The names of the layers: matrices and kernels; no bias, gain, scale or embedding."""
+    """Names of matrices and kernels, without biases, gains, scales and embeddings."""
     return [k for k, v in tensors.items() if v.dim() > 1 and "embedding" not in k]
 
 
@@ -48,11 +48,11 @@ def ratio_mask(
 
     Args:
         forget, preserve: mean squared gradients by parameter name (`Look.squared_gradient`).
-        threshold: how many times more a weight must matter to what is forgotten.
+        threshold: minimum ratio of a weight's importance for the forget rows to the rest.
 
     Source: MMUnlearner, arXiv 2502.11051.
     """
-    # In double precision: 1e-15 is lost beside most numbers of single precision.
+    # In double precision, because 1e-15 is lost in most single-precision sums.
     return {
         k: (forget[k].double() + 1e-15) / (preserve[k].double() + 1e-15) >= threshold
         for k in forget

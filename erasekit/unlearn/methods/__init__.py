@@ -1,1 +1,1 @@
-"""One method a module: its loss or its rule, and nothing else."""
+"""Unlearning methods, one per module."""

@@ -1,8 +1,8 @@
-"""CLIPErase: forgetting, retention and consistency, minimised together.
+"""CLIPErase: forgetting, retention and consistency losses, minimised together.
 
 Source: Yang et al., "CLIPErase: Efficient Unlearning of Visual-Textual Associations
 in CLIP", ACL 2025 (arXiv 2410.23330). The equations are taken from secondary notes
-on the paper; what they leave open is an option here, with the default named.
+on the paper; details that the notes leave open are options.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ Unimodal = Literal["batch", "prompts", "features"]
 def forgetting_loss(forget: Features, product: Product = "cosine", scaled: bool = False) -> Tensor:
     """L_FM = 1/N Σ f_img(x_i) · f_txt(t_i) over the forget pairs, a scalar to minimise.
 
-    Matched pairs only: no negatives and no original model. Nothing in it says where
-    to stop, which is what retention and consistency are for.
+    The loss uses matched pairs only, without negatives or the original model. It does
+    not define where to stop; retention and consistency balance it.
 
     Args:
         forget: features of the forget pairs.
-        product: of normalised features (``cosine``) or of the towers' raw output (``dot``).
+        product: ``cosine`` for normalised features, ``dot`` for the towers' raw output.
         scaled: whether the logit scale multiplies the product.
     """
     if product == "cosine":
@@ -53,16 +53,16 @@ def consistency_loss(
 ) -> Tensor:
     """L_CM = KL(p_o^img ‖ p_u^img) + KL(p_o^txt ‖ p_u^txt) over the retain pairs, a scalar.
 
-    p is a distribution within one modality, of which the notes do not say what it runs
-    over. ``prompts``: the similarities to the original's prompts of the retained
-    concepts (the default: it kept most on validation). ``batch``: the similarities to
-    the other pairs of the batch. ``features``: the features themselves.
+    p is a distribution within one modality. The notes do not say over what, so it is an option:
+    ``prompts`` is the softmax of the similarities to the original's prompts of the retained
+    concepts (the default, because it retained most on validation), ``batch`` of the similarities
+    to the other pairs of the batch, and ``features`` of the features themselves.
 
     Args:
-        retain: features of the retain pairs, the original's included.
+        retain: features of the retain pairs, including the original's.
         prompts: class prompts, for ``prompts`` only.
-        unimodal: what p runs over.
-        temperature: of the softmax.
+        unimodal: the logits of p: ``prompts``, ``batch`` or ``features``.
+        temperature: softmax temperature.
     """
     assert retain.original_image is not None and retain.original_text is not None
     total = kl_divergence(
@@ -81,7 +81,7 @@ def _unimodal_logits(features: Tensor, prompts: Prompts | None, unimodal: Unimod
     if unimodal == "prompts":
         assert prompts is not None
         return features @ prompts.text.T
-    # A pair's similarity to itself is 1 in every model: it would only dilute the rest.
+    # A pair's similarity to itself is 1 in every model and carries no information.
     n = len(features)
     others = features.new_ones(n, n).fill_diagonal_(0).bool()
     return (features @ features.T)[others].view(n, n - 1)

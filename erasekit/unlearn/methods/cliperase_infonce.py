@@ -1,7 +1,7 @@
-"""The other objective that goes by CLIPErase's name: ascent on InfoNCE.
+"""Variant of CLIPErase that uses gradient ascent on InfoNCE.
 
-As FMUClip, an independent reimplementation, has it. It is known from secondary notes on that
-code, and kept apart from `cliperase`, since the two are different mathematics.
+This is the objective of FMUClip, an independent reimplementation, as described in secondary
+notes on its code. Its equations differ from those of `cliperase`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class CLIPEraseInfoNCE(Method):
     """L = −forgetting · InfoNCE(forget) + retention · InfoNCE(retain) + consistency · KL(retain).
 
-    The ascent's InfoNCE is the sum of the two directions' cross-entropies, not their mean. Its
-    softmax runs over the forget and the retain rows of the batch together, its mean over the
-    forget rows alone. KL is from the original's softmaxes over the retain rows to the model's;
-    the notes name no direction, so that it is taken in both. The retention term is CLIP's loss.
+    InfoNCE(forget) is the sum of both directions' cross-entropies, not their mean. Its softmax
+    runs over the forget and retain rows of the batch together, its mean over the forget rows
+    only. KL is KL(original ‖ current) of the softmaxes over the retain rows; the notes name no
+    direction (image to text or text to image), so both are used. Retention is CLIP's loss.
     """
 
     name: ClassVar[str] = "cliperase_infonce"
@@ -49,7 +49,7 @@ class CLIPEraseInfoNCE(Method):
 
 
 def joint_cross_entropy(forget: Features, retain: Features) -> Tensor:
-    """CE(picture → captions) + CE(caption → pictures) over all rows, the mean over forget rows."""
+    """Mean over forget rows of CE(picture → captions) + CE(caption → pictures) over all rows."""
     import torch
 
     image = torch.cat([forget.image_unit, retain.image_unit])

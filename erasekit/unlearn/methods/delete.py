@@ -1,7 +1,7 @@
-"""DELETE: keep the original's order of all other answers, with the forgotten one struck out.
+"""DELETE: distil the original's distribution without the forgotten class.
 
-A classifier's classes are, for CLIP, the prompts of the retained concepts; the struck-out
-logit is the pair's own caption. Forget data alone is used, as in the paper.
+For CLIP, the classes are the prompts of the retained concepts, and the removed logit is the
+pair's own caption. Only forget data is used, as in the paper.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class DELETE(Method):
     """L = KL(q ‖ p) on forget.
 
-    p is the softmax of a picture over its own caption and the retained prompts, q the
-    original's over the retained prompts alone: the own caption's probability in q is zero.
+    p is a picture's softmax over its own caption and the retained prompts. q is the original's
+    softmax over the retained prompts only, so the caption's probability in q is zero.
     """
 
     name: ClassVar[str] = "delete"

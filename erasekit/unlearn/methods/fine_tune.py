@@ -1,7 +1,6 @@
-"""Fine-tuning on the retain set alone: the control.
+"""Fine-tuning on the retain set only: the control.
 
-It tells what plain further training does, so that a method's gain on the retain set
-is not mistaken for the method's merit.
+It measures the effect of further training, so that this is not attributed to a method.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FineTune(Method):
-    """L = the model's own training loss on retain: θ − η∇L_r."""
+    """L = ℓ(retain), ℓ the model's own training loss."""
 
     name: ClassVar[str] = "fine_tune"
     summary: ClassVar[str] = "further training on the retain set only: the control"

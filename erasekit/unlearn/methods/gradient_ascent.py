@@ -1,4 +1,4 @@
-"""Gradient ascent: climb the training loss on the forget set, and nothing else."""
+"""Gradient ascent on the training loss of the forget set."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GradientAscent(Method):
-    """L = −(the model's own training loss on forget): θ + η∇L_f.
+    """L = −ℓ(forget), ℓ the model's own training loss.
 
-    The loss has no ceiling, and nothing holds the rest: it ends in collapse if it goes on.
+    The loss is unbounded and does not protect the retain set, so long runs collapse.
     """
 
     name: ClassVar[str] = "gradient_ascent"

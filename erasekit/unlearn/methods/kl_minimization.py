@@ -1,9 +1,9 @@
-"""KL minimisation: ascent on the forget set, and the original's answers on the retain set.
+"""KL minimisation: ascent on the forget set, KL to the original's outputs on the retain set.
 
-As in the literature on language models (TOFU, arXiv 2401.06121, known here from secondary notes):
-the KL holds the original's output distribution on the retain set. A language model's output is
-its next word at each place of an answer. CLIP's is a softmax over the batch: a picture's over
-the captions, and a caption's over the pictures.
+As for language models in TOFU (arXiv 2401.06121, from secondary notes), the KL preserves the
+original's output distribution on the retain set. For a language model, this is the distribution
+of the next token at each position of an answer. For CLIP, it is the softmax over the batch: of a
+picture over the captions, and of a caption over the pictures.
 """
 
 from __future__ import annotations

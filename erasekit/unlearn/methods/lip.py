@@ -1,9 +1,9 @@
-"""Lip: smooth what the model says of the forgotten, until noise and picture are one to it.
+"""Lip: Lipschitz regularisation, which smooths the model around forget pictures.
 
-The rule was made for CLIP. A caption has no small perturbation, so that the noised picture
-stands in for one: both the picture and its caption are drawn to it. Here it runs on the
-pictures of the forget set; the paper makes synthetic ones, for want of data. Its stopping rule
-is the engine's, on validation (`stop_at`).
+The method was designed for CLIP. Captions cannot be perturbed slightly, so both the picture and
+its caption are pulled towards the noised picture. Here, the pictures come from the forget set;
+the paper synthesises them because it assumes no access to the data. The stopping rule is the
+engine's, on validation (`stop_at`).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 class Lip(Method):
     """L = (‖t − i′‖ + ‖i − i′‖) / (2 ‖x − x′‖), the mean over forget pairs.
 
-    x′ is the picture x with Gaussian noise of deviation `noise`, i′ its features; features are
-    as the towers give them, not normalised, which the notes leave open. Only the `layers` with
-    the largest mean gradient of L at the original move. Nothing in it tells pairs apart or
-    holds the others: what goes on too long ends in collapse.
+    x′ is the picture x with Gaussian noise of standard deviation `noise`, and i′ its features.
+    Features are not normalised; the notes leave this open. Only the `layers` layers with the
+    largest mean absolute gradient of L at the original move. The loss neither separates pairs nor
+    protects the retain set, so long runs collapse.
     """
 
     name: ClassVar[str] = "lip"

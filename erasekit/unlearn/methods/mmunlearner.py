@@ -1,4 +1,4 @@
-"""MMUnlearner: climb on what must go, by the weights that need it most; keep all else."""
+"""MMUnlearner: masked gradient ascent on the forget set, alternating with descent on retain."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MMUnlearner(Method):
-    """θ ← θ + η m ⊙ ∇CE(forget) now and then, θ ← θ − η ∇CE(retain) at every step.
+    """Forget steps θ ← θ + η m ⊙ ∇CE(forget), alternating with retain steps θ ← θ − η ∇CE(retain).
 
-    m = 1[(F_forget + ε) / (F_preserve + ε) ≥ threshold], F the mean squared gradient by weight:
-    only what matters more to the forgotten pictures than to what must stay may climb. What must
-    stay is, for the image tower and the projector, the retained visual questions; for the
-    language model the text questions too.
+    m = 1[(F_forget + ε) / (F_preserve + ε) ≥ threshold], F the mean squared gradient of each
+    weight: a forget step only moves weights that matter more to the forget rows than to the rows
+    to preserve. These are the retained visual questions and, for weights of the language model,
+    also the text questions.
 
-    Options: `threshold`; `every`, how many retain steps follow each climb (0: as in the paper,
-    len(retain) // len(forget); the default was chosen on validation); `masked`: whether the mask
-    holds in climbs alone, as in the paper, or always. A climb has no weight: its gradient is
-    clipped, and Adam would undo any factor.
+    Options: `threshold`; `every`, the number of retain steps after each forget step (0:
+    len(retain) // len(forget), as in the paper; the default was chosen on validation); `masked`,
+    whether the mask applies in forget steps only, as in the paper, or always. Forget steps have no
+    loss weight, because gradient clipping and Adam would cancel it.
     """
 
     name: ClassVar[str] = "mmunlearner"

@@ -1,8 +1,8 @@
-"""MultiDelete: forget pairs become as unrelated as pairs that never belonged together.
+"""MultiDelete: make forget pairs as dissimilar as shuffled pairs.
 
-Three demands: the forget pair's similarity goes to that of a shuffled pair (modality
-decoupling), each modality keeps its own representation of what is forgotten (unimodal
-retention), and retained pairs keep their similarity (multimodal retention).
+The loss has three terms: forget pairs approach the similarity of shuffled pairs (modality
+decoupling), the features of each modality of forget pairs are preserved (unimodal retention),
+and retain pairs keep their similarity (multimodal retention).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class MultiDelete(Method):
     """L = forgetting · (s_f − s̄)² + retention · (s_r − s_r,o)² + consistency · ‖f − f_o‖².
 
-    s is a pair's cosine, s̄ the original's of a forget picture with a retained caption, and
-    the last term runs over both modalities of the forget pairs. The paper compares fused
-    representations; a CLIP has no fusion but the cosine.
+    s is a pair's cosine, s̄ the original's cosine of a forget picture with a retained caption.
+    The last term covers both modalities of the forget pairs. The paper compares fused
+    representations; a CLIP has none, so the cosine is used.
     """
 
     name: ClassVar[str] = "multidelete"

@@ -1,7 +1,7 @@
-"""MUNBa: forgetting and retention bargain over each step.
+"""MUNBa: Nash bargaining between the forgetting and the retention gradient.
 
-A classifier's forget loss is cross-entropy, climbed; CLIP's is its contrastive loss on the
-forget pairs, climbed too.
+The forget loss is the negative contrastive loss on the forget pairs, in place of a classifier's
+negative cross-entropy.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class MUNBa(Method):
     """L = α_f · (−InfoNCE(forget)) + α_r · InfoNCE(retain), α by Nash bargaining at each step.
 
     The step that maximises the product of both players' gains solves GᵀG α = 1/α, G the two
-    gradients. For two it has a closed form: α_k = 1 / (‖g_k‖ √(1 + cos(g_f, g_r))). To first
-    order both then gain alike for the length of their gradient. The weights are constants of
-    the step.
+    gradients. For two players the solution is α_k = 1 / (‖g_k‖ √(1 + cos(g_f, g_r))). To first
+    order, both gains are then equal relative to the norm of their gradient. No gradient flows
+    through the weights.
     """
 
     name: ClassVar[str] = "munba"
@@ -42,8 +42,8 @@ class MUNBa(Method):
     def weigh(self, gradients: dict[str, Tensor]) -> dict[str, float]:
         forget, retain = gradients["forgetting"], gradients["retention"]
         f, r = float(forget.norm()), float(retain.norm())
-        if not f * r:  # one player has nothing to ask for: no bargain
+        if not f * r:  # a zero gradient: bargaining is undefined
             return {"forgetting": 1.0, "retention": 1.0}
-        # Opposite gradients leave no step that both gain by; the weights then stay finite.
+        # For opposite gradients, no step helps both; the bound keeps the weights finite.
         shared = max(1 + float(forget @ retain) / (f * r), 1e-6) ** 0.5
         return {"forgetting": 1 / (f * shared), "retention": 1 / (r * shared)}

@@ -1,9 +1,8 @@
-"""Never seen: forget pairs become what pairs of unknown things are, and all else stays put.
+"""Never seen: move forget pairs to the similarity of unseen pairs, and keep all other features.
 
-A model that never saw a thing is not at odds with it. It gives its picture and its name some
-similarity, well above none, since both lie near other things. That level is not a choice:
-the original shows it on things that it never saw. Forgetting further than that is a trace of
-its own, and costs what is near.
+A model that never saw a concept still gives its pictures and its name embeddings near related
+concepts, so their similarity is not zero. The original shows this level on holdout concepts.
+Similarity below it is over-forgetting: it is itself evidence, and it damages nearby concepts.
 """
 
 from __future__ import annotations
@@ -23,16 +22,16 @@ if TYPE_CHECKING:
 class NeverSeen(Method):
     """L = forgetting · |s − s*| + naming · |n − level| + consistency · (‖Δ image‖² + ‖Δ text‖²).
 
-    The first two run over forget pairs. s is the cosine of picture and caption; its target is
-    s* = share · level + (1 − share) · scenes: a scene of which a share must go ends between
-    what is unknown and an unseen scene of known things. n is the cosine of a caption that names
-    one forgotten concept alone with the original's feature of the same caption. That feature
-    stands where the pictures of the concept lie, so that a name can be taken from them without
-    one, as must be where the forget set holds scenes alone. The last term runs over retain
-    pairs: Δ is how far a feature has moved from the original's.
+    The first two terms run over forget pairs. s is the cosine of picture and caption. Its target
+    s* = share · level + (1 − share) · scenes interpolates between an unseen concept (`level`) and
+    an unseen scene of known concepts, by the share of the pair's concepts that are forgotten. n
+    is the cosine of a caption that names only one forgotten concept with the original's feature
+    of that caption. This feature stands in for pictures of the concept alone, so that the name is
+    also erased if the forget set has only scenes. The last term runs over retain pairs; Δ is the
+    change of a feature from the original's.
 
-    Both levels are read from the original on validation, see `Unseen`. Where nothing was held
-    out, `level` can be that of retained pictures with captions that are not theirs (``shuffled``).
+    Both levels are measured on the original, on validation; see `Unseen`. If there are no holdout
+    concepts, `level` can be that of retained pictures with other captions (``shuffled``).
     """
 
     name: ClassVar[str] = "never_seen"
@@ -63,12 +62,12 @@ class NeverSeen(Method):
 
 
 def level_loss(forget: Features, level: Tensor | float, scenes: Tensor | float) -> Tensor:
-    """Mean distance of the forget pairs' cosine from where it belongs, a scalar.
+    """Mean absolute difference of the forget pairs' cosine from its target, a scalar.
 
     Args:
-        forget: with `Features.forgotten_share`.
-        level: the cosine of a pair of which everything must go.
-        scenes: that of an unseen scene of which nothing must go.
+        forget: features of the forget pairs, with `Features.forgotten_share`.
+        level: target cosine of a pair of forgotten concepts only.
+        scenes: cosine of an unseen scene of retained concepts only.
     """
     share = forget.forgotten_share
     assert share is not None
@@ -77,13 +76,13 @@ def level_loss(forget: Features, level: Tensor | float, scenes: Tensor | float) 
 
 
 def naming_loss(forget: Features, level: Tensor | float) -> Tensor:
-    """Mean distance from `level` of each name's cosine with what it was, a scalar."""
+    """Mean absolute difference from `level` of each name's cosine with its original feature."""
     assert forget.original_name is not None
     return ((forget.name_unit * forget.original_name).sum(1) - level).abs().mean()
 
 
 def shuffled_level(retain: Features) -> Tensor:
-    """The original's mean cosine of retained pictures with captions of others, a scalar."""
+    """The original's mean cosine of retained pictures with other pairs' captions, a scalar."""
     assert retain.original_image is not None and retain.original_text is not None
     all_with_all = retain.original_image @ retain.original_text.T
     n = len(all_with_all)

@@ -1,7 +1,7 @@
-"""Negative preference optimisation: ascent that slows as a row gets unlikely.
+"""Negative preference optimisation (NPO): gradient ascent that slows as a row becomes unlikely.
 
-Gradient ascent weighs every row alike for ever. Here a row weighs less the further it
-has fallen below what the original thought of it, so that the loss has a floor of its own.
+Gradient ascent keeps weighting all rows equally. NPO reduces the weight of a row as its
+likelihood falls below the original's, so that the loss is bounded below.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 class NPO(Method):
     """L = −(2/β) log σ(β (NLL_u − NLL_o)) on forget + retention · ℓ(retain).
 
-    NLL is that of an answer, or a pair's part of the contrastive loss; ℓ is the model's own
-    training loss. With retention 0 it is the paper's NPO, else its variant with a retain loss.
-    As β goes to 0 the gradient becomes that of gradient ascent. An answer's NLL is a sum over
-    its tokens, so that a language model's β is smaller.
+    NLL is the negative log-likelihood of an answer, or a pair's term of the contrastive loss; ℓ is
+    the model's own training loss. Retention 0 gives the paper's NPO; otherwise it is the paper's
+    variant with a retain loss. As β goes to 0, the gradient approaches that of gradient ascent. An
+    answer's NLL is a sum over its tokens, so β is smaller for language models.
     """
 
     name: ClassVar[str] = "npo"
@@ -58,6 +58,6 @@ def preference_loss(forget: Rows, beta: float) -> Tensor:
 
 
 def _log_sigmoid(x: Tensor) -> Tensor:
-    # log σ(x) = −log(1 + e⁻ˣ), written so that a large −x does not overflow. At 0, where every
-    # row begins, `clamp` and `abs` have gradients that do not add up to σ(0).
+    # log σ(x) = −log(1 + e⁻ˣ), written so that a large −x does not overflow. Every row starts at
+    # x = 0, where the gradients of `clamp` and `abs` would not add up to σ(0).
     return x.where(x < 0, 0.0) - x.where(x < 0, -x).exp().log1p()

@@ -1,7 +1,7 @@
-"""Null space: no picture can point where the forgotten texts do. No steps, no pictures.
+"""Null space: project the forgotten texts' directions out, without training or pictures.
 
-The rule was made for CLIP: in its common space a class is the text feature of its prompts. A
-forgotten concept has one in each forget language, and all of them are projected out.
+The method was designed for CLIP, where the text feature of its prompts represents a class. A
+forgotten concept has one feature per forget language, and all of them are projected out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from erasekit.unlearn.look import Look
 
-#: The final projection of a tower, by the names open_clip has for it.
+#: open_clip's parameter names of the final projection, by tower.
 _PROJECTIONS = {
     "image": (("visual.attnpool.c_proj.weight", "visual.attnpool.c_proj.bias"), ("visual.proj",)),
     "text": (("text_projection",), ("text_projection.weight",), ("text.text_projection",)),
@@ -28,10 +28,9 @@ _PROJECTIONS = {
 class NullSpace(Method):
     """W ← (I − strength · B Bᵀ) W, W the final projection, B a basis of the forgotten texts' span.
 
-    B is orthonormal. With strength 1 every picture's similarity to a forgotten text is 0, that
-    of a forgotten picture too: unlike, not opposite. The paper projects the image tower. To
-    project the text tower leaves of a forgotten text nothing but rounding, which normalisation
-    blows up to an arbitrary direction.
+    B is orthonormal. With strength 1, every picture's similarity to a forgotten text is 0. The
+    paper projects the image tower. Projecting the text tower reduces a forgotten text's feature
+    to rounding error, which normalisation turns into an arbitrary direction.
     """
 
     name: ClassVar[str] = "null_space"
@@ -52,7 +51,7 @@ class NullSpace(Method):
         for tower in ("image", "text") if self.towers == "both" else (self.towers,):
             for name in _projection(look.original, tower):
                 weight = look.weights[name]
-                # A matrix that features are multiplied with from the left has them as columns.
+                # A matrix applied as `x @ W` has the feature dimensions as columns.
                 rows = weight if name.endswith(("weight", "bias")) else weight.T
                 rows.sub_(self.strength * (span.T @ (span @ rows)))
 
@@ -61,7 +60,7 @@ def basis(vectors: Tensor) -> Tensor:
     """Orthonormal rows that span the rows of `vectors`, shape (rank, d)."""
     import torch
 
-    # On the CPU in double precision: which directions count must not depend on the device.
+    # On the CPU in double precision, so that the rank does not depend on the device.
     _, sizes, directions = torch.linalg.svd(vectors.double().cpu(), full_matrices=False)
     return directions[sizes > 1e-5 * sizes[0]].to(vectors)
 

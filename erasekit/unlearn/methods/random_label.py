@@ -1,7 +1,7 @@
-"""Random label: each forget picture learns a caption that is not its own.
+"""Random label: train each forget picture on a wrong caption.
 
-A classifier gets a wrong class; CLIP gets a wrong caption. It is a retained one of the
-batch, drawn by chance, among all retained captions and the picture's own.
+In place of a classifier's wrong class, the target is a random retained caption of the batch. The
+candidates are all retained captions of the batch and the picture's own caption.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class RandomLabel(Method):
 def wrong_caption_loss(forget: Features, retain: Features) -> Tensor:
     """Mean cross-entropy of forget picture i with retained caption i of the batch.
 
-    The order of a batch is drawn by chance, so that the i-th caption is a random one. A
-    small retain batch is gone through again.
+    The order of a batch is random, so the i-th caption is a random one. If the retain batch is
+    smaller than the forget batch, its captions repeat.
     """
     image, own = forget.image_unit, forget.text_unit
     others = forget.scale * image @ retain.text_unit.T

@@ -1,7 +1,7 @@
-"""SalUn: random labels, learned only by the weights that matter to what is forgotten.
+"""SalUn: random labels, restricted to the weights that are salient for the forget set.
 
-A classifier's saliency is the gradient of its cross-entropy on the forget set; CLIP's is
-that of its contrastive loss on the forget pairs, the loss that it learned them by.
+Saliency is the gradient of the training loss on the forget set: cross-entropy for a classifier,
+the contrastive loss for CLIP.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SalUn(RandomLabel):
-    """L of random label, where m = 1[|∇L_f(θ_o)| ≥ γ]; all other weights stay the original's.
+    """L of random label, with the mask m = 1[|∇L_f(θ_o)| ≥ γ] on the weights.
 
-    γ is such that `share` of all weights may move: at 0.5 it is the median, as in the paper.
+    γ is chosen so that a `share` of all weights may move; at 0.5 it is the median, as in the
+    paper.
     """
 
     name: ClassVar[str] = "salun"

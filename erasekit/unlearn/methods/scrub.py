@@ -1,7 +1,7 @@
-"""SCRUB: a student that departs from its teacher on the forget set and follows it elsewhere.
+"""SCRUB: a student diverges from its teacher on the forget set and follows it on the retain set.
 
-The paper alternates epochs of the two; here both are in one step, as the engine's batches
-hold forget and retain pairs together. Its KL over classes is CLIP's over the batch.
+The paper alternates epochs of the two; here each step does both. The paper's KL over classes
+becomes a KL over the batch.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SCRUB(Method):
-    """L = −forgetting · KL(o ‖ u) on forget + alpha · KL(o ‖ u) + gamma · InfoNCE on retain."""
+    """L = −forgetting · KL(o ‖ u) on forget + (alpha · KL(o ‖ u) + gamma · InfoNCE) on retain."""
 
     name: ClassVar[str] = "scrub"
     summary: ClassVar[str] = "away from the original on forget pairs, along with it on the others"

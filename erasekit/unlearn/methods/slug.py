@@ -1,7 +1,7 @@
-"""SLUG: one step along one gradient in one layer, as long as validation says. No training.
+"""SLUG: a single gradient step in a single layer, with the step size chosen on validation.
 
-The rule was made for CLIP: the forget loss is the cosine of the forget pairs, the retain loss
-CLIP's contrastive loss. Validation decides the length of the step, never the test split.
+The method was designed for CLIP: the forget loss is the cosine of the forget pairs, the retain
+loss CLIP's contrastive loss.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 class SLUG(Method):
     """θ_l ← θ_l − t ∇_l L_f for one layer l.
 
-    Importance is ‖∇_l L_f‖ / ‖θ_l‖, alignment |cos(∇_l L_f, ∇_l L_r)|. Every layer is tried of
-    which no other is both more important and less aligned; the one is taken that forgets most,
-    and of those the one that keeps most of the retained, on validation. t is the shortest step
-    found by `halvings` halvings, between none and one as long as the layer, after which the
-    validation top-1 on the forgotten is `target` or less. The choice among the layers is this
-    kit's; embeddings are no layers.
+    Importance is ‖∇_l L_f‖ / ‖θ_l‖, alignment |cos(∇_l L_f, ∇_l L_r)|. The candidates are the
+    Pareto-optimal layers: no other is both more important and less aligned. For each candidate,
+    `halvings` bisections between 0 and a step of norm ‖θ_l‖ find the smallest t for which the
+    validation top-1 on the forgotten concepts is at most `target`. The layer with the lowest
+    validation top-1 on the forgotten concepts is chosen, and among ties the one with the highest
+    on the retained. This choice among the candidates is our own; embeddings are excluded.
     """
 
     name: ClassVar[str] = "slug"
@@ -76,7 +76,7 @@ def _move(look: Look, name: str, gradient: Tensor, step: float) -> dict[str, flo
 def pareto(
     weights: dict[str, Tensor], forget: dict[str, Tensor], retain: dict[str, Tensor]
 ) -> list[str]:
-    """Layers of which no other is both more important and less aligned; most important first."""
+    """Pareto-optimal layers: high importance, low alignment; most important first."""
     scores = {}
     for name in layers(weights):
         f, r = forget[name], retain[name]

@@ -1,9 +1,8 @@
-"""Selective synaptic dampening: shrink the weights that matter more to the forgotten. No steps.
+"""Selective synaptic dampening (SSD): shrink weights important to the forget set, no training.
 
 Importance is the squared gradient of the training loss: a classifier's cross-entropy in the
-paper, CLIP's contrastive loss here. The paper holds the forget set's importance against that
-of all training data; here it is held against the retained, so that a forget pair does not
-count on both sides.
+paper, CLIP's contrastive loss here. The paper compares the forget set with all training data; we
+compare it with the retain set, so that a forget pair does not count on both sides.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
 class SSD(Method):
     """θ ← min(λ F_r / F_f, 1) · θ where F_f > α F_r.
 
-    F is the mean over batches of the squared batch gradient, and `dampening` is λ. The
-    defaults are the paper's for a ResNet.
+    F is the mean over batches of the squared batch gradient; α is `alpha` and λ is `dampening`.
+    The defaults are the paper's for a ResNet.
     """
 
     name: ClassVar[str] = "ssd"
@@ -45,6 +44,6 @@ class SSD(Method):
 
 
 def damping(forget: Tensor, retain: Tensor, alpha: float, dampening: float) -> Tensor:
-    """What each weight is multiplied with, from the two importances; 1 where it stays."""
+    """The factor of each weight, from its two importances; 1 for weights that stay."""
     factor = (dampening * retain / forget).clamp(max=1)
     return factor.where(forget > alpha * retain, 1.0)

@@ -1,8 +1,8 @@
-"""Task negation: learn the forget set better, then go the other way.
+"""Task negation: fine-tune on the forget set, then subtract the weight change.
 
 The paper fine-tunes CLIP's image tower against the fixed texts of a task's classes. Here it is
-fine-tuned by CLIP's loss, against the fixed captions of the forget pairs; with `towers` at both,
-the text tower learns and is negated too.
+fine-tuned with CLIP's loss, against the fixed captions of the forget pairs; with `towers="both"`,
+the text tower is fine-tuned and negated too.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class TaskNegation(Method):
     """θ = θ_o − λ (θ_ft − θ_o), θ_ft the original fine-tuned by InfoNCE(forget).
 
-    `scale` is λ. Nothing of the retain set is looked at. The loss in the history goes down:
-    it is the fine-tuning's.
+    `scale` is λ. The method does not use the retain set. The history shows the loss of the
+    fine-tuning, which decreases.
     """
 
     name: ClassVar[str] = "task_negation"
