@@ -107,18 +107,18 @@ class Audit:
 
     @property
     def verdicts(self) -> dict[str, str]:
-        """Return the verdict of each test, by name."""
+        """The verdict of each test, by name."""
         return {found.name: found.verdict for found in self.tests}
 
     @property
     def verdict(self) -> str:
-        """Return all verdicts in one line."""
+        """All verdicts in one line."""
         count = {word: list(self.verdicts.values()).count(word) for word in VERDICTS}
         return "; ".join(f"{word} in {n} of {len(self.tests)}" for word, n in count.items() if n)
 
     @property
     def reference(self) -> str:
-        """Return the reference of the gaps: the oracles, or the original if there are none."""
+        """The reference of the gaps: the oracles, or the original if there are none."""
         return ORACLE if self.oracles else ORIGINAL
 
     def table(self) -> pd.DataFrame:

@@ -41,7 +41,7 @@ class Estimate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Return the 95 % percentile interval."""
+        """The 95 % percentile interval."""
         return interval(self.replicates)
 
 

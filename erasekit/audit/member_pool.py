@@ -47,12 +47,12 @@ class Pool:
 
     @property
     def is_member(self) -> np.ndarray:
-        """Return True for each member, then False for each other, shape (2n,)."""
+        """True for each member, then False for each other, shape (2n,)."""
         return np.repeat([True, False], len(self))
 
     @property
     def groups(self) -> np.ndarray:
-        """Return the forgotten concept of each member, then of each other, shape (2n,)."""
+        """The forgotten concept of each member, then of each other, shape (2n,)."""
         return np.tile(self.concepts, 2)
 
     def similarities(self, clip: Clip) -> np.ndarray:
@@ -62,7 +62,7 @@ class Pool:
 
     @property
     def notes(self) -> list[str]:
-        """Return remarks on rates that are measured on these pairs."""
+        """Remarks on rates that are measured on these pairs."""
         alarms = int(FALSE_POSITIVES * len(self))
         return [
             f"{len(self)} training pairs are held against {len(self)} unseen ones of the same "
