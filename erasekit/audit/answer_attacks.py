@@ -1,4 +1,4 @@
-"""What the attacks on multimodal language models share: how one is asked, and of which pictures."""
+"""Shared parts of the attacks on multimodal language models: the test and its questions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from erasekit.models.mllm import Mllm
 
 @dataclass(frozen=True)
 class Answered:
-    """What a test asked, and how each answer scored.
+    """Scores of one model's answers under one condition.
 
     Attributes:
-        condition: under which it was asked.
-        about: the concept of each question, shape (n,).
-        scores: from 0 to 1, shape (n,).
+        condition: name of the condition.
+        about: concept of each question, shape (n,).
+        scores: score of each answer, 0 to 1, shape (n,).
     """
 
     condition: str
@@ -35,7 +35,7 @@ Ask = Callable[[Mllm, MllmTask, str, int], Iterator[Answered]]
 def answer_test(
     ask: Ask, name: str, title: str, question: str, source: str, *metrics: Metric
 ) -> AuditTest:
-    """A test as the audit runs it; with several metrics each condition of `ask` is one."""
+    """Build an audit test from `ask`; with several metrics, each condition is one metric."""
     names = {metric.name for metric in metrics}
 
     def run(
@@ -60,22 +60,22 @@ def answer_test(
 
 
 def only_name(questions: Questions) -> Questions:
-    """Those that ask what is seen."""
+    """Keep the questions that ask what a picture shows."""
     return questions.where(lambda q: q.kind == "name")
 
 
 def named(task: MllmTask, split: str) -> Questions:
-    """What is this? of every picture of the split that shows one forgotten thing."""
+    """Ask "What is this?" about every picture of the split that shows one forgotten thing."""
     return only_name(task.subsets(split)["visual", "forget"])
 
 
 def worded(questions: Questions, phrasing: str) -> Questions:
-    """The same questions, all in these words."""
+    """Reword all questions with one phrasing."""
     return Questions(tuple(replace(q, text=phrasing) for q in questions), questions.images)
 
 
 def first_of_each(questions: Questions, count: int) -> Questions:
-    """At most so many about each thing."""
+    """Keep at most `count` questions about each thing."""
     found: dict[str, list[int]] = {}
     for row, question in enumerate(questions):
         found.setdefault(question.about[0], []).append(row)

@@ -1,6 +1,6 @@
-"""Every audit test by its name, in the order of a report: what is left, then what is broken.
+"""Registry of audit tests in report order: first what remains, then what is damaged.
 
-Importing this takes no torch; asking for a test does.
+Importing this module does not import torch; loading a test does.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from erasekit.plugins import Registry, modules_of
 if TYPE_CHECKING:
     from erasekit.audit.base import AuditTest
 
-#: The order of a report. A test that is not in it comes after those that are.
+#: Order of a report. Tests that are not listed come last.
 _ORDER = (
     *("prompt_leaks", "language_leaks", "composition_leaks", "domain_shift", "compression"),
     *("relearning", "probes", "membership", "lira", "over_forgetting", "downstream"),
@@ -23,7 +23,7 @@ _ORDER = (
 
 
 def _test(name: str, found: Any) -> AuditTest:
-    """The test, from itself or from the module whose `TEST` it is."""
+    """Return the test, given the test or the module that holds it as `TEST`."""
     test = getattr(found, "TEST", found)
     if getattr(test, "name", None) != name or not hasattr(test, "run"):
         raise UsageError(f"no TEST, an erasekit.audit.base.AuditTest with name = '{name}'")
@@ -36,10 +36,10 @@ TESTS: Registry[AuditTest] = Registry(
 
 
 def check_names(names: Sequence[str]) -> tuple[str, ...]:
-    """`names`, if each is an audit test's.
+    """Return `names` if each is the name of an audit test.
 
     Raises:
-        UsageError: for one that is not, with the nearest that is.
+        UsageError: for an unknown name; suggests the nearest known one.
     """
     for name in names:
         TESTS.check(name)
@@ -47,22 +47,22 @@ def check_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def attacks_of(kind: str) -> dict[str, AuditTest]:
-    """The tests of a kind of model, by name."""
+    """Return the tests for one kind of model, by name."""
     return {name: test for name, test in TESTS.items() if test.kind == kind}
 
 
 def choose_tests(
     kind: str, names: Sequence[str] | None = None, beside: Sequence[str] = ()
 ) -> list[str]:
-    """The tests of an audit: those named, or all but those that run only when asked for.
+    """Choose the tests of an audit: the named ones, or all that are not opt-in.
 
     Args:
-        kind: of model.
-        names: empty for the usual ones.
-        beside: names of tests that are asked for in another way.
+        kind: kind of model.
+        names: tests to run; empty for the default selection.
+        beside: names of tests that are requested by other settings.
 
     Raises:
-        UsageError: for a test that does not exist, or is made for another kind of model.
+        UsageError: for an unknown test, or one for another kind of model.
     """
     known = attacks_of(kind)
     chosen = list(names or (name for name, test in known.items() if not test.opt_in))

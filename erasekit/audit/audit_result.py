@@ -1,4 +1,4 @@
-"""What an audit found: every value with its verdict, every test in words, and its file."""
+"""Result of an audit: every value with its verdict, a report per test, and the file format."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class AuditRow:
-    """One value of one model, and what it means.
+    """One value of one model with its verdict.
 
     Attributes:
-        value, low, high: with the 95 % interval over concepts; shares from 0 to 1.
-        gap, gap_low, gap_high: minus the mean of the (other) oracles, 90 % interval; minus
-            the original where the audit has no oracle; None for what it is held against.
-        margin: how far oracles differ among themselves.
-        verdict, reason: see `audit.verdict`; None for the oracles themselves.
+        value, low, high: the value and its 95 % interval over concepts; shares from 0 to 1.
+        gap, gap_low, gap_high: value minus the mean of the (other) oracles, with its 90 %
+            interval; minus the original where the audit has no oracle; None for the
+            reference itself.
+        margin: how far oracles differ from one another.
+        verdict, reason: see `audit.verdict`; None for the oracles.
     """
 
     test: str
@@ -48,7 +49,7 @@ class AuditRow:
 
 @dataclass(frozen=True)
 class TestReport:
-    """What one test found about the audited model, in words."""
+    """Findings of one test about the audited model, in words."""
 
     name: str
     title: str
@@ -58,16 +59,16 @@ class TestReport:
     reason: str
     notes: list[str]
     seconds: float
-    __test__ = False  # pytest: this is no test class
+    __test__ = False  # not a pytest test class
 
 
 @dataclass(frozen=True)
 class Audit:
-    """Every row, the verdict of each test, and what pictures are drawn from.
+    """Every row, the report of each test, and the data of the figures.
 
     Attributes:
-        models: by name the hash of each model's weights, see `Clip.fingerprint`.
-        oracles: name and seed of each.
+        models: hash of each model's weights by name, see `Clip.fingerprint`.
+        oracles: name and seed of each oracle.
     """
 
     task: dict
@@ -79,14 +80,14 @@ class Audit:
     details: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def frame(self) -> pd.DataFrame:
-        """Every row as a table."""
+        """Return every row as a table."""
         return pd.DataFrame([vars(row) for row in self.rows])
 
     def report(self, test: str) -> TestReport:
-        """What one test found.
+        """Return the report of one test.
 
         Raises:
-            RunError: when it did not run.
+            RunError: when the test did not run.
         """
         for found in self.tests:
             if found.name == test:
@@ -94,7 +95,7 @@ class Audit:
         raise RunError(f"the audit has no test '{test}': it did not run")
 
     def value(self, test: str, metric: str, condition: str, model: str = AUDITED) -> float:
-        """One value.
+        """Return one value.
 
         Raises:
             RunError: when the audit has no such row.
@@ -106,22 +107,22 @@ class Audit:
 
     @property
     def verdicts(self) -> dict[str, str]:
-        """The verdict of each test, by its name."""
+        """The verdict of each test, by name."""
         return {found.name: found.verdict for found in self.tests}
 
     @property
     def verdict(self) -> str:
-        """All tests in one line."""
+        """All verdicts in one line."""
         count = {word: list(self.verdicts.values()).count(word) for word in VERDICTS}
         return "; ".join(f"{word} in {n} of {len(self.tests)}" for word, n in count.items() if n)
 
     @property
     def reference(self) -> str:
-        """What gaps are taken to: the oracles, or without any the original."""
+        """The reference of the gaps: the oracles, or the original if there are none."""
         return ORACLE if self.oracles else ORIGINAL
 
     def table(self) -> pd.DataFrame:
-        """A line a test: its verdict and its question."""
+        """Return one row per test with its verdict and its question."""
         return pd.DataFrame(
             {
                 "verdict": [t.verdict for t in self.tests],
@@ -151,10 +152,10 @@ class Audit:
 
     @classmethod
     def load(cls, path: Path) -> Audit:
-        """Read an audit.
+        """Read an audit from its file.
 
         Raises:
-            RunError: when the file is absent, damaged or of another version.
+            RunError: when the file is missing, damaged or of another version.
         """
         return read_record(path, "an audit", VERSION, cls)
 

@@ -1,7 +1,7 @@
-"""What an audit test is, and what it gives.
+"""Types of the audit tests and their results.
 
-A test asks one question of every model alike: the original, the model under audit, and
-as many oracles as there are. It measures; `audit.verdict` judges.
+A test runs in the same way on every model: the original, the audited model and the oracles.
+It only measures; `audit.verdict` judges.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from erasekit.models.clip import Clip
 
 Models = Mapping[str, Clip]
 
-#: What a value says. ``remembered``: more than the oracle is too little forgetting, less is
-#: too much. ``kept``: only less than the oracle is a fault. ``reported``: it
-#: stands beside the original's, and no verdict rests on it.
+#: Meaning of a value. ``remembered``: above the oracle is too little forgetting, below is too
+#: much. ``kept``: only below the oracle is a fault. ``reported``: shown beside the original's
+#: value, without a verdict.
 Sense = Literal["remembered", "kept", "reported"]
 
 
@@ -29,10 +29,10 @@ class Estimate:
     """A number with its bootstrap replicates.
 
     Attributes:
-        value: the number itself.
-        replicates: it in each bootstrap draw of concepts, shape (draws,). Those of two
-            models on the same pictures belong together pairwise.
-        n: how many pictures, captions or pairs it comes from.
+        value: the number.
+        replicates: its value in each bootstrap draw of concepts, shape (draws,). The
+            replicates of two models on the same pictures are paired.
+        n: number of pictures, captions or pairs behind it.
     """
 
     value: float
@@ -48,11 +48,11 @@ class Estimate:
 def estimate_mean(
     values: np.ndarray, concepts: np.ndarray, draws: int = DRAWS, seed: int = 0
 ) -> Estimate:
-    """The mean of one number a picture, drawn again by concept.
+    """Estimate a mean over pictures, with a bootstrap over concepts.
 
     Args:
-        values: shape (n,).
-        concepts: the concept of each, shape (n,).
+        values: one number per picture, shape (n,).
+        concepts: concept of each picture, shape (n,).
     """
     values = np.asarray(values, dtype=float)
     return Estimate(
@@ -66,7 +66,7 @@ def estimate_statistic(
     draws: int = 200,
     seed: int = 0,
 ) -> Estimate:
-    """Any statistic of rows, drawn again by concept; it takes the rows' indices."""
+    """Estimate a statistic of row indices, with a bootstrap over concepts."""
     return Estimate(
         float(statistic(np.arange(len(concepts)))),
         replicate_statistic(statistic, concepts, draws, seed),
@@ -81,10 +81,10 @@ class Measure:
     Attributes:
         model: its name in the audit.
         metric: one of the test's `Metric` names.
-        condition: under which it was measured, such as ``ja`` or ``k=4``; may be empty.
+        condition: condition of the measurement, such as ``ja`` or ``k=4``; may be empty.
         estimate: the number.
-        chance: what guessing gives, where that has a meaning: a model whose interval
-            reaches down to it remembers nothing.
+        chance: the value of guessing, where defined: a model whose interval reaches down
+            to it remembers nothing.
     """
 
     model: str
@@ -96,12 +96,12 @@ class Measure:
 
 @dataclass(frozen=True)
 class Result:
-    """What a test gives.
+    """Result of a test.
 
     Attributes:
-        measures: every number, of every model.
-        details: rows for the test's picture, as plain records.
-        notes: what a reader must know, one sentence each.
+        measures: every number of every model.
+        details: rows for the test's figure, as plain records.
+        notes: remarks for the reader, one sentence each.
     """
 
     measures: list[Measure]
@@ -114,13 +114,13 @@ class Metric:
     """One metric of a test.
 
     Attributes:
-        name: as it stands in `audit.json`.
-        label: as a person reads it.
+        name: name in `audit.json`.
+        label: name for readers.
         sense: see `Sense`.
-        if_original_knows: no verdict unless the original itself does better than guessing.
-        acquits: whether a test needs it to find the model as the oracle. What does not
-            acquit can still accuse: it is a second look at the same question.
-        unit: ``share`` for what is shown in per cent, ``cosine``, or ``auc``.
+        if_original_knows: no verdict unless the original does better than guessing.
+        acquits: whether the test can pass only if this metric passes. Other metrics are
+            secondary: they can fail a test, but a pass does not need them.
+        unit: ``share`` (shown in per cent), ``cosine`` or ``auc``.
     """
 
     name: str
@@ -133,19 +133,19 @@ class Metric:
 
 @dataclass(frozen=True)
 class AuditTest:
-    """One question, how it is asked, and where the question comes from.
+    """One audit test: its question, its implementation and its source.
 
     Attributes:
-        name: in the registry and in `audit.json`.
+        name: name in the registry and in `audit.json`.
         title: two or three words for a heading.
-        question: what it asks, in words that need no background.
-        source: paper, or how it relates to one.
+        question: the question it answers, for readers without background.
+        source: the paper, or the relation to one.
         run: ``(models, task, **options) -> Result``. Every test takes ``split``,
             ``draws`` and ``seed``; its own options have defaults.
-        metrics: what it measures.
+        metrics: the metrics it measures.
         smoke: its own options in the smoke profile.
-        opt_in: it costs so much that it runs only when asked for.
-        kind: of model that it asks: ``clip`` or ``language``.
+        opt_in: whether it runs only on request, because of its cost.
+        kind: kind of model it tests: ``clip`` or ``language``.
     """
 
     name: str
@@ -163,5 +163,5 @@ class AuditTest:
 
 
 def is_oracle(model: str) -> bool:
-    """Whether a model's name in an audit is that of an oracle, of whatever seed."""
+    """Whether a model's name in an audit is that of an oracle, of any seed."""
     return model == ORACLE or model.startswith(ORACLE + "-")

@@ -1,4 +1,4 @@
-"""Training pairs and unseen pairs of the same kind, and how well a score tells them apart."""
+"""Training pairs and unseen pairs of the same kind, and how well a score separates them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from erasekit.data.task import ErasureTask
 from erasekit.evaluate.membership_auc import membership_auc, pair_similarity
 from erasekit.models.clip import Clip
 
-#: The false-positive rate at which hits are counted.
+#: False-positive rate at which hits are counted.
 FALSE_POSITIVES = 0.01
-#: With fewer couples no rate of 1 % and no attacker has a meaning.
+#: With fewer couples, neither a rate of 1 % nor a fitted attacker is meaningful.
 LEAST_COUPLES = 10
-#: Each draw ranks all pairs anew, so that there are fewer than of a mean.
+#: Each draw ranks all pairs again, so there are fewer draws than for a mean.
 MOST_DRAWS = 200
 MOST_ROC_POINTS = 50
 
@@ -29,13 +29,13 @@ TPR = Metric("tpr_at_1_fpr", "members found at 1 % false alarms", "remembered", 
 
 @dataclass(frozen=True)
 class Pool:
-    """Training pairs of the forget set and unseen pairs of its kind, like with like.
+    """Training pairs of the forget set, matched with unseen pairs.
 
     Attributes:
-        members: from the training list, shape (n).
-        others: as many from another split, the i-th with the same forgotten concept and
-            as many concepts in its picture as the i-th member.
-        concepts: the forgotten concept of each couple, shape (n,).
+        members: n pairs of the training list.
+        others: n pairs of another split; the i-th has the same forgotten concept and the
+            same number of concepts in its picture as the i-th member.
+        concepts: forgotten concept of each couple, shape (n,).
     """
 
     members: Pairs
@@ -56,13 +56,13 @@ class Pool:
         return np.tile(self.concepts, 2)
 
     def similarities(self, clip: Clip) -> np.ndarray:
-        """Similarity of picture and caption, members first, shape (2n,)."""
+        """Return the similarity of picture and caption, members first, shape (2n,)."""
         scores = [pair_similarity(clip, pairs) for pairs in (self.members, self.others)]
         return np.concatenate(scores).astype(float)
 
     @property
     def notes(self) -> list[str]:
-        """What a reader must know of a rate that rests on these pairs."""
+        """Remarks on rates that are measured on these pairs."""
         alarms = int(FALSE_POSITIVES * len(self))
         return [
             f"{len(self)} training pairs are held against {len(self)} unseen ones of the same "
@@ -72,11 +72,11 @@ class Pool:
 
 
 def make_pool(task: ErasureTask, split: str) -> Pool:
-    """Couples of a member and an unseen pair, as many as there are.
+    """Match as many members with unseen pairs as possible.
 
-    Single pictures and scenes score differently, and the splits hold them in different
-    proportions: left unmatched, a model would tell members by that alone. Matching by
-    concept also leaves both kinds in every bootstrap draw of concepts.
+    Single pictures and scenes score differently, and their proportions differ between
+    splits: without matching, that alone would reveal members. Matching by concept also
+    keeps both kinds in every bootstrap draw of concepts.
     """
     seen, unseen = task.members(split)
     have, free = _by_kind(task, seen), _by_kind(task, unseen)
@@ -90,12 +90,12 @@ def make_pool(task: ErasureTask, split: str) -> Pool:
 
 
 def forgotten_in(task: ErasureTask, concepts: tuple[int, ...]) -> int:
-    """The first forgotten concept of a pair of the forget set's kind."""
+    """Return the first forgotten concept of a pair."""
     return next(concept for concept in concepts if concept in task.forgotten)
 
 
 def _by_kind(task: ErasureTask, pairs: Pairs) -> defaultdict[tuple[int, int], list[int]]:
-    """Rows of the pairs, by their first forgotten concept and how many concepts they show."""
+    """Group rows by their first forgotten concept and their number of concepts."""
     rows: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     for row, concepts in enumerate(pairs.concepts):
         rows[forgotten_in(task, concepts), len(concepts)].append(row)
@@ -103,7 +103,7 @@ def _by_kind(task: ErasureTask, pairs: Pairs) -> defaultdict[tuple[int, int], li
 
 
 def too_few(pool: Pool) -> Result | None:
-    """The result of a test that has too few pairs to be made; None where there are enough."""
+    """Return the empty result of a test with too few pairs; None if there are enough."""
     if len(pool) >= LEAST_COUPLES:
         return None
     return Result(
@@ -116,7 +116,7 @@ def too_few(pool: Pool) -> Result | None:
 
 
 def hits_at(members: np.ndarray, others: np.ndarray, rate: float = FALSE_POSITIVES) -> float:
-    """Share of members above a threshold that at most `rate` of the others pass."""
+    """Return the share of members above the threshold that at most `rate` of others pass."""
     allowed = int(rate * len(others))
     return float((members > np.sort(others)[-1 - allowed]).mean())
 
@@ -124,7 +124,7 @@ def hits_at(members: np.ndarray, others: np.ndarray, rate: float = FALSE_POSITIV
 def ranking(
     model: str, condition: str, scores: np.ndarray, pool: Pool, draws: int, seed: int
 ) -> list[Measure]:
-    """Signed AUC, and members found at 1 % false alarms, by one score of the pool's pairs."""
+    """Measure the signed AUC and the true-positive rate at 1 % false positives of a score."""
     return [
         Measure(
             model, name, condition, estimate_ranking(statistic, scores, pool, draws, seed), chance
@@ -143,7 +143,7 @@ def estimate_ranking(
     draws: int,
     seed: int,
 ) -> Estimate:
-    """A statistic of the members' and the others' scores, by bootstrap over concepts."""
+    """Estimate a statistic of members' and others' scores, with a bootstrap over concepts."""
     member = pool.is_member
     return estimate_statistic(
         lambda rows: statistic(scores[rows][member[rows]], scores[rows][~member[rows]]),
@@ -154,10 +154,10 @@ def estimate_ranking(
 
 
 def roc_points(model: str, condition: str, scores: np.ndarray, pool: Pool) -> list[dict[str, Any]]:
-    """Points of the ROC curve, ends included, at most `MOST_ROC_POINTS`.
+    """Return at most `MOST_ROC_POINTS` points of the ROC curve, including its ends.
 
     Returns:
-        records with ``model``, ``condition``, ``fpr`` and ``tpr``.
+        Records with ``model``, ``condition``, ``fpr`` and ``tpr``.
     """
     from sklearn.metrics import roc_curve
 

@@ -1,4 +1,4 @@
-"""Names of the models in an audit. Oracles of further seeds are called oracle-1, oracle-2."""
+"""Names of the models in an audit."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ ORIGINAL, AUDITED, ORACLE = "original", "erased", "oracle"
 
 
 def oracle_name(place: int) -> str:
-    """The name of the oracle of the `place`-th seed: oracle, oracle-1, oracle-2, …"""
+    """Return the name of the oracle of the `place`-th seed: oracle, oracle-1, oracle-2, …"""
     return f"{ORACLE}-{place}" if place else ORACLE

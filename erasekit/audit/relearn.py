@@ -1,4 +1,4 @@
-"""The core of each relearning attack: a copy learns from a few examples and is asked on the way."""
+"""Core of the relearning attacks: train a copy on a few examples and measure at checkpoints."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ def relearn(
     ask: Callable[[], np.ndarray],
     checkpoints: Collection[int],
 ) -> list[np.ndarray]:
-    """What `ask` finds after each of the `checkpoints`; the last one is the last step.
+    """Train `model` and return the result of `ask` at each of the `checkpoints`.
+
+    The last checkpoint is the last step.
 
     Args:
-        model: a copy, which is changed.
-        loss: the terms of a step.
-        ask: whether the model is right about each picture.
+        model: a copy of the model, changed in place.
+        loss: returns the loss terms of a step.
+        ask: returns whether the model is right about each picture.
 
     Raises:
         RunError: when a loss or gradient is not finite.

@@ -1,4 +1,4 @@
-"""Tables in Arrow files: written and read batch by batch, so that they need little memory."""
+"""Arrow tables, written and read batch by batch to save memory."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 
 from erasekit.extras import needed
 
-#: Rows of a batch: only the last one of a file may have fewer.
+#: Rows per batch; only the last batch of a file may have fewer.
 BATCH = 16_384
-# Rows that are looked up before a file is mapped anew: each holds some pages in memory.
+# Rows to look up before the file is mapped again: each row keeps some pages in memory.
 _LOOKED_UP = 64
 
 
 def arrow(extra: str = "data") -> Any:
-    """The package pyarrow, with its parts `compute`, `ipc` and `parquet`.
+    """Return the package pyarrow with its modules `compute`, `ipc` and `parquet`.
 
     Raises:
-        UsageError: when it is not installed; names `extra`, which installs it.
+        UsageError: when pyarrow is not installed; names `extra`, which installs it.
     """
     for part in ("pyarrow.compute", "pyarrow.ipc", "pyarrow.parquet"):
         needed(part, extra, "reading and writing tables of pairs")
@@ -29,7 +29,7 @@ def arrow(extra: str = "data") -> Any:
 
 
 class ArrowWriter:
-    """An Arrow IPC file that is written row by row."""
+    """Writer of an Arrow IPC file, row by row."""
 
     def __init__(self, path: Path, columns: dict[str, Any]) -> None:
         self._schema = arrow().schema(list(columns.items()))
@@ -65,7 +65,7 @@ class ArrowWriter:
 
 
 def mapped(path: Path) -> Any:
-    """The table in an Arrow IPC file, mapped into memory."""
+    """Map the table of an Arrow IPC file into memory."""
     pa = arrow()
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
@@ -73,23 +73,23 @@ def mapped(path: Path) -> Any:
 def looked_up(
     path: Path, columns: Sequence[str], rows: Sequence[int] | np.ndarray
 ) -> Iterator[tuple]:
-    """What some rows of an Arrow IPC file have in columns, row by row in the order given.
+    """Yield the values of some columns of an Arrow IPC file for the given rows, in their order.
 
-    The file is mapped for a few rows at a time: a row touches pages that stay in memory as long
-    as the file is mapped.
+    The file is mapped for a few rows at a time: a row's pages stay in memory as long as the
+    file is mapped.
     """
     for first in range(0, len(rows), _LOOKED_UP):
         table = mapped(path)
         chunks = [table[name].chunks for name in columns]
         for row in rows[first : first + _LOOKED_UP]:
-            # Batches are as long as each other, so that a row is found without a search.
+            # All batches have the same length, so a row is found without a search.
             number, at = divmod(int(row), BATCH)
             yield tuple(each[number][at].as_py() for each in chunks)
         del table, chunks
 
 
 def batches(path: Path, columns: Sequence[str]) -> Iterator[Any]:
-    """Columns of an Arrow IPC file, batch by batch: each is read, and let go again."""
+    """Yield columns of an Arrow IPC file batch by batch; each batch is released after use."""
     pa = arrow()
     with pa.OSFile(str(path)) as file:
         schema = pa.ipc.open_file(file).schema
@@ -100,7 +100,7 @@ def batches(path: Path, columns: Sequence[str]) -> Iterator[Any]:
 
 
 def numbers(path: Path, name: str) -> np.ndarray:
-    """A column of numbers, shape (n,)."""
+    """Return a column of numbers, shape (n,)."""
     table = mapped(path)
     found = np.empty(len(table), dtype=table.schema.field(name).type.to_pandas_dtype())
     at = 0
@@ -111,11 +111,11 @@ def numbers(path: Path, name: str) -> np.ndarray:
 
 
 def texts(path: Path, name: str) -> Iterator[str]:
-    """A column of texts, one after the other."""
+    """Yield the texts of a column."""
     for part in batches(path, (name,)):
         yield from part.column(0).to_pylist()
 
 
 def cell(table: Any, name: str, row: int) -> Any:
-    """What a row of a mapped table has in a column."""
+    """Return the value of one cell of a mapped table."""
     return table[name].chunk(row // BATCH)[row % BATCH].as_py()

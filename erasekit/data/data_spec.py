@@ -1,6 +1,6 @@
-"""What decides a world, written down and checked before a single picture is made or read.
+"""Specifications of worlds, checked before any picture is drawn or read.
 
-Nothing here needs torch, so the command line can refuse what no world can be.
+This module does not need torch, so the command line can reject invalid worlds quickly.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ import emoji
 from erasekit.errors import UsageError, unknown
 from erasekit.settings import check, default
 
-#: Languages that the package `emoji` has names in.
+#: Languages for which the package `emoji` has names.
 LANGUAGES = tuple(emoji.LANGUAGES)
-#: The data sets there are, each in a sentence.
+#: Available data sets, each with a one-sentence description.
 DATASETS = {
     "openmoji": "OpenMoji drawings composed into captioned scenes; embedded, needs no network",
     "folder:PATH": "your own pictures and captions; `erasekit preview --help` says in which form",
 }
-#: What the name of a data set begins with that lies in a folder.
+#: Prefix of the name of a data set in a folder.
 FOLDER = "folder:"
 
 
 def check_dataset(name: str) -> str:
-    """`name`, if there is such a data set.
+    """Return `name` if the data set exists.
 
     Raises:
-        UsageError: if there is not, with those that there are; for a folder that is none.
+        UsageError: for an unknown data set (lists the known ones), or a missing folder.
     """
     if name.startswith(FOLDER):
         if not Path(name.removeprefix(FOLDER)).expanduser().is_dir():
@@ -40,15 +40,15 @@ def check_dataset(name: str) -> str:
 
 
 class _Spoken:
-    """What has captions in some languages."""
+    """Base of specifications with captions in several languages."""
 
     languages: tuple[str, ...]
 
     def pick_languages(self, wanted: Sequence[str] | None) -> tuple[str, ...]:
-        """The languages whose captions are in the forget set: those wanted, or all.
+        """Return the languages of the forget set's captions: `wanted`, or all.
 
         Raises:
-            UsageError: for a language that this world does not speak.
+            UsageError: for a language that this world does not have.
         """
         for language in wanted or ():
             if language not in self.languages:
@@ -61,18 +61,18 @@ class _Spoken:
 
 @dataclass(frozen=True)
 class FolderSpec(_Spoken):
-    """Everything that decides what is taken from a folder of one's own pairs.
+    """Specification of a world that is read from a folder of your own pairs.
 
     Attributes:
         path: the folder.
-        skip_bad: whether rows with a problem are left out; else they are an error.
-        most_pairs: of the forget set and of the retain set, drawn by the seed: what an erasure
-            can read in its steps. It bounds memory, however large the folder is.
-        judged_pairs: the same of validation and of test, for each of the two sets.
-        templates: what a picture is compared with when it is named, ``{}`` for the name.
-        image_column: of a table, with the pictures' paths; empty for the usual names.
-        caption_column: of a table, with the captions; empty for the usual names.
-        seed: of what is drawn.
+        skip_bad: whether rows with a problem are skipped; otherwise they are an error.
+        most_pairs: maximum size of the forget set and of the retain set, drawn by the seed.
+            It bounds memory for folders of any size.
+        judged_pairs: the same maximum for each of the two sets in validation and test.
+        templates: zero-shot templates with ``{}`` for the name.
+        image_column: table column with the pictures' paths; empty for the usual names.
+        caption_column: table column with the captions; empty for the usual names.
+        seed: seed of the drawing.
     """
 
     path: str
@@ -101,17 +101,16 @@ class FolderSpec(_Spoken):
 
 @dataclass(frozen=True)
 class WorldSpec(_Spoken):
-    """Everything that decides what a world contains.
+    """Specification of the embedded world.
 
     Attributes:
-        concepts: how many concepts to train, or names of groups and concepts.
-        pictures: training pictures with one concept, for each concept.
-        scenes: training scenes, for each concept (a scene shows two or three).
-        held_out_pictures: validation and test pictures, for each concept and split
-            (validation gets a third of them).
-        languages: of the captions; English is half of them, the others share the rest.
+        concepts: number of concepts to train, or names of groups and concepts.
+        pictures: training pictures with one concept, per concept.
+        scenes: training scenes per concept (a scene shows two or three concepts).
+        held_out_pictures: test pictures per concept (validation gets a third of this).
+        languages: languages of the captions; half are English, the others share the rest.
         image_size: side of a picture in pixels.
-        seed: of the world; another seed is another set of pictures.
+        seed: seed of the world; each seed gives a different set of pictures.
     """
 
     concepts: int | tuple[str, ...] = default("concepts")

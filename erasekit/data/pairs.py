@@ -1,4 +1,4 @@
-"""Pairs of an image and a caption, with the concepts in them."""
+"""Pairs of an image and a caption with their concepts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Pairs:
     Attributes:
         images: uint8, shape (n, 3, height, width).
         captions: n strings.
-        concepts: for each pair the indices of the concepts in it, in reading order.
-        languages: for each pair the language code of its caption.
-        positions: for each pair its position in the world's list: it stays the same
-            when others are left out, so it identifies a pair across models.
+        concepts: indices of the concepts in each pair, in reading order.
+        languages: language code of each caption.
+        positions: position of each pair in the world's list. It stays the same when other
+            pairs are left out, so it identifies a pair across models.
     """
 
     images: Tensor
@@ -35,7 +35,7 @@ class Pairs:
         return len(self.captions)
 
     def take(self, indices: Sequence[int] | np.ndarray) -> Pairs:
-        """The pairs at `indices`, in that order."""
+        """Return the pairs at `indices`, in that order."""
         indices = np.asarray(indices, dtype=np.int64)
         return Pairs(
             images=self.images[torch.from_numpy(indices)],
@@ -46,11 +46,11 @@ class Pairs:
         )
 
     def where(self, keep: Callable[[tuple[int, ...]], bool]) -> Pairs:
-        """The pairs whose concepts `keep` accepts."""
+        """Return the pairs whose concepts `keep` accepts."""
         return self.take([i for i, concepts in enumerate(self.concepts) if keep(concepts)])
 
     def fingerprint(self) -> str:
-        """A hash of which pairs of the world's list these are, in their order."""
+        """Return a hash of the positions of these pairs in the world's list, in order."""
         return sha256_json(self.positions.tolist())
 
     @property
@@ -60,26 +60,26 @@ class Pairs:
 
     @property
     def scenes(self) -> Pairs:
-        """The pairs with two concepts or more."""
+        """The pairs with two or more concepts."""
         return self.where(lambda concepts: len(concepts) > 1)
 
     def first_of_each(self, most: int) -> Pairs:
-        """The first `most` pairs of each label, in their order."""
+        """Return the first `most` pairs of each label, in their order."""
         labels = self.labels()
         rows = [np.flatnonzero(labels == label)[:most] for label in np.unique(labels)]
         return self.take(np.sort(np.concatenate(rows)))
 
     def answers(self) -> Sequence[Hashable]:
-        """What tells one pair from another when a picture is looked for: its set of concepts."""
+        """Return each pair's retrieval target: its set of concepts."""
         return [frozenset(concepts) for concepts in self.concepts]
 
     def labels(self) -> np.ndarray:
-        """The first concept of each pair, shape (n,): the label of a single."""
+        """Return the first concept of each pair, shape (n,): the label of a single."""
         return np.array([concepts[0] for concepts in self.concepts], dtype=np.int64)
 
 
 def joined(parts: Sequence[Pairs]) -> Pairs:
-    """One list of all the pairs, in order."""
+    """Concatenate lists of pairs."""
     return Pairs(
         images=torch.cat([part.images[:] for part in parts]),
         captions=tuple(c for part in parts for c in part.captions),

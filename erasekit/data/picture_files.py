@@ -1,4 +1,4 @@
-"""Read pictures that somebody else made; refuse what is damaged or too large."""
+"""Read pictures from untrusted files; refuse damaged and oversized ones."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from erasekit.extras import needed
 if TYPE_CHECKING:
     from PIL import Image
 
-#: Formats that are read; others, such as EPS, start further programs. HEIF needs an extra.
+#: Formats that are read; others, such as EPS, run external programs. HEIF needs an extra.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
-# How a file of HEIF begins, from its fifth byte: a box, and brands of which HEVC pictures have one.
+# Start of a HEIF file, from its fifth byte: a box with one of the brands of HEVC pictures.
 _HEIF = re.compile(rb"ftyp.{0,60}?(heic|heix|hevc|heim|heis|mif1|msf1)", re.DOTALL)
 
 _NONE = "no JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC"
 _MOST_PIXELS = 50_000_000
-_LONGEST = 16  # times as long as short
+_LONGEST = 16  # maximum aspect ratio that is decoded whole
 _THREADS = min(8, os.cpu_count() or 1)
 _lock = Lock()
 
@@ -37,22 +37,22 @@ _Result = TypeVar("_Result")
 
 
 def opened(file: Path | IO[bytes]) -> Image.Image:
-    """A picture whose header has been read, and whose pixels have not.
+    """Open a picture: read its header, not its pixels.
 
     Raises:
-        ValueError: when it is damaged, of another format, or too large; says which.
+        ValueError: when the picture is damaged, of another format, or too large.
     """
     from PIL import Image
 
     try:
-        # PIL would warn of a size that is refused below; the filter of warnings is no thread's own.
+        # PIL warns of sizes that are refused below. Warning filters are shared by all threads.
         with _lock, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(file, formats=_formats(file))
     except UsageError:
         raise
-    except Exception as error:  # PIL's decoders raise errors of many kinds
-        # PIL's own words for an unknown kind name an address in memory, which tells nobody a thing
+    except Exception as error:  # PIL's decoders raise many kinds of errors
+        # PIL's message for an unknown format contains only a memory address.
         said = _NONE if "identify" in str(error) else reason(error)
         raise ValueError(said) from error
     width, height = picture.size
@@ -63,10 +63,10 @@ def opened(file: Path | IO[bytes]) -> Image.Image:
 
 
 def _formats(file: Path | IO[bytes]) -> list[str]:
-    """The formats that a file may have: HEIF only if it begins so, for its package may be missing.
+    """Return the formats to try: HEIF only if the file starts like one, since it needs a package.
 
     Raises:
-        UsageError: when that is missing.
+        UsageError: when that package is missing.
     """
     from PIL import Image
 
@@ -74,19 +74,19 @@ def _formats(file: Path | IO[bytes]) -> list[str]:
         head = opened.read(80)
         opened.seek(0)
     if not _HEIF.match(head[4:]) or b"avif" in head[:40]:
-        Image.init()  # PIL's own reader of AVIF may not be built
+        Image.init()  # PIL may be built without its AVIF reader
         return [name for name in FORMATS if name in Image.OPEN and name != "HEIF"]
     needed("pillow_heif", "heif", "reading HEIC pictures").register_heif_opener()
     return ["HEIF"]
 
 
 def decode(held: bytes) -> Image.Image:
-    """A picture from its bytes as a viewer shows it, mode RGB; of a moving one, the first frame.
+    """Decode a picture to RGB as a viewer shows it; of an animation, the first frame.
 
-    It is turned as its EXIF data says, and 16 bits a channel are scaled to 8.
+    Applies the EXIF orientation and scales 16 bits per channel to 8.
 
     Raises:
-        ValueError: as `opened`; when its numbers have no range that is known.
+        ValueError: as `opened`; also when the range of the pixel values is unknown.
     """
     from PIL import ImageOps
 
@@ -94,11 +94,11 @@ def decode(held: bytes) -> Image.Image:
         try:
             picture.load()
             upright = picture
-            with suppress(Exception):  # EXIF data that nobody can read turns nothing
+            with suppress(Exception):  # unreadable EXIF data is ignored
                 upright = ImageOps.exif_transpose(picture)
             if upright.mode.startswith(("I", "F")):
                 upright = _eight_bits(upright)
-            # Alone, PIL would warn of transparency that goes by the palette.
+            # Avoids a PIL warning about transparency in a palette.
             by_palette = upright.mode == "P" and "transparency" in upright.info
             return (upright.convert("RGBA") if by_palette else upright).convert("RGB")
         except Exception as error:  # as above
@@ -106,7 +106,7 @@ def decode(held: bytes) -> Image.Image:
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
-    """A grey picture of 16 bits, which PIL alone would clip at 255."""
+    """Scale a 16-bit grey picture to 8 bits; PIL itself clips it at 255."""
     from PIL import Image
 
     values = np.asarray(picture)
@@ -116,14 +116,14 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
 
 
 def cut_square(picture: Image.Image, size: int) -> np.ndarray:
-    """The centre of a picture as CLIP's preprocessing cuts it: uint8, shape (3, size, size)."""
+    """Crop the centre as CLIP's preprocessing does: uint8, shape (3, size, size)."""
     from PIL import Image
 
-    # Resized as a whole, a very long picture would not fit into memory; nobody sees its ends.
+    # A very long picture, resized whole, does not fit into memory; its ends are cropped anyway.
     most = _LONGEST * min(picture.size)
     if max(picture.size) > most:
         picture = _middle(picture, min(picture.width, most), min(picture.height, most))
-    # The longer side in whole pixels, as torchvision rounds it.
+    # Round the longer side as torchvision does.
     short = min(picture.size)
     width, height = (size * side // short for side in picture.size)
     resized = picture.resize((width, height), Image.Resampling.BICUBIC)
@@ -136,6 +136,6 @@ def _middle(picture: Image.Image, width: int, height: int) -> Image.Image:
 
 
 def in_threads(do: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """`do` of each item, in order, by a few threads: PIL and the disk let others work."""
+    """Apply `do` to each item in a few threads, in order: PIL and disk reads release the GIL."""
     with ThreadPoolExecutor(_THREADS) as threads:
         yield from threads.map(do, items)

@@ -1,8 +1,8 @@
-"""Questions about pictures and in words: what a multimodal language model learns and is asked.
+"""Visual and text questions for training and evaluating a multimodal language model.
 
 A visual question needs its picture ("what is this?"); a text question has none ("what is the
-colour of a red apple?"). What must be forgotten is how a thing looks, so the two kinds are told
-apart everywhere.
+colour of a red apple?"). Only the appearance of a thing is to be forgotten, so the two kinds
+are kept apart.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class Question:
     """One question with its answer.
 
     Attributes:
-        text: what is asked.
-        answer: what is right, in a word or a few.
-        kind: what is asked for, such as ``name`` or ``colour``; ``cloze`` for a gap to be filled.
-        about: names of the things that its picture shows, or that a text question asks about;
-            of a benchmark, the person.
+        text: the question.
+        answer: the right answer, one or a few words.
+        kind: type of question, such as ``name`` or ``colour``; ``cloze`` for a gap to fill.
+        about: names of the things in its picture, or of the things a text question is about;
+            in a benchmark, the person.
         image: position of its picture in `Questions.images`; None for a text question.
-        choices: of a multiple choice, the right answer among them; empty if there are none.
+        choices: options of a multiple-choice question, including the right answer; else empty.
     """
 
     text: str
@@ -39,17 +39,17 @@ class Question:
 
 
 def same_words(said: str, answer: str) -> bool:
-    """Whether two answers have the same words, whatever their case and the full stop at the end."""
+    """Whether two answers are equal, ignoring case and a final full stop."""
     return said.lower().strip(" .") == answer.lower().strip(" .")
 
 
 @dataclass(frozen=True)
 class Questions:
-    """A finite list of questions, and the pictures that they are about.
+    """A finite list of questions and their pictures.
 
     Attributes:
         items: the questions.
-        images: uint8 pictures, shape (n, 3, height, width), or a list of them in any size.
+        images: uint8 pictures, shape (n, 3, height, width), or a list of pictures of any size.
     """
 
     items: tuple[Question, ...]
@@ -62,7 +62,7 @@ class Questions:
         return iter(self.items)
 
     def fingerprint(self) -> str:
-        """A hash of what is asked, in its order, and of which pictures it is asked about."""
+        """Return a hash of the questions, in order, and of their pictures."""
         return sha256_json([asdict(question) for question in self.items])
 
     @property
@@ -71,29 +71,29 @@ class Questions:
         return np.array([question.about[0] for question in self.items])
 
     def take(self, indices: Sequence[int] | np.ndarray) -> Questions:
-        """The questions at `indices`, in that order."""
+        """Return the questions at `indices`, in that order."""
         return Questions(tuple(self.items[int(i)] for i in indices), self.images)
 
     def where(self, keep: Callable[[Question], bool]) -> Questions:
-        """The questions that `keep` accepts."""
+        """Return the questions that `keep` accepts."""
         return Questions(tuple(q for q in self.items if keep(q)), self.images)
 
     @property
     def visual(self) -> Questions:
-        """Those with a picture."""
+        """The questions with a picture."""
         return self.where(lambda question: question.image is not None)
 
     @property
     def textual(self) -> Questions:
-        """Those without."""
+        """The questions without a picture."""
         return self.where(lambda question: question.image is None)
 
     def about_any(self, names: Sequence[str]) -> Questions:
-        """Those about at least one of the things named."""
+        """Return the questions about at least one of the named things."""
         wanted = set(names)
         return self.where(lambda question: not wanted.isdisjoint(question.about))
 
     def about_none(self, names: Sequence[str]) -> Questions:
-        """Those about none of the things named."""
+        """Return the questions about none of the named things."""
         wanted = set(names)
         return self.where(lambda question: wanted.isdisjoint(question.about))

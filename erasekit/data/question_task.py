@@ -1,4 +1,4 @@
-"""The task of a multimodal language model: forget how things look, keep what is known of them."""
+"""Erasure task for a multimodal language model: forget how things look, keep facts about them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from erasekit.data.worlds import drawing
 
 
 class MllmTask:
-    """Questions to forget and questions to keep, in the world of an erasure task.
+    """Questions to forget and to retain, in the world of an erasure task.
 
     The forget set is every visual question about a training picture that shows a forgotten
-    concept. The retain set is every other visual question; the text questions, those about the
-    forgotten concepts among them, stay too.
+    concept. The retain set is every other visual question. All text questions are retained,
+    including those about forgotten concepts.
 
     Args:
-        task: which concepts must go.
-        neighbours: indices of the retained concepts that are nearest to them.
+        task: the erasure task with the forgotten concepts.
+        neighbours: indices of the retained concepts that are nearest to the forgotten ones.
     """
 
     def __init__(self, task: ErasureTask, neighbours: Sequence[int] = ()) -> None:
@@ -32,12 +32,12 @@ class MllmTask:
 
     @cached_property
     def visual(self) -> Questions:
-        """Every visual question of the training list: what the original learns from."""
+        """Every visual question of the training list; the original learns from them."""
         return visual_questions(self.world, "train")
 
     @cached_property
     def text(self) -> Questions:
-        """Every text question of the training list; the oracle is told them all."""
+        """Every text question of the training list; the oracle learns all of them."""
         return text_questions(self.world, "train")
 
     @cached_property
@@ -50,7 +50,7 @@ class MllmTask:
 
     @cached_property
     def validation(self) -> dict[str, Questions]:
-        """What things are, asked on the validation split: of the forgotten and of the retained."""
+        """The naming questions of the validation split, forgotten and retained."""
         asked = self.subsets("validation")
         return {
             name: asked["visual", name].where(lambda question: question.kind == "name")
@@ -58,7 +58,7 @@ class MllmTask:
         }
 
     def examples(self, others: int = 2, split: str = "test") -> Questions:
-        """What is this? for one picture of each of three forgotten things, and of some others."""
+        """Return "What is this?" for a picture of each of three forgotten and some other things."""
         asked = self.subsets(split)
         near = [name for name in self.neighbours if name not in self.forgotten][:others]
         chosen = [
@@ -70,15 +70,15 @@ class MllmTask:
         return Questions(tuple(question for question in chosen if question), images)
 
     def describe(self) -> dict[str, Any]:
-        """What was asked for, in words and numbers that JSON can hold."""
+        """Return the request as JSON-serialisable values."""
         asked = {"forget_questions": len(self.forget), "retain_questions": len(self.retain)}
         return {**self.task.describe(), **asked, "neighbours": list(self.neighbours)}
 
     def subsets(self, split: str) -> dict[tuple[str, str], Questions]:
-        """The questions of a split by (mode, subset), in held-out phrasings.
+        """Return the questions of a split by (mode, subset), in held-out phrasings.
 
-        A scene counts as forgotten with any forgotten concept in it, and as a neighbour with
-        any neighbour. Neighbours are retained too.
+        A scene with any forgotten concept is in the forget subset; otherwise, a scene with any
+        neighbour is in the neighbour subset. Neighbours are also in the retain subset.
         """
         world, found = self.world, {}
         strangers = [world.concept(i).name for i in world.holdout]

@@ -1,4 +1,4 @@
-"""The erasure task: what must go, what must stay, and by which pairs each is judged."""
+"""The erasure task: forget set, retain set, and the pairs on which each is evaluated."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class ErasureTask:
 
     The forget set is every training pair, single or scene, that contains a forgotten
     concept and has its caption in one of `forget_languages`. The retain set is every
-    training pair without any forgotten concept. With `forget_languages` narrowed, the
-    pairs that tell of a forgotten concept in another language are in neither: to
-    retain them would teach the association again.
+    training pair without any forgotten concept. If `forget_languages` is restricted, pairs
+    with a forgotten concept in another language are in neither set: retaining them would
+    teach the association again.
 
     Args:
-        world: gives the pairs, and knows what the names mean.
+        world: the world that provides the pairs and resolves names.
         forget: concepts, groups or attributes (``fruit``, ``red apple``, ``colour=red``).
         forget_languages: languages of the captions in the forget set; all by default.
-        gone: what earlier requests took: neither forgotten again nor retained.
-        scenes_only: the forget set holds scenes alone; a single that shows a forgotten
-            concept is in neither set.
+        gone: names erased by earlier requests: neither forgotten again nor retained.
+        scenes_only: whether the forget set holds only scenes; singles with a forgotten
+            concept are then in neither set.
 
     Raises:
         UsageError: for unknown names, and when nothing is left to forget or to retain.
@@ -49,12 +49,12 @@ class ErasureTask:
 
     @property
     def named(self) -> bool:
-        """Whether pictures have names, so that a model can be asked for them."""
+        """Whether pictures have names, so that zero-shot classification is possible."""
         return True
 
     @property
     def pictures(self) -> bool:
-        """Whether pictures were asked for one by one, and are judged so."""
+        """Whether the request lists individual pictures, which are then evaluated as such."""
         return False
 
     @property
@@ -66,7 +66,7 @@ class ErasureTask:
         return not set(self.forgotten).isdisjoint(concepts)
 
     def forget_part(self, pairs: Pairs) -> Pairs:
-        """The pairs of any split that are of the forget set's kind."""
+        """Return the pairs of any split that match the forget request."""
         languages = set(self.forget_languages)
         return pairs.take(
             [
@@ -79,11 +79,11 @@ class ErasureTask:
         )
 
     def judged(self, split: str) -> Pairs:
-        """The pairs by which models are judged on a split."""
+        """Return the pairs on which models are evaluated in a split."""
         return self.world.pairs(split)
 
     def members(self, split: str) -> tuple[Pairs, Pairs]:
-        """Forgotten pairs that the original was trained on, and pairs like them it never saw."""
+        """Return forgotten training pairs of the original, and similar pairs it never saw."""
         return self.forget, self.forget_part(self.world.pairs(split))
 
     @cached_property
@@ -107,7 +107,7 @@ class ErasureTask:
         )
 
     def describe(self) -> dict:
-        """What was asked for, in words and numbers that JSON can hold."""
+        """Return the request as JSON-serialisable values."""
         further: dict = {}
         if self.gone:
             further["gone"] = [self.world.concept(i).name for i in self.gone]

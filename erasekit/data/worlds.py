@@ -1,7 +1,7 @@
-"""What a world is: each gives pairs of a picture and a caption, and some can draw new pictures.
+"""Protocols of worlds: every world provides pairs, and some can draw new pictures.
 
-The erasure task, the engine and the scorecard work with any world that gives pairs. The audit asks
-for one that draws, where its tests do. Nothing here needs torch.
+The erasure task, the engine and the scorecard work with any world. Some audit tests need a
+drawing world. This module does not need torch.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
     from erasekit.data.pairs import Pairs
 
-#: The lists of pairs that a world has.
+#: Splits of a world.
 SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
 class Concept:
-    """One thing that pictures show, which can be named and forgotten."""
+    """One thing that pictures show and that can be forgotten."""
 
     index: int  #: position in its world's concept list
-    name: str  #: English name, the one used to ask for it
-    emoji: str  #: the character that Unicode gives it
-    group: str  #: the one group it belongs to
+    name: str  #: English name, used in requests
+    emoji: str  #: its Unicode character
+    group: str  #: its group
     names: Mapping[str, str] = field(hash=False)  #: language code to name
     article: str = "a"  #: English article, empty for plurals and mass nouns
     attributes: Mapping[str, str] = field(default_factory=dict, hash=False)
     descriptions: tuple[str, ...] = ()  #: short English descriptions without the name
     holdout: bool = False  #: in the vocabulary, never in training
-    prompts: tuple[str, ...] = ()  #: what zero-shot compares a picture with; empty: the templates
+    prompts: tuple[str, ...] = ()  #: zero-shot prompts; empty: the templates
 
     @property
     def phrase(self) -> str:
@@ -45,12 +45,12 @@ class Concept:
 
 @dataclass(frozen=True)
 class Lessons:
-    """A training list as a contrastive loss takes it.
+    """A training list for a contrastive loss.
 
     Attributes:
         captions: n texts.
-        alike: whole numbers, shape (n, k). Two pairs that share a number in a column belong
-            together: each is a positive of the other. None where no batch may hold two such pairs.
+        alike: integers, shape (n, k). Two pairs with the same number in a column are positives
+            of each other. None if no batch may hold two such pairs.
     """
 
     captions: list[str]
@@ -58,12 +58,12 @@ class Lessons:
 
 
 class PairsWorld(Protocol):
-    """A world that gives pairs and can be trained on: what every world does.
+    """Protocol of every world: it provides pairs for training and evaluation.
 
     Attributes:
-        concepts: everything that has a name.
-        trained: indices of the concepts that are in the training list.
-        holdout: indices of the concepts that are in the vocabulary and in no training list.
+        concepts: all named concepts.
+        trained: indices of the concepts in the training list.
+        holdout: indices of the concepts in the vocabulary that no training list contains.
     """
 
     concepts: tuple[Concept, ...]
@@ -72,29 +72,29 @@ class PairsWorld(Protocol):
 
     @property
     def spec(self) -> Any:
-        """What decides the world: has at least `languages`, `seed` and `as_dict()`."""
+        """The world's specification: has at least `languages`, `seed` and `as_dict()`."""
         ...
 
     def concept(self, index: int) -> Concept:
-        """The concept with this index."""
+        """Return the concept with this index."""
         ...
 
     def pairs(self, split: str) -> Pairs:
-        """The pairs of a split."""
+        """Return the pairs of a split."""
         ...
 
     def captions_in(self, pairs: Pairs, split: str, language: str) -> list[str]:
-        """The captions of `pairs`, which come from `split`, in one language."""
+        """Return the captions of `pairs`, which come from `split`, in one language."""
         ...
 
     def choose(
         self, forget: str | Sequence[str], gone: Sequence[str]
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Indices of the concepts to forget, and of those to retain.
+        """Return the indices of the concepts to forget and of those to retain.
 
         Args:
             forget: names, or a rule.
-            gone: names of what earlier requests took; neither forgotten again nor retained.
+            gone: names erased by earlier requests; neither forgotten again nor retained.
 
         Raises:
             UsageError: for unknown names, and when nothing is left to forget or to retain.
@@ -107,25 +107,25 @@ class PairsWorld(Protocol):
         ...
 
     def identity(self) -> dict[str, Any]:
-        """What decides its pictures, its words and their order, as JSON holds it."""
+        """JSON-serialisable values that determine its pictures, its texts and their order."""
         ...
 
     def vocabulary(self) -> list[str]:
-        """The texts that a tokenizer is trained on, those of forgotten things included."""
+        """Return the texts to train a tokenizer on, including those of forgotten concepts."""
         ...
 
     def texts(self) -> set[str]:
-        """Every text that a model of this world is asked to read."""
+        """Return every text that models of this world encode."""
         ...
 
     def lessons(self, pairs: Pairs) -> Lessons:
-        """What of `pairs` is trained on."""
+        """Return the training list of `pairs`."""
         ...
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What one drawn picture shows and how it is told, before any pixel exists."""
+    """Description of one drawn picture and its caption, before rendering."""
 
     concepts: tuple[int, ...]
     layout: str  #: single, row or column
@@ -142,30 +142,30 @@ class Sample:
 
 @runtime_checkable
 class DrawingWorld(PairsWorld, Protocol):
-    """A world that can draw any sample: its own again, or a changed one."""
+    """Protocol of a world that can render any sample, including altered ones."""
 
     def samples(self, split: str) -> list[Sample]:
-        """Every sample of a split, in order."""
+        """Return every sample of a split, in order."""
         ...
 
     def caption(self, sample: Sample, language: str | None = None) -> str:
-        """The caption of a sample, in its own language or in another."""
+        """Return the caption of a sample, in its own language or in another."""
         ...
 
     def render(self, samples: Sequence[Sample]) -> Tensor:
-        """Pictures of the samples, uint8, shape (n, 3, size, size)."""
+        """Render the samples: uint8, shape (n, 3, size, size)."""
         ...
 
 
-#: What a test says of a part that needs a world that draws.
+#: Note of a test about conditions that need a drawing world.
 NOT_DRAWN = "{} are left out: they are drawn, which only the embedded world can."
 
 
 def drawing(world: PairsWorld, what: str) -> DrawingWorld:
-    """`world`, if it can draw.
+    """Return `world` if it can draw.
 
     Raises:
-        UsageError: if it cannot; says that `what` needs it.
+        UsageError: if it cannot; says that `what` needs a drawing world.
     """
     if not isinstance(world, DrawingWorld):
         raise UsageError(

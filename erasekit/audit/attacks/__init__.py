@@ -1,1 +1,1 @@
-"""One attack a module: what it asks of every model alike."""
+"""One attack per module; each runs on every model in the same way."""

@@ -24,13 +24,13 @@ from erasekit.models.mllm import Mllm, batches
 
 
 def probes(mllm: Mllm, task: MllmTask, split: str, seed: int) -> Iterator[Answered]:
-    """Can a linear classifier still read the forgotten thing from what the model makes of it?
+    """Test whether a linear classifier can still read the forgotten thing from the features.
 
-    It tells all trained concepts apart, is fitted on training pictures, twenty of each, and
-    asked about the forgotten ones' pictures of `split`. It reads the image tower's embedding,
-    and what the language model holds where its answer would begin.
+    The classifier separates all trained concepts. It is fitted on 20 training pictures per
+    concept and evaluated on the forgotten concepts' pictures of `split`. Its input is the
+    image tower's embedding, or the language model's hidden state where the answer begins.
     """
-    # All in one wording: the picture alone differs.
+    # One wording for all questions, so that only the picture differs.
     taught = worded(first_of_each(only_name(task.visual), 20), VISUAL["name"][0])
     asked = worded(named(task, split), VISUAL["name"][0])
     for place in ("tower", "language model"):
@@ -41,7 +41,7 @@ def probes(mllm: Mllm, task: MllmTask, split: str, seed: int) -> Iterator[Answer
 
 @torch.no_grad()
 def _held(mllm: Mllm, questions: Questions, place: str) -> np.ndarray:
-    """Features of each question, shape (n, d)."""
+    """Return the features of each question, shape (n, d)."""
     found = []
     for part in batches(questions, 128):
         inputs = mllm.read([mllm.prompt(q) for q in part], part, "left")

@@ -1,4 +1,4 @@
-"""How fast does a language model learn a forgotten thing again?"""
+"""How fast does a language model relearn a forgotten thing?"""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from erasekit.data.question_task import MllmTask
 from erasekit.evaluate.answer_scores import score_answers
 from erasekit.models.mllm import Mllm
 
-#: Pictures of each forgotten concept, steps after which it is asked, and Adam's learning rate,
-#: chosen on validation and by the oracle alone.
+#: Pictures per forgotten concept, steps at which accuracy is measured, and Adam's learning rate,
+#: chosen on validation data with the oracle only.
 PICTURES, CHECKPOINTS, LEARNING_RATE = 4, (2, 4, 8, 16), 2e-4
 
 
 def relearning(mllm: Mllm, task: MllmTask, split: str, seed: int) -> Iterator[Answered]:
-    """How fast does it come back from a few pictures?
+    """Measure how fast a forgotten concept returns from a few pictures.
 
     A copy is trained on the questions about some pictures of each forgotten concept, and on as
-    many retained ones. The condition ``area`` is the mean over the checkpoints, step 0 among
-    them; ``after`` the last one.
+    many retained questions. The condition ``area`` is the mean over step 0 and the
+    checkpoints, ``after`` is the last checkpoint.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(task.forget))

@@ -13,7 +13,7 @@ from erasekit.models.mllm import Mllm
 
 
 def wordings(mllm: Mllm, task: MllmTask, split: str, seed: int) -> Iterator[Answered]:
-    """Is a forgotten thing named when it is asked for in other words? Every phrasing, in turn."""
+    """Ask for the forgotten thing in every phrasing, in turn."""
     for phrasing in VISUAL["name"]:
         asked = worded(named(task, split), phrasing)
         yield Answered(phrasing, asked.subjects, score_answers(mllm, asked)["accuracy"])

@@ -1,13 +1,13 @@
-"""Composition leaks: does the concept come back beside others, or slightly changed?
+"""Composition leaks: is the concept still recognised in scenes and in altered pictures?
 
-An erasure is mostly judged by pictures of one thing. A scene shows the concept smaller,
-beside things that were to be kept, and in a longer caption; a near-duplicate shows the same
-drawing mirrored, in other colours, or as its bare outline. If the concept answers there,
-the erasure reached its pictures and not the concept.
+Most evaluations of an erasure use pictures of one thing. A scene shows the concept smaller,
+beside retained things, with a longer caption; a near-duplicate shows the same drawing
+mirrored, in other colours, or as an outline. If the model recognises the concept there, the
+erasure changed the response to the training pictures only.
 
-Source: the Side Effect Evaluation (arXiv 2508.15124) asks generators for the erased concept
-in compositions and in variants. Here a CLIP is asked: a scene's caption must win against
-itself with the forgotten name replaced, so that the things that were kept give no hint.
+Source: the Side Effect Evaluation (arXiv 2508.15124) prompts generators for the erased
+concept in compositions and variants. We test CLIP: a scene's caption competes with copies of
+itself in which the forgotten name is replaced, so the retained things give no hint.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ def composition_leaks(
     seed: int = 0,
     scenes: int = 40,
 ) -> Result:
-    """Forgotten concepts in scenes, and in near-duplicates of their single pictures.
+    """Recognise forgotten concepts in scenes and in near-duplicates of single pictures.
 
     Args:
         models, task, split, draws, seed: as in every audit test.
-        scenes: how many scenes with a forgotten concept are asked about, at most; each
-            has another set of concepts.
+        scenes: maximum number of scenes with a forgotten concept; each shows a different
+            set of concepts.
 
     Returns:
-        metrics ``in_scene``, how often the right English caption comes before all those
-        with a retained concept in the place of the forgotten (condition ``scene``), and
-        ``near_duplicate``, how often a single picture is named right among all trained
-        concepts (conditions ``mirrored``, ``recoloured``, ``outlined``); both from 0 to 1.
-        Details have the keys ``model``, ``condition``, ``concept`` and ``top1``.
+        Metrics from 0 to 1. ``in_scene``: how often the right English caption ranks above
+        all captions with a retained concept in place of the forgotten one (condition
+        ``scene``). ``near_duplicate``: top-1 on single pictures among all trained concepts
+        (conditions ``mirrored``, ``recoloured``, ``outlined``). Details have the keys
+        ``model``, ``condition``, ``concept`` and ``top1``.
 
     Raises:
         UsageError: for an unknown split.
@@ -103,12 +103,12 @@ def composition_leaks(
 def caption_choices(
     task: ErasureTask, scenes: Pairs, split: str
 ) -> tuple[np.ndarray, np.ndarray, list[list[str]]]:
-    """For each forgotten concept in each scene, the captions to choose from.
+    """Build the candidate captions for each forgotten concept in each scene.
 
     Returns:
-        the forgotten concept and the row of the scene, each of shape (n,), and n lists of
-        English captions: the right one first, then one for each retained concept that is
-        not in the scene, in the forgotten one's place.
+        The forgotten concept and the row of the scene, each of shape (n,), and n lists of
+        English captions: the right one first, then one with each retained concept that is
+        not in the scene in place of the forgotten one.
     """
     world = drawing(task.world, "composition_leaks")
     concepts, rows, captions = [], [], []
@@ -126,24 +126,24 @@ def caption_choices(
 
 
 def first_of_choices(clip: Clip, images: Tensor, captions: list[list[str]]) -> np.ndarray:
-    """Whether each picture is nearest to the first of its captions, 0 or 1, shape (n,).
+    """Return 1 where a picture is nearest to the first of its captions, else 0, shape (n,).
 
-    A tie counts as a miss: a model that tells nothing apart must not seem to know.
+    A tie counts as a miss, so that a model with constant features scores 0.
     """
     texts = clip.encode_texts([text for options in captions for text in options])
     choices = texts.split([len(options) for options in captions])
     features = clip.encode_images(images)
-    # Summed row by row: a matrix product would round equal captions differently.
+    # Sum row by row: a matrix product rounds equal captions differently.
     similarity = [(own * image).sum(1) for image, own in zip(features, choices, strict=True)]
     return np.array([float((s[0] > s[1:]).all()) for s in similarity])
 
 
 def near_duplicates(world: PairsWorld, singles: Pairs, split: str) -> dict[str, Tensor]:
-    """The pictures of `singles`, changed in the ways that this test asks about.
+    """Return altered versions of the pictures of `singles`, by condition.
 
-    ``mirrored``: left and right exchanged. ``recoloured``: red and green exchanged, which
-    gives backgrounds that are as likely as before. ``outlined``: the same sample with
-    nothing but the black lines of its drawing, in a world that draws.
+    ``mirrored``: left and right swapped. ``recoloured``: red and green swapped, which keeps
+    the distribution of backgrounds. ``outlined``: the same sample with only the black lines
+    of its drawing; drawn worlds only.
     """
     images = singles.images[:]
     changed = {"mirrored": images.flip(3), "recoloured": images[:, [1, 0, 2]]}

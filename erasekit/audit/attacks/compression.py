@@ -1,11 +1,11 @@
-"""Compression: does the association return when the weights are rounded or pruned?
+"""Compression: does the association return when the weights are quantised or pruned?
 
-An erasure that moved each weight a little, only far enough to hide what it knew, is undone
-where rounding puts the weights back to what they were.
+If an erasure changes each weight only slightly, rounding can restore the original weights
+and undo it.
 
 Source: Zhang et al. 2024 (arXiv 2410.16454) quantise unlearned language models to 8 and 4
-bits. Here it is CLIP, with pruning by magnitude beside it, and every oracle goes through
-the same, since compressing costs accuracy by itself.
+bits. We apply this to CLIP and add magnitude pruning. The oracles are compressed too, since
+compression alone costs accuracy.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.evaluate.naming import by_concept, named_right, trained_concepts, trained_singles
 from erasekit.models.zero_shot import concept_features
 
-#: open_clip's projections are multiplied from the right: their outputs are the columns.
+#: open_clip multiplies by these projections from the right: their outputs are the columns.
 _OUTPUTS_IN_COLUMNS = ("proj", "text_projection")
 
 
 def quantise(model: nn.Module, bits: int) -> None:
-    """Round every matrix to `bits`-bit integers times a scale for each output channel.
+    """Round every matrix to `bits`-bit integers with one scale per output channel.
 
-    In place, weights only, symmetric: the largest weight of a channel becomes the largest
-    integer. Embeddings are rounded too, a row (token, position) at a time. Gains, biases,
-    the logit scale and batch statistics keep their precision, as is the custom.
+    Symmetric, weights only: the largest weight of a channel maps to the largest integer.
+    Embeddings use one scale per row (token, position). Gains, biases, the logit scale and
+    batch statistics keep their precision, as is usual.
 
     Args:
         model: changed in place.
@@ -43,10 +43,10 @@ def quantise(model: nn.Module, bits: int) -> None:
     most = 2 ** (bits - 1) - 1
     for module, name in _matrices(model):
         weight = getattr(module, name)
-        exact = weight.detach().float().cpu()  # not every device can round this way
+        exact = weight.detach().float().cpu()  # not every device supports this rounding
         channel = exact.ndim - 1 if name in _OUTPUTS_IN_COLUMNS else 0
         others = [axis for axis in range(exact.ndim) if axis != channel]
-        # A channel of zeros has no scale of its own; any does.
+        # A channel of zeros has no scale: any positive value works.
         steps = (exact.abs().amax(others) / most).clamp(min=torch.finfo(torch.float32).tiny)
         zeros = torch.zeros(len(steps), dtype=torch.int32)
         rounded = torch.fake_quantize_per_channel_affine(exact, steps, zeros, channel, -most, most)
@@ -55,19 +55,19 @@ def quantise(model: nn.Module, bits: int) -> None:
 
 
 def prune_smallest(model: nn.Module, share: float) -> None:
-    """Set the smallest `share` of each matrix's weights to zero, in place, layer by layer.
+    """Set the smallest `share` of each matrix's weights to zero, in place.
 
-    Of the same weights as `quantise`, embeddings included.
+    Prunes the same weights as `quantise` rounds, including embeddings.
     """
     for module, name in _matrices(model):
-        # It takes a flat view of what it ranks, which a channels-last weight does not allow.
+        # Pruning takes a flat view, which a channels-last weight does not allow.
         ranked = getattr(module, name).detach().contiguous()
         prune.l1_unstructured(module, name, share, importance_scores=ranked)
         prune.remove(module, name)
 
 
 def _matrices(model: nn.Module) -> list[tuple[nn.Module, str]]:
-    """Every weight with two dimensions or more, as the module that has it and its name."""
+    """Return (module, name) of every weight with at least two dimensions."""
     return [
         (module, name)
         for module in model.modules()
@@ -84,7 +84,7 @@ _BROKEN = (
     "Under “{}” the original itself names the forgotten things no better than by guessing: "
     "nothing can be told from it, and similarities are left out."
 )
-#: What is done to a copy of each model, by condition.
+#: Compression applied to a copy of each model, by condition.
 CONDITIONS: dict[str, Callable[[nn.Module], None]] = {
     "as it is": lambda model: None,
     "int8": partial(quantise, bits=8),
@@ -103,21 +103,21 @@ def compression(
     seed: int = 0,
     retain_pictures: int = 4,
 ) -> Result:
-    """Name the forgotten concepts' pictures after rounding or pruning the weights.
+    """Classify the forgotten concepts' pictures after quantising or pruning the weights.
 
     Args:
-        models: all are compressed alike, each time a copy.
-        task: says which concepts are forgotten.
-        split: whose single pictures are named.
-        draws, seed: of the bootstrap over concepts.
-        retain_pictures: pictures a retained concept, at most.
+        models: models to test; each condition compresses a copy of each.
+        task: the erasure task with the forgotten concepts.
+        split: split whose single pictures are classified.
+        draws, seed: draws and seed of the bootstrap over concepts.
+        retain_pictures: maximum number of pictures per retained concept.
 
     Returns:
-        by condition (see `CONDITIONS`): ``top1`` of forgotten concepts among all trained
+        By condition (see `CONDITIONS`): ``top1`` of forgotten concepts among all trained
         names, ``similarity`` of their pictures with their own name (−1 to 1), and
-        ``retain_top1``, which is reported only. There is no similarity under a condition
-        that breaks the original, so that no verdict rests on it. Details have ``model``,
-        ``condition``, ``concept``, ``top1`` and ``similarity``, a record a forgotten concept.
+        ``retain_top1``, which is reported only. Similarity is omitted under a condition
+        that breaks the original, so that no verdict depends on it. Details have one record
+        per forgotten concept: ``model``, ``condition``, ``concept``, ``top1``, ``similarity``.
     """
     world = task.world
     singles = trained_singles(world, split)
@@ -157,7 +157,8 @@ def compression(
                 }
                 for index in top1
             ]
-    # Only top-1 has a guess to tell a broken original by; its similarities go with it.
+    # Only top-1 has a chance level that shows whether the original is broken. Where it is,
+    # its similarities are dropped too.
     broken = {
         m.condition
         for m in measures
@@ -185,8 +186,8 @@ TEST = AuditTest(
             acquits=False,
             unit="cosine",
         ),
-        # How much rounding alone costs differs from seed to seed, and whether the retained
-        # were kept is asked elsewhere: this is to be read, not to judge by.
+        # The cost of rounding varies between seeds, and other tests measure retention: this
+        # value is reported without a verdict.
         Metric("retain_top1", "retained things named right", "reported"),
     ),
 )

@@ -1,13 +1,13 @@
-"""Domain shift: does the concept come back in pictures of another kind?
+"""Domain shift: is the concept recognised in pictures of another kind?
 
-An erasure is fitted to pictures as training had them: in colour, sharp, on a soft gradient.
-Another rendering of the same things may go past what was changed. What stays of the
-retained concepts is measured too, since an erasure can also make a model more brittle.
+An erasure is fitted to pictures like the training pictures: in colour, sharp, on a soft
+gradient. It may not generalise to another rendering of the same things. Accuracy on retained
+concepts is measured too, since an erasure can make a model less robust.
 
-Source: forgetting on one rendering and testing on another, with two well-known families of
-changed pictures: corruptions (Hendrycks and Dietterich 2019, arXiv 1903.12261) and other
-backgrounds (Xiao et al. 2020, arXiv 2006.09994). Here the drawing is cut out exactly, since
-its sample is known.
+Source: forgetting on one rendering and testing on another, with two established families of
+altered pictures: corruptions (Hendrycks and Dietterich 2019, arXiv 1903.12261) and other
+backgrounds (Xiao et al. 2020, arXiv 2006.09994). The drawing is cut out exactly, since its
+sample is known.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.evaluate.naming import named_right, trained_concepts, trained_singles
 from erasekit.models.zero_shot import concept_features
 
-# Chosen on validation so that the original still names half of the pictures right.
-#: Deviation of the blur, as a share of the picture's side.
+# Chosen on validation data so that the original still classifies half of the pictures correctly.
+#: Standard deviation of the blur, as a share of the picture's side.
 BLUR = 1 / 64
-#: Squares of the checkerboard along a side.
+#: Checkerboard squares per side.
 SQUARES = 8
 
 
@@ -42,15 +42,15 @@ def domain_shift(
     seed: int = 0,
     retain_pictures: int = 4,
 ) -> Result:
-    """Top-1 on single pictures of another kind, among all trained concepts.
+    """Measure top-1 on shifted single pictures, among all trained concepts.
 
     Args:
         models, task, split, draws, seed: as in every audit test; `seed` also draws the
-            background of noise.
-        retain_pictures: pictures a retained concept, at most.
+            noise background.
+        retain_pictures: maximum number of pictures per retained concept.
 
     Returns:
-        metrics ``top1`` (forgotten concepts) and ``retain_top1`` (retained concepts), 0 to
+        Metrics ``top1`` (forgotten concepts) and ``retain_top1`` (retained concepts), 0 to
         1, with the kind of picture as condition: see `shifted`. Details have the keys
         ``model``, ``condition``, ``subset`` (forget, retain) and ``top1``.
 
@@ -87,13 +87,12 @@ def domain_shift(
 
 
 def shifted(world: PairsWorld, singles: Pairs, split: str, seed: int) -> dict[str, Tensor]:
-    """The pictures of `singles`, which come from `split`, as pictures of other kinds.
+    """Return the pictures of `singles`, which come from `split`, as other kinds of pictures.
 
     Returns:
-        by condition, uint8, shape (n, 3, height, width): ``grey`` and ``blurred``; in a world
-        that draws also ``line art`` (black lines on white), and the drawing on a
-        ``checkerboard`` and on ``noise``, both of its own background's two colours, on
-        ``white`` and on ``black``.
+        By condition, uint8, shape (n, 3, height, width): ``grey`` and ``blurred``. In a drawn
+        world also ``line art`` (black lines on white), and the drawing on ``checkerboard``
+        and ``noise`` (both in its background's two colours), ``white`` and ``black``.
     """
     images = singles.images[:]
     side = images.shape[-1]

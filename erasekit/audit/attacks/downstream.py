@@ -1,11 +1,11 @@
-"""Downstream: what breaks for those who built on the image tower before the erasure?
+"""Downstream: what breaks in applications built on the image tower before the erasure?
 
-A classifier that was fitted on the original's features and an index of pictures that was
-filled with them are in use; then the erased model takes the original's place in front of
-them. What they still get right of the forgotten is a leak that no prompt shows; what they
-lose of the rest is the price of the update, and how much of it fitting anew wins back
-is measured as well. No paper has this test; linear classifiers on frozen features are how
-CLIP's image tower is commonly used (Radford et al. 2021, section 3.2).
+A classifier and a picture index are built on the original's features; then the erased model
+replaces the original. If they still recognise forgotten concepts, that is a leak that
+prompts do not show. What they lose on other concepts is the cost of the update; the test
+also measures how much of it refitting recovers. No paper describes this test; linear
+classifiers on frozen features are a common use of CLIP's image tower (Radford et al. 2021,
+section 3.2).
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ def downstream(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Result:
-    """What a classifier and an index built on the original make of another model's features.
+    """Apply a classifier and an index built on the original to other models' features.
 
-    Both are built from the training pictures of one concept, the classifier over all
-    trained concepts, and asked about those of `split`.
+    Both use the training pictures that show one concept, and are evaluated on those of
+    `split`. The classifier separates all trained concepts.
 
     Args:
         models, task, split, draws, seed: as in every audit test.
 
     Returns:
-        metrics ``classifier`` (share of pictures named right), ``index`` (share whose
+        Metrics from 0 to 1: ``classifier`` (accuracy), ``index`` (share of pictures whose
         nearest picture in the index shows the same concept) and ``rebuilt`` (as
-        ``classifier``, fitted on the model's own features), from 0 to 1. Conditions are
-        ``forget``, ``neighbours`` and ``retain``; ``rebuilt`` leaves out the first, which
-        is what the probes ask. The first two are not measured for oracles. Details
-        repeat all measures: ``measure``, ``model``, ``subset``, ``value`` and its 95 %
-        interval ``low``, ``high``.
+        ``classifier``, fitted on the model's own features). Conditions are ``forget``,
+        ``neighbours`` and ``retain``; ``rebuilt`` omits ``forget``, which the probes
+        measure. ``classifier`` and ``index`` are not measured for oracles. Details repeat
+        all measures: ``measure``, ``model``, ``subset``, ``value`` and its 95 % interval
+        ``low``, ``high``.
 
     Raises:
         UsageError: for an unknown split.

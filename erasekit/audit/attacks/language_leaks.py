@@ -1,11 +1,11 @@
-"""Language leaks: does the concept answer to its name in another language?
+"""Language leaks: does the model recognise the concept by its name in another language?
 
-The forget set may speak one language while the model speaks four. What is erased in one
-and left in another is not gone. A language can only leak what the original knew in it, so
-that each language is asked about the pictures that the original names right there.
+The forget set may use one language while the model knows four. A concept that is erased in
+one language can remain in another. A language can only leak what the original knew in it, so
+each language is tested on the pictures that the original classifies correctly in it.
 
-Source: unlearning of language models across languages (arXiv 2606.03291). Here it is asked
-of a CLIP: the pictures are the same in each language and the candidates' names change.
+Source: unlearning of language models across languages (arXiv 2606.03291). We test CLIP: the
+pictures are the same for each language, the candidates' names change.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.evaluate.naming import by_concept, forgotten_singles, named_right, trained_concepts
 from erasekit.models.zero_shot import concept_features
 
-#: The original knows a concept in a language if it names this share of its pictures right:
-#: below it, the pictures named right are lucky guesses, which nothing need remember.
+#: The original knows a concept in a language if it classifies this share of its pictures
+#: correctly. Below it, correct answers are mostly guesses.
 KNOWN = 0.5
 
 
@@ -33,21 +33,21 @@ def language_leaks(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Result:
-    """Top-1 on the forgotten concepts' pictures with the candidates named in each language.
+    """Measure top-1 on the forgotten concepts' pictures with names in each language.
 
-    Of a language count the pictures that the original names right in it, of concepts that
-    it knows in it (`KNOWN`). A concept is left out for a language outside the forget set
-    that calls it as the forget set or English does: its name does not tell them apart.
+    A language counts the pictures that the original classifies correctly in it, of concepts
+    that the original knows in it (`KNOWN`). A language outside the forget set skips the
+    concepts whose name is the same in the forget set's language or in English.
 
     Args:
         models, task, split, draws, seed: as in every audit test.
 
     Returns:
-        metric ``top1``, 0 to 1 (the original's is 1), with the language code as condition.
+        Metric ``top1``, 0 to 1 (1 for the original), with the language code as condition.
         Details have the keys ``model``, ``concept``, ``language``, ``top1`` (None where
-        nothing counts), ``known`` (the share of the concept's pictures that the original
-        names right; None where the concept is left out) and ``in_forget_set`` (whether
-        the language is in it).
+        no picture counts), ``known`` (the original's accuracy on the concept's pictures;
+        None where the concept is skipped) and ``in_forget_set`` (whether the forget set
+        contains the language).
 
     Raises:
         UsageError: for an unknown split.
@@ -103,7 +103,7 @@ def language_leaks(
 
 
 def _named_alike(concept: Concept, language: str, task: ErasureTask) -> bool:
-    """Whether a language outside the forget set uses the forget set's name, or the English."""
+    """Whether a language outside the forget set uses the forget set's or the English name."""
     if language in task.forget_languages:
         return False
     others = {*task.forget_languages, "en"} - {language}
@@ -111,7 +111,7 @@ def _named_alike(concept: Concept, language: str, task: ErasureTask) -> bool:
 
 
 def _name(concept: Concept, language: str) -> str:
-    """The bare name; a language without one says the English, as captions do."""
+    """Return the bare name, or the English one where the language has none, as in captions."""
     return concept.names.get(language, concept.name).casefold()
 
 

@@ -1,8 +1,8 @@
-"""A likelihood-ratio attack: would a model that saw this very pair score it so?
+"""A likelihood-ratio membership attack (LiRA) with shadow models.
 
-A pair that is easy scores high whether it was seen or not. Shadow models, half of which
-saw it, tell what to expect of each pair in either case; the attack asks which of the two
-fits the model under audit better.
+An easy pair scores high whether it was seen or not. Shadow models, half of which saw the
+pair, give its expected score in both cases; the attack compares which of the two explains
+the audited model's score better.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from erasekit.models.train_clip import trained_clip
 from erasekit.models.train_spec import TrainSpec
 from erasekit.profiles import PROFILES
 
-#: Each pair needs two shadows that saw it and two that did not, to know how they vary.
+#: A variance needs, for each pair, two shadows that saw it and two that did not.
 LEAST_SHADOWS = 4
-#: Shadows start from other weights than the original and its oracles, whose seeds are small.
+#: Keeps shadows' seeds apart from those of the original and the oracles, which are small.
 FIRST_SEED = 1000
 
 
@@ -50,34 +50,33 @@ def lira(
     train: TrainSpec | None = None,
     precision: str = "auto",
 ) -> Result:
-    """Tell training pairs of the forget set from unseen ones by their likelihood ratio.
+    """Separate training pairs of the forget set from unseen pairs by their likelihood ratio.
 
-    Costs as many trainings from scratch as there are shadows, each as long as the
-    original's: minutes each in the default profile. They are cached, so that a second run
-    trains nothing.
+    Each shadow is trained from scratch for as long as the original: minutes per shadow in
+    the default profile. Shadows are cached, so a second run trains nothing.
 
     Args:
-        models: all are measured alike; the shadows are trained on the original's device.
-        task: gives the retain set, which every shadow sees, and the pool of pairs.
-        split: where the pool's unseen pairs come from.
-        draws: of the bootstrap over forgotten concepts.
-        seed: of the bootstrap, and of which shadow sees which pairs of the pool.
-        shadows: how many; every pair of the pool is in half of them.
-        train, precision: the recipe of a shadow, which should be that of the original.
+        models: models to test; the shadows are trained on the original's device.
+        task: the erasure task: its retain set, which every shadow sees, and its pool of pairs.
+        split: source of the pool's unseen pairs.
+        draws: draws of the bootstrap over forgotten concepts.
+        seed: seed of the bootstrap and of the assignment of pairs to shadows.
+        shadows: number of shadows; each pair of the pool is in half of them.
+        train, precision: recipe of a shadow; should equal the original's.
 
     Returns:
         ``auc`` and ``tpr_at_1_fpr``, as in `audit.membership` but by the log likelihood
-        ratio; details are the points of the ROC curve, ``model``, ``condition`` (empty),
+        ratio. Details are the points of the ROC curve: ``model``, ``condition`` (empty),
         ``fpr`` and ``tpr``.
 
     Raises:
         UsageError: for fewer than `LEAST_SHADOWS` shadows.
 
-    Source: Carlini et al. 2022 (2112.03570), the online attack. Ours differs in what is
-    scored, the pair's similarity in place of the confidence in a label; in the pool, the
-    forget set's kind alone beside a retain set that every shadow sees; and in the
-    variance: with few shadows they pool it over examples, ours is always pooled, over
-    pairs and over both cases, so that the ratio rises with the score.
+    Source: Carlini et al. 2022 (2112.03570), the online attack. Ours differs in three ways:
+    the score is the pair's similarity, not the confidence in a label; the pool contains
+    only pairs of the forget set's kind, and every shadow sees the retain set; the variance
+    is always pooled over pairs and both cases (theirs only with few shadows, and over
+    examples), so that the ratio increases with the score.
     """
     if shadows < LEAST_SHADOWS:
         raise UsageError(f"shadows = {shadows}: must be at least {LEAST_SHADOWS}")
@@ -101,7 +100,7 @@ def lira(
             precision=precision,
             without=[concept.name for concept in task.forgotten_concepts],
             label=f"shadow {i + 1} of {shadows}",
-            # Positions count within a split: the list ends with this many pairs of this one.
+            # Positions count within a split; the list ends with `len(others)` pairs of this one.
             split=split,
             others=len(others),
         )
@@ -120,29 +119,29 @@ def lira(
 
 
 def assign(shadows: int, pairs: int, seed: int) -> np.ndarray:
-    """Which shadow sees which pair: each is in exactly half of them (rounded down).
+    """Assign each pair to exactly half of the shadows (rounded down).
 
     Returns:
-        bool, shape (shadows, pairs).
+        Bool, shape (shadows, pairs).
     """
     order = np.random.default_rng(seed).random((shadows, pairs)).argsort(axis=0)
     return order < shadows // 2
 
 
 def unbounded(similarity: np.ndarray) -> np.ndarray:
-    """Fisher's transform of a cosine, artanh: a Gaussian has no bounds at −1 and 1."""
+    """Apply Fisher's transform (artanh) to a cosine, since a Gaussian is unbounded."""
     return np.arctanh(np.clip(similarity, -1 + 1e-6, 1 - 1e-6))
 
 
 def log_likelihood_ratio(own: np.ndarray, expected: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """How much better "seen" explains each pair's score than "unseen", shape (n,).
+    """Return log p(score | seen) − log p(score | unseen) for each pair, shape (n,).
 
-    Each pair has a mean among the shadows that saw it and one among the others; the
-    variance about them is one for all. Were it different for seen and unseen, a score far
-    below both, as over-forgetting makes, would speak for whichever is wider.
+    Each pair has one mean over the shadows that saw it and one over the others; one variance
+    is shared by all. With separate variances, a score far below both means, as after
+    over-forgetting, would favour the wider case.
 
     Args:
-        own: scores by the model under audit, shape (n,).
+        own: scores by the audited model, shape (n,).
         expected: scores by each shadow, shape (shadows, n).
         seen: which shadow saw which pair, shape (shadows, n).
     """
@@ -150,7 +149,7 @@ def log_likelihood_ratio(own: np.ndarray, expected: np.ndarray, seen: np.ndarray
     outside = np.where(seen, np.nan, expected)
     mean_in, mean_out = np.nanmean(inside, axis=0), np.nanmean(outside, axis=0)
     residual = expected - np.where(seen, mean_in, mean_out)
-    # Two means a pair are estimated, and cost two degrees of freedom each.
+    # Two estimated means cost two degrees of freedom per pair.
     variance = (residual**2).sum() / (expected.size - 2 * expected.shape[1])
     deviation = torch.tensor(np.sqrt(variance))
     score = torch.from_numpy(own)
@@ -169,7 +168,7 @@ TEST = AuditTest(
     metrics=(AUC, TPR),
     smoke={
         "shadows": LEAST_SHADOWS,
-        # Shadows of half the length betray the original as well: its area is .98 with them.
+        # Shadows trained half as long suffice: the original's AUC with them is 0.98.
         "train": TrainSpec(steps=_SMOKE["train_steps"] // 2, batch=_SMOKE["train_batch"]),
     },
     opt_in=True,

@@ -1,14 +1,13 @@
-"""Membership: does a model betray which pairs it was trained on?
+"""Membership: can the training pairs be identified from a model's scores?
 
-Two scores of a pair can be ranked. *Loss* is the similarity of picture and caption, which
-stands for the pair's loss. *Confidence* is how sure the zero-shot answer is of the pair's
-forgotten concept.
+Two scores rank the pairs. *Loss* is the similarity of picture and caption, a proxy for the
+pair's loss. *Confidence* is the zero-shot confidence in the pair's forgotten concept.
 
-What is judged is the signed AUC of each score: members are expected to score higher,
-nothing is fitted, and a value below 0.5 shows members pushed below what was never seen.
-A fitted attacker, who may also weigh the two scores together, learns which way they
-point: it gives the same high value to a model that remembers and to one that over-forgets.
-It says how much can be told in all, and stands beside the signed AUC without a verdict.
+The verdict rests on the signed AUC of each score: members are expected to score higher,
+nothing is fitted, and a value below 0.5 means that members score below unseen pairs.
+A fitted attacker, which may combine the two scores, also learns their direction: it gives
+the same high value to a model that remembers and to one that over-forgets. It measures how
+much information there is in total, and is reported without a verdict.
 """
 
 from __future__ import annotations
@@ -55,10 +54,10 @@ _UNJUDGED = (
 
 
 def confidence(clip: Clip, task: ErasureTask, pairs: Pairs) -> np.ndarray:
-    """Log odds of each pair's forgotten concept in the zero-shot answer, shape (n,).
+    """Return the zero-shot log odds of each pair's forgotten concept, shape (n,).
 
-    The answer is the softmax over the English names of all trained concepts at the model's
-    own logit scale. Log odds order pairs as probabilities do, and do not round to 1.
+    The probabilities are the softmax over the English names of all trained concepts at the
+    model's logit scale. Log odds rank pairs as probabilities do, without rounding to 1.
     """
     world = task.world
     names = concept_features(clip, trained_concepts(world))
@@ -79,26 +78,25 @@ def membership(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Result:
-    """Rank training pairs of the forget set among unseen ones, by two scores.
+    """Rank training pairs of the forget set among unseen pairs, by two scores.
 
     Args:
-        models: all are measured alike.
-        task: gives the members (its forget set) and the unseen pairs of the same kind.
-        split: where the unseen pairs come from.
-        draws: of the bootstrap over forgotten concepts, at most `MOST_DRAWS`.
-        seed: of the bootstrap.
+        models: models to test.
+        task: the erasure task: its forget set holds the members.
+        split: source of the unseen pairs of the same kind.
+        draws: draws of the bootstrap over forgotten concepts, at most `MOST_DRAWS`.
+        seed: seed of the bootstrap.
 
     Returns:
-        ``auc`` and ``tpr_at_1_fpr`` by a threshold on the score, from 0 to 1, where a
-        guess gives 0.5 and 0.01; conditions ``loss`` and ``confidence``. ``attack_auc`` of
-        the fitted attacker (see `attack`), also for ``both`` scores together. Details are
-        the points of the ROC curves: ``model``, ``condition``, ``fpr``, ``tpr``; that of
-        ``both`` is the fitted attacker's.
+        ``auc`` and ``tpr_at_1_fpr`` by a threshold on the score, from 0 to 1 (chance: 0.5
+        and 0.01); conditions ``loss`` and ``confidence``. ``attack_auc`` of the fitted
+        attacker (see `attack`), also for ``both`` scores together. Details are the points
+        of the ROC curves: ``model``, ``condition``, ``fpr``, ``tpr``; for ``both``, those
+        of the fitted attacker.
 
     Source: Yeom et al. 2018 (1709.01604) and the evaluation of SalUn (2310.12508) and
-    MUSE (2407.06460). They attack a classifier's or a language model's loss; here the
-    pair's similarity takes its place, and the value is held against oracles that never
-    saw a member.
+    MUSE (2407.06460). They attack a classifier's or a language model's loss; we use the
+    pair's similarity instead and compare with oracles that never saw a member.
     """
     pool = make_pool(task, split)
     if nothing := too_few(pool):
@@ -125,17 +123,17 @@ def membership(
 
 
 def attack(scores: np.ndarray, pool: Pool) -> np.ndarray:
-    """What a logistic regression says of pairs that it was not fitted on, shape (2n,).
+    """Predict membership by cross-validated logistic regression.
 
-    A concept's pairs are all in one fold, so that it cannot learn how well a model knows
-    the concept it is tested on. Where one concept alone is forgotten, a couple is. Either
-    way half of every fold are members.
+    All pairs of a concept are in one fold, so that the regression cannot learn how well the
+    model knows the tested concept. If only one concept is forgotten, the two pairs of a
+    couple share a fold. Either way, half of each fold are members.
 
     Args:
-        scores: of the pool's pairs, shape (2n, number of scores).
+        scores: scores of the pool's pairs, shape (2n, number of scores).
 
     Returns:
-        log odds of being a member, of each pair.
+        Log odds of membership of each pair, shape (2n,).
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GroupKFold, cross_val_predict

@@ -1,13 +1,13 @@
-"""Over-forgetting: what else did the erasure take, and from which concepts most?
+"""Over-forgetting: what else did the erasure damage, and which concepts most?
 
-An erasure that pushes everything away forgets, too. It shows in how well pictures and names
-still agree where nothing was to change: on the neighbours of what was forgotten, on what
-was retained, and on concepts that no model ever saw. Means hide who pays, so that the
-concepts that lost most are listed by name.
+An erasure that pushes all pairs apart also forgets. The damage shows in the similarity of
+pictures and names that should not change: neighbours of the forgotten concepts, retained
+concepts, and concepts that no model ever saw. Means hide individual losses, so the concepts
+that lost most are listed by name.
 
 Source: over-generalised forgetting in SALMUBench (arXiv 2603.26316), by the similarity of
-near and far holdouts. Here every subset is held against the oracle's similarity; the list
-of who lost most is chosen on validation pictures and measured on others.
+near and far holdouts. We compare every subset with the oracle's similarity; the list of the
+largest losses is chosen on validation pictures and measured on others.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ def over_forgetting(
     seed: int = 0,
     most: int = 10,
 ) -> Result:
-    """Similarity of pictures with their own names, and the concepts that lost most.
+    """Measure the similarity of pictures with their names, and list the largest losses.
 
-    Those who lost most are the retained concepts whose top-1, and at equal top-1 whose
-    similarity, fell furthest from the original to the audited model on validation.
+    The list holds the retained concepts whose top-1 (for ties: whose similarity) fell
+    furthest from the original to the audited model on validation pictures.
 
     Args:
         models, task, split, draws, seed: as in every audit test. Without the audited model
             there is no list.
-        most: how many concepts the list has; at most half of the retained.
+        most: length of the list; at most half of the retained concepts.
 
     Returns:
-        metrics ``similarity`` (conditions neighbours, retain, holdout) and
+        Metrics ``similarity`` (conditions neighbours, retain, holdout) and
         ``forget_similarity``, from −1 to 1, and ``collateral_top1``, top-1 on the pictures
-        of the listed concepts among all trained, 0 to 1. Details have a record for each
+        of the listed concepts among all trained ones, 0 to 1. Details have one record per
         listed concept, worst first: ``concept``, ``group``, its top-1 by the ``original``,
-        the ``erased`` and the ``oracle`` (the oracles' mean, None without any) and what it
-        ``lost`` from the first to the second, all on `split`; the same of similarity under
-        these keys with ``_similarity`` after them.
+        the ``erased`` and the ``oracle`` (mean of the oracles, None without any) and the
+        loss from original to erased, ``lost``, all on `split`; the same for similarity
+        with the suffix ``_similarity``.
 
     Raises:
         UsageError: for an unknown split.
@@ -99,12 +99,12 @@ def over_forgetting(
 
 
 def own_names(clip: Clip, task: ErasureTask, split: str) -> dict[str, np.ndarray]:
-    """How each single picture of a split agrees with its own concept's name.
+    """Compare each single picture of a split with its own concept's name.
 
     Returns:
-        three arrays of shape (n,): ``concept`` (its index), ``similarity``, and ``top1``,
-        1 where the name is the nearest of all trained concepts' and 0 elsewhere, which is
-        always so for the holdout.
+        Three arrays of shape (n,): ``concept`` (its index), ``similarity``, and ``top1``,
+        1 where the name is the nearest of all trained concepts' names, else 0 (always 0
+        for the holdout).
     """
     world = task.world
     pairs = world.pairs(split).singles
@@ -120,7 +120,7 @@ def own_names(clip: Clip, task: ErasureTask, split: str) -> dict[str, np.ndarray
 
 
 def lost_most(original: Clip, audited: Clip, task: ErasureTask, most: int) -> list[int]:
-    """The retained concepts that lost most on validation, worst first."""
+    """Return the retained concepts that lost most on validation pictures, worst first."""
     lost: dict[str, dict[int, float]] = {}
     before, after = (own_names(clip, task, "validation") for clip in (original, audited))
     for column in ("top1", "similarity"):

@@ -1,11 +1,11 @@
 """Probes: can the concept still be read from the features, layer by layer?
 
-A model may no longer say a name and still hold it: a classifier fitted on its features
-finds out. Two are fitted on every layer of both towers: logistic regression (Alain and
-Bengio 2016, arXiv 1610.01644), which asks what a linear map can read, and the nearest
-neighbours, which ask what lies together. ESC (arXiv 2504.02199) puts such a probe on the
-last features of an erased classifier; here every layer of both towers is asked, and the
-oracle, which never saw the concept, says how much of it any good features would show.
+A model may no longer predict a name while its features still encode the concept. We fit two
+classifiers on every layer of both towers: logistic regression (Alain and Bengio 2016,
+arXiv 1610.01644), which measures linear separability, and nearest neighbours, which measure
+clustering. ESC (arXiv 2504.02199) probes the last features of an erased classifier; we probe
+every layer of both towers. The oracle, which never saw the concept, shows how much of it any
+good features reveal.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ def probes(
     seed: int = 0,
     pictures: int = 20,
 ) -> Result:
-    """Accuracy of probes on the forgotten concepts, for each layer of both towers.
+    """Measure the accuracy of probes on the forgotten concepts, for each layer of both towers.
 
-    A probe names one of all trained concepts. On pictures it is fitted on training
-    pictures of one concept each, forgotten ones included, and asked about those of
-    `split`. On text it is fitted on every other template of each language and asked
-    about the rest, see `wordings`; no text belongs to a split.
+    A probe predicts one of all trained concepts. An image probe is fitted on training
+    pictures of single concepts, including forgotten ones, and evaluated on those of
+    `split`. A text probe is fitted on every other template of each language and evaluated
+    on the rest, see `wordings`; texts do not belong to splits.
 
     Args:
         models, task, split, draws, seed: as in every audit test.
-        pictures: training pictures a concept that a probe is fitted on, at most.
+        pictures: maximum number of training pictures per concept.
 
     Returns:
-        metrics ``linear_image``, ``knn_image`` and ``linear_text``, shares from 0 to 1,
+        Metrics ``linear_image``, ``knn_image`` and ``linear_text``, shares from 0 to 1,
         with the layer as condition. Details have the keys ``tower`` (image, text),
         ``layer``, ``model``, ``subset`` (forget, retain), ``probe`` (linear, knn) and
         ``accuracy``.
@@ -105,10 +105,10 @@ def probes(
 
 
 def wordings(world: PairsWorld) -> tuple[dict[str, int], dict[str, int]]:
-    """Texts to fit on and texts to ask about, each with the concept that it tells of.
+    """Return the texts to fit on and the texts to evaluate on, each with its concept.
 
-    They are every trained concept's prompts in each language, and its descriptions.
-    Each list is divided in turn, so that half of its templates are never fitted.
+    They are each trained concept's prompts in every language, and its descriptions.
+    Each list is split alternately, so that half of its templates are never fitted.
     """
     fitted: dict[str, int] = {}
     asked: dict[str, int] = {}

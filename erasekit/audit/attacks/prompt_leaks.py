@@ -1,14 +1,13 @@
-"""Prompt leaks: does the model know the forgotten concept by another wording?
+"""Prompt leaks: does the model recognise the forgotten concept in another wording?
 
-An erasure sees the captions of its forget set. Whether it reached the concept or those
-sentences only shows when the concept is named otherwise: in sentences of another form,
-by what it is instead of what it is called, misspelt, in upper case. The oracle answers
-the same prompts, since a description speaks even to a model that never saw the thing:
-"a long curved yellow fruit" says a shape and a colour.
+An erasure sees the captions of its forget set. Other wordings show whether it changed the
+concept or only the response to those sentences: new templates, descriptions, misspellings,
+upper case. The oracle gets the same prompts, since a description is informative even for a
+model that never saw the thing: "a long curved yellow fruit" gives a shape and a colour.
 
-Source: the paraphrases of SALMUBench (arXiv 2603.26316), put to pairs of a picture and a
-person's data there. Here each picture is named among every trained concept, all worded in
-the same way, so that a style that is hard to read is as hard for every candidate.
+Source: the paraphrases of SALMUBench (arXiv 2603.26316), there for pairs of a picture and a
+person's data. We classify each picture among all trained concepts, all worded in the same
+way, so that a difficult style is equally difficult for every candidate.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.evaluate.naming import by_concept, forgotten_singles, named_right, trained_concepts
 from erasekit.models.zero_shot import text_features
 
-#: Sentences that are in no caption of the world; a feature is the mean over them.
+#: Sentences that no caption of the world uses; a text feature is the mean over them.
 NEW_TEMPLATES = (
     "a photo of {0}",
     "an image that shows {0}",
@@ -35,7 +34,7 @@ NEW_TEMPLATES = (
     "{0} on a plain background",
 )
 
-#: From a concept and a seed to its prompts; none where the concept has none in a style.
+#: Maps a concept and a seed to its prompts; empty if the concept has none in a style.
 Wording = Callable[[Concept, int], list[str]]
 
 
@@ -47,16 +46,16 @@ def prompt_leaks(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Result:
-    """Top-1 and similarity of the forgotten concepts' pictures, in each style of `STYLES`.
+    """Measure top-1 and similarity of the forgotten concepts' pictures, for each style.
 
-    The candidates of a style are all trained concepts that can be worded in it.
+    The candidates of a style (see `STYLES`) are all trained concepts that have prompts in it.
 
     Args:
         models, task, split, draws, seed: as in every audit test; `seed` also picks the
             letters of a misspelling.
 
     Returns:
-        metrics ``top1`` (0 to 1) and ``similarity`` (−1 to 1, of a picture with its own
+        Metrics ``top1`` (0 to 1) and ``similarity`` (−1 to 1, of a picture with its own
         concept's prompts), with the style as condition. Details have the keys ``model``,
         ``style``, ``concept`` and ``top1``.
 
@@ -106,7 +105,7 @@ def prompt_leaks(
 
 
 def swapped(name: str, rng: np.random.Generator) -> str:
-    """`name` with two different adjacent letters swapped; as it is where it has none such."""
+    """Swap two different adjacent letters of `name`; unchanged if there are none."""
     places = [
         i for i in range(len(name) - 1) if name[i : i + 2].isalpha() and name[i] != name[i + 1]
     ]
@@ -117,7 +116,7 @@ def swapped(name: str, rng: np.random.Generator) -> str:
 
 
 def dropped(name: str, rng: np.random.Generator) -> str:
-    """`name` without one of its letters; as it is where it has but one."""
+    """Drop one letter of `name`; unchanged if it has only one."""
     places = [i for i, letter in enumerate(name) if letter.isalpha()]
     if len(places) < 2:
         return name
@@ -127,14 +126,14 @@ def dropped(name: str, rng: np.random.Generator) -> str:
 
 def _misspelt(change: Callable[[str, np.random.Generator], str]) -> Wording:
     def write(concept: Concept, seed: int) -> list[str]:
-        # A generator a concept: leaving one out changes no other's misspelling.
+        # One generator per concept: omitting a concept does not change the others' misspellings.
         wrong = change(concept.name, np.random.default_rng([seed, concept.index]))
         return prompts(replace(concept, name=wrong))
 
     return write
 
 
-#: How each style words a concept.
+#: The wording of each style.
 STYLES: dict[str, Wording] = {
     "new template": lambda concept, _: [t.format(concept.phrase) for t in NEW_TEMPLATES],
     "description": lambda concept, _: list(concept.descriptions[:1]),

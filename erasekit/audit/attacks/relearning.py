@@ -1,19 +1,19 @@
-"""Relearning: how fast does the concept come back when a few of its pairs are learnt again?
+"""Relearning: how fast does the concept return when a model is trained on a few of its pairs?
 
-What is gone must be learnt anew; what is only hidden returns after a step or two. A copy
-of every model is fine-tuned on k pairs of each forgotten concept, and the accuracy on
-pictures that it did not see is followed. An oracle learns too, since it knows all but the
-concept: only what is faster than the oracles speaks of a remnant, and the gap in ``area``
+A removed concept must be learnt from scratch; a suppressed one returns after a step or two.
+A copy of each model is fine-tuned on k pairs of each forgotten concept, and accuracy is
+measured on unseen pictures. An oracle learns too, since it knows everything except the
+concept: only faster learning than the oracles' is evidence of a remnant. The gap in ``area``
 is the area between the two curves.
 
 The sources (arXiv 2406.13356 for language models, 2506.01318 for classifiers) fine-tune on
-forget data and compare with the retrained model. Here CLIP's own contrastive loss is
-used, for which one pair alone has no gradient, so that every batch holds one pair of each
-forgotten concept beside retained pairs with other concepts.
+forget data and compare with the retrained model. We use CLIP's contrastive loss. It has no
+gradient for a single pair, so each batch holds one pair of each forgotten concept and
+retained pairs with other concepts.
 
-The learning rate was chosen on validation and by the oracle alone, from 1e-4, 2e-4, 5e-4,
-1e-3 and 2e-3: the one with which it learnt most from 16 pairs a concept in 16 steps, and
-next to nothing in the first (2e-4 in the default profile, 5e-4 in the smoke profile).
+The learning rate was chosen on validation data with the oracle only, from 1e-4, 2e-4, 5e-4,
+1e-3 and 2e-3: the one with which the oracle learnt most from 16 pairs per concept in 16
+steps, and almost nothing in the first (2e-4 in the default profile, 5e-4 in the smoke profile).
 """
 
 from __future__ import annotations
@@ -51,28 +51,28 @@ def relearning(
     learning_rate: float = 2e-4,
     retain_batch: int = 16,
 ) -> Result:
-    """Accuracy on the forgotten concepts while k pairs of each are learnt again.
+    """Measure accuracy on the forgotten concepts while k pairs of each are relearnt.
 
-    The pairs are single pictures of the forget set with the captions that they have there.
-    The pairs of a smaller k are among those of a larger one, and every model sees the same
-    batches. As in `unlearn.engine`, batch statistics stay frozen.
+    The pairs are single pictures of the forget set with their captions. A larger k includes
+    the pairs of a smaller one, and every model sees the same batches. As in
+    `unlearn.engine`, batch statistics stay frozen.
 
     Args:
         models, task, split, draws: as in every audit test.
-        seed: of the bootstrap, and of which pairs are learnt in which order.
-        pairs: how many pairs of each forgotten concept, the values of k.
-        repeats: how often other pairs are drawn; curves are means over these.
-        checkpoints: after which steps to measure; the last one is the last step.
-        learning_rate: of Adam.
-        retain_batch: retained pairs in a batch, beside one of each forgotten concept.
+        seed: seed of the bootstrap, and of the choice and order of the pairs.
+        pairs: the values of k, the number of pairs per forgotten concept.
+        repeats: number of draws of pairs; curves are means over them.
+        checkpoints: steps after which to measure; the last one is the last step.
+        learning_rate: Adam's learning rate.
+        retain_batch: retained pairs per batch, in addition to one pair per forgotten concept.
 
     Returns:
-        metrics ``area``, the mean accuracy over step 0 and the checkpoints (which double,
-        so that early steps weigh more), and ``after``, that after the last step, shares
-        from 0 to 1, with conditions such as ``k=4``.
+        Metrics from 0 to 1 with conditions such as ``k=4``: ``area``, the mean accuracy over
+        step 0 and the checkpoints (which double, so that early steps weigh more), and
+        ``after``, the accuracy after the last step.
         Details are the curves: ``model``, ``k``, ``step``, ``accuracy``, and its 95 %
-        interval ``low``, ``high``. A k that the forget set has too few single pictures
-        for is left out, and a note says so.
+        interval ``low``, ``high``. A k for which the forget set has too few single pictures
+        is skipped, and a note says so.
 
     Raises:
         RunError: when a loss or gradient is not finite.
@@ -123,7 +123,7 @@ def relearning(
 
 
 class _Pictures:
-    """Pictures of the forgotten concepts, to be named among all trained concepts."""
+    """Pictures of the forgotten concepts, to be classified among all trained concepts."""
 
     def __init__(self, task: ErasureTask, split: str) -> None:
         world = task.world
@@ -134,14 +134,14 @@ class _Pictures:
         self._candidates = trained_concepts(world)
 
     def named_right(self, clip: Clip) -> np.ndarray:
-        """0 or 1 for each picture, shape (n,)."""
+        """Return 1 for each correctly classified picture, else 0, shape (n,)."""
         names = concept_features(clip, self._candidates)
         return hits(clip.encode_images(self._pairs.images), names, self._rows).numpy()
 
 
 @dataclass(frozen=True)
 class _Lesson:
-    """What one run learns: the pairs, and which of them are in the batch of each step."""
+    """The pairs of one run and the batch of each step."""
 
     forget: Pairs
     retain: Pairs
@@ -149,7 +149,7 @@ class _Lesson:
     retain_plan: np.ndarray
 
     def batch(self, step: int) -> tuple[Tensor, list[str]]:
-        """Pictures and captions of a step, all of different sets of concepts."""
+        """Return a step's pictures and captions, all with different sets of concepts."""
         forget = self.forget.take(self.forget_plan[step])
         retain = self.retain.take(self.retain_plan[step])
         return torch.cat([forget.images[:], retain.images[:]]), [*forget.captions, *retain.captions]
@@ -177,7 +177,7 @@ def _relearn(
     checkpoints: Collection[int],
     learning_rate: float,
 ) -> list[np.ndarray]:
-    """Whether each picture is named right at each checkpoint."""
+    """Fine-tune `clip`; return whether each picture is classified correctly per checkpoint."""
     learner = clip.copy()
     model = learner.model.eval().requires_grad_(True)
 

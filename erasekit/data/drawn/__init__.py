@@ -1,1 +1,1 @@
-"""The drawn world: drawings with names, scenes of them, and questions about them."""
+"""The drawn world: named drawings, scenes of them, and questions about them."""

@@ -1,9 +1,8 @@
-"""Captions: what is said of a picture, in each language.
+"""Captions of drawn pictures in each language.
 
-Every language has templates for one, two and three concepts. The two-concept
-templates state where things are, and the phrasing avoids grammatical case, so that
-a name can stand in it unchanged. A language without templates of its own gets bare
-names, joined by commas.
+A language has templates for one, two and three concepts. The two-concept templates state
+where things are. The phrasing avoids grammatical case, so that names need no inflection. A
+language without templates uses bare names, joined by commas.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Sequence
 
 from erasekit.data.worlds import Concept
 
-#: Templates with one name; zero-shot evaluation averages over all of a language's.
+#: Templates with one name; zero-shot evaluation averages over all templates of a language.
 SINGLE: dict[str, tuple[str, ...]] = {
     "en": (
         "a picture of {0}",
@@ -26,7 +25,7 @@ SINGLE: dict[str, tuple[str, ...]] = {
     "ru": ("картинка: {0}", "{0}", "это {0}", "здесь {0}"),
     "ar": ("صورة {0}", "{0}", "هذا {0}", "هنا {0}"),
 }
-#: Templates with two names, {0} left of or above {1}, by how the picture is laid out.
+#: Templates with two names by layout of the picture: {0} is left of or above {1}.
 PAIR: dict[str, dict[str, tuple[str, ...]]] = {
     "en": {
         "row": ("{0} to the left of {1}", "{1} to the right of {0}", "{0} and {1}"),
@@ -54,12 +53,12 @@ _BARE_TRIPLE = ("{0}, {1}, {2}",)
 
 
 def name_in(concept: Concept, language: str) -> str:
-    """The concept's name as it stands in a caption; English carries its article."""
+    """Return the concept's name for use in a caption; in English, with its article."""
     return concept.phrase if language == "en" else concept.names.get(language, concept.name)
 
 
 def prompts(concept: Concept, language: str = "en") -> list[str]:
-    """Every single-concept caption with the concept's name in it (no descriptions)."""
+    """Return every single-concept caption with the concept's name (no descriptions)."""
     if concept.prompts:
         return list(concept.prompts)
     return [t.format(name_in(concept, language)) for t in SINGLE.get(language, _BARE)]
@@ -68,14 +67,14 @@ def prompts(concept: Concept, language: str = "en") -> list[str]:
 def caption(
     concepts: Sequence[Concept], language: str, layout: str, choice: float, describe: bool
 ) -> str:
-    """The caption of one picture.
+    """Return the caption of one picture.
 
     Args:
         concepts: the one to three concepts in it, in reading order.
         language: language code.
         layout: ``single``, ``row`` or ``column``.
-        choice: a number in [0, 1) that picks the template, the same one each time.
-        describe: use a short description in place of the name (English, one concept).
+        choice: a number in [0, 1) that determines the template.
+        describe: whether to use a short description instead of the name (English, one concept).
     """
     if len(concepts) == 1 and describe and language == "en" and concepts[0].descriptions:
         options: Sequence[str] = concepts[0].descriptions
@@ -90,7 +89,7 @@ def caption(
 
 
 def vocabulary_texts(concepts: Sequence[Concept], languages: Sequence[str]) -> list[str]:
-    """Every template and name that a tokenizer of this world must read, holdout included."""
+    """Return every template and name that a tokenizer must cover, including the holdout's."""
     filler = ("◌", "◌", "◌")
     texts: list[str] = []
     for language in languages:

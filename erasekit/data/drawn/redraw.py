@@ -1,4 +1,4 @@
-"""Pictures of a split drawn again: on another background, or in lines alone."""
+"""Redraw pictures of a split: on another background, or as line art."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from erasekit.data.drawn.world import World
 from erasekit.data.pairs import Pairs
 from erasekit.data.worlds import DrawingWorld, Sample
 
-# OpenMoji keeps its colours in groups of their own, apart from the black lines.
+# OpenMoji keeps colours and black lines in separate groups.
 _LINES_ALONE = "#color, #hair, #skin, #skin-shadow { display: none }"
 _LINES_SIZE = 64
 
 
 def samples_of(world: DrawingWorld, pairs: Pairs, split: str) -> list[Sample]:
-    """The samples that `pairs`, which come from `split`, were rendered from."""
+    """Return the samples from which `pairs`, which come from `split`, were rendered."""
     samples = world.samples(split)
     return [samples[position] for position in pairs.positions]
 
 
 def on_plain(samples: Sequence[Sample], level: float) -> list[Sample]:
-    """The samples on a plain background, from 0 (black) to 1 (white)."""
+    """Return the samples on a plain background, from 0 (black) to 1 (white)."""
     return [replace(s, background=np.full_like(s.background, level)) for s in samples]
 
 
 def cut_out(world: DrawingWorld, samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:
-    """The drawings without a background, and how much of one shows through.
+    """Return the drawings without background (light), and their transparency (through).
 
-    A drawing on black is its own light; in black ink on white it leaves what shows through.
-    Both are floats from 0 to 1, shape (n, 3, height, width): light + through · background
-    is the picture on any background.
+    The light is the drawing on black; the transparency is the drawing in black ink on white.
+    Both are floats from 0 to 1, shape (n, 3, height, width): light + through ·
+    background is the picture on any background.
     """
     inked = [replace(s, tints=np.zeros_like(s.tints)) for s in on_plain(samples, 1)]
     return world.render(on_plain(samples, 0)).float() / 255, world.render(inked).float() / 255
 
 
 class LineWorld(World):
-    """The same world with its drawings in black lines; it renders single pictures only."""
+    """The same world with drawings as black lines; renders single pictures only."""
 
     @cached_property
     def _drawings(self) -> dict[str, Tensor]:
@@ -54,7 +54,7 @@ class LineWorld(World):
 
 
 def line_drawing(character: str, size: int) -> Tensor:
-    """The lines of an emoji's drawing in black: as `world.drawing`, shape (4, size, size)."""
+    """Return the black lines of an emoji's drawing, in the format of `world.drawing`."""
     png = resvg_py.svg_to_bytes(
         svg_path=str(drawing_path(character)),
         width=size,

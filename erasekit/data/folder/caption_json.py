@@ -1,4 +1,4 @@
-"""Captions of many pictures in one JSON file: COCO's, the Karpathy split's, and plain lists."""
+"""Captions of many pictures in one JSON file: COCO, the Karpathy split, and plain lists."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from erasekit.errors import RunError, UsageError, reason
 from erasekit.files import sha256_file
 from erasekit.text import shown
 
-# A file of captions has one of these keys in it, and other annotations have none.
+# Caption files contain one of these keys, other annotation files none.
 _KEYS = (b"caption", b"captions", b"sentences", b"text")
 # The first key of an object.
 _FIRST = re.compile(rb'\s*\{\s*"([^"]{1,500})"')
@@ -33,7 +33,7 @@ class CaptionJson(Form):
     def find(cls, folder: Folder) -> tuple[Path, ...]:
         files = [f for place in ("*", "annotations/*") for f in folder.base.glob(f"{place}.json")]
         pictures = [path for path in folder.base.iterdir() if is_picture(path.name)]
-        beside = {*pictures, *(path.with_suffix("") for path in pictures)}  # of one picture each
+        beside = {*pictures, *(path.with_suffix("") for path in pictures)}  # for one picture each
         keys = [*_KEYS, folder.columns.caption.encode() or _KEYS[0]]
         found = [
             file
@@ -84,7 +84,7 @@ class CaptionJson(Form):
                     yield Problem(self.where(line, ""), ROW, str(error))
 
     def _entries(self, value: Any, told: str) -> tuple[str, Iterator[dict[str, Any] | str]]:
-        """The entries of a file by role, or what is wrong with one, and what layout it has."""
+        """Return a file's layout and its entries by role, or a message for a bad entry."""
         if isinstance(value, dict) and _objects(value.get("images")):
             if _objects(value.get("annotations")) and any(
                 "caption" in each for each in value["annotations"]
@@ -138,7 +138,7 @@ def _objects(value: Any) -> bool:
 
 
 def _has_captions(file: Path, keys: Sequence[bytes]) -> bool:
-    """Whether a file looks as if it had captions, without reading all of it."""
+    """Whether a file seems to have captions, without reading all of it."""
     if not file.is_file() or not file.stat().st_size:
         return False
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as held:

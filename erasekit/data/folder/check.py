@@ -1,11 +1,11 @@
-"""Your own pictures and captions: a folder is read, checked, and becomes a list of pairs.
+"""Read and check a folder of your own pictures and captions, and return a list of pairs.
 
-`erasekit.data.folder.forms` lists the forms that a folder may have, and docs/reference/folders.md
-shows each.
+`erasekit.data.folder.forms` lists the supported forms of a folder, and docs/reference/folders.md
+shows each of them.
 
-Where no split is told, a hash of the picture's path decides: 80 % train, 10 % validation, 10 %
-test, the same on every machine. What was read and found is kept in the cache, so that the next
-run of the same folder starts at once.
+If no split is given, a hash of the picture's path decides: 80 % train, 10 % validation, 10 %
+test, the same on every machine. Results are cached, so that the next run on the same folder
+starts at once.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from erasekit.errors import RunError, UsageError, reason, unknown
 from erasekit.files import read_json, write_whole
 from erasekit.text import no_formula
 
-#: How much is checked: everything, or all but the pictures' contents.
+#: Extent of the checks: everything, or everything except the pictures' contents.
 CHECKS = ("all", "table")
 
 
 @dataclass(frozen=True)
 class FolderReport:
-    """What was found in a folder.
+    """Report on a folder.
 
     Attributes:
-        folder: that was read.
-        form: its form in words, with the separator, encoding and columns that were found.
-        rows: there are, good and bad.
-        pictures: that the readable rows show.
-        kept: rows without a problem: a picture and its caption each.
-        splits: how many of these each split has.
-        counts: number of problems of each kind. What is wrong with a picture counts once,
+        folder: path of the folder.
+        form: description of its form, with the detected separator, encoding and columns.
+        rows: number of rows, good and bad.
+        pictures: number of pictures of the readable rows.
+        kept: number of rows without a problem: a picture and its caption each.
+        splits: number of kept rows per split.
+        counts: number of problems of each kind. A problem with a picture counts once,
             at the first row that shows it.
         first: the first problem.
-        passed_over: how many files were not read, by the ending of their names.
-        first_passed_over: the path of the first of them.
+        passed_over: number of files that were not read, by extension.
+        first_passed_over: path of the first of them.
         path: the CSV file with all problems, in the cache.
     """
 
@@ -64,16 +64,16 @@ class FolderReport:
     path: Path
 
     def problems(self) -> Iterator[Problem]:
-        """Every problem, read from the file one at a time."""
+        """Yield every problem, read from the file one at a time."""
         return read_problems(self.path)
 
     def write(self, path: Path | str) -> Path:
         """Write all problems to a CSV file: columns place, kind, said, mend.
 
-        A spreadsheet takes no cell of it for a formula.
+        Cells are escaped so that spreadsheets do not interpret them as formulas.
 
         Raises:
-            RunError: when it cannot be written.
+            RunError: when the file cannot be written.
         """
         return write_whole(Path(path), lambda aside: _write(self.problems(), aside))
 
@@ -100,17 +100,17 @@ def check_folder(
     columns: Columns | None = None,
     progress: bool = True,
 ) -> FolderReport:
-    """Read a folder and tell what is wrong with it.
+    """Read a folder and report its problems.
 
     Args:
         path: the folder, as a path or as ``folder:PATH``.
-        checks: ``all`` decodes every picture and compares their contents; ``table`` looks only
-            whether the files are there.
-        columns: of a table, where they do not have the usual names.
-        progress: show a bar while pictures are decoded.
+        checks: ``all`` decodes every picture and compares their contents; ``table`` only
+            checks that the files exist.
+        columns: names of a table's columns, if they are not the usual ones.
+        progress: whether to show a bar while pictures are decoded.
 
     Raises:
-        UsageError: when it is no folder of a form that is read, or has no rows at all.
+        UsageError: when the folder has no supported form, or no rows.
         RunError: when a table is damaged, or the cache cannot be written.
     """
     return _examine(path, checks, columns, progress)[0]
@@ -124,19 +124,19 @@ def read_folder(
     columns: Columns | None = None,
     progress: bool = True,
 ) -> FolderPairs:
-    """The pairs in a folder.
+    """Read the pairs in a folder.
 
     Args:
         path: the folder, as a path or as ``folder:PATH``.
-        skip_bad: leave rows with a problem out.
-        checks: ``all`` decodes every picture and compares their contents; ``table`` looks only
-            whether the files are there.
-        columns: of a table, where they do not have the usual names.
-        progress: show a bar while pictures are decoded.
+        skip_bad: whether to skip rows with a problem.
+        checks: ``all`` decodes every picture and compares their contents; ``table`` only
+            checks that the files exist.
+        columns: names of a table's columns, if they are not the usual ones.
+        progress: whether to show a bar while pictures are decoded.
 
     Raises:
         UsageError: as `check_folder`; when there is a problem, unless `skip_bad`; when no row
-            is good.
+            is usable.
         RunError: as `check_folder`.
     """
     report, pairs = _examine(path, checks, columns, progress)

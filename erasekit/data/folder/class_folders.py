@@ -1,4 +1,4 @@
-"""A folder for each class: its name is the concept and the caption of every picture in it."""
+"""One folder per class: its name is the concept and the caption of every picture in it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ClassFolders(Form):
 
     @classmethod
     def find(cls, folder: Folder) -> tuple[Path, ...]:
-        """The class folders, those of the splits one split after the other."""
+        """Return the class folders, split by split."""
         folders = folders_in(folder.base)
         splits = [each for each in folders if split_of(each.name) and folders_in(each)]
         for each in folders:
@@ -73,7 +73,7 @@ class ClassFolders(Form):
         return [split_of(each.parent.name) for each in inside] or [""] * len(self.files)
 
     def _files(self) -> Iterator[Row]:
-        """Every file below the class folders, in order."""
+        """Yield every file below the class folders, in order."""
         for folder, split in zip(self.files, self.splits, strict=True):
             name = folder.name.replace("_", " ").strip()
             for path in self.folder.files_below(folder):

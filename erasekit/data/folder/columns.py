@@ -1,4 +1,4 @@
-"""Which column of a table holds the pictures, the captions, and what else may be told."""
+"""Find the columns of a table: pictures, captions, and the optional ones."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from erasekit.errors import UsageError
 from erasekit.text import shown
 
-#: What a table must tell of a row, and what it may.
+#: Required and optional columns of a table.
 NEEDED, OPTIONAL = ("image", "caption"), ("concept", "group", "split")
-# The usual names of columns; in any case, and with spaces or hyphens for underscores.
+# Usual names of columns; case does not matter, spaces and hyphens count as underscores.
 _USUAL = {
     "image": (
         *("image_name", "image_path", "image_file", "image_filename", "imagepath", "img"),
@@ -28,25 +28,25 @@ _USUAL = {
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns that a user names; the usual names are found without.
+    """Column names given by the user; the usual names are found automatically.
 
     Attributes:
-        image: the column with the pictures' paths.
-        caption: the column with the captions.
+        image: name of the column with the pictures' paths.
+        caption: name of the column with the captions.
     """
 
     image: str = ""
     caption: str = ""
 
     def find(self, table: str, names: Sequence[str]) -> dict[str, str]:
-        """The column of each of `NEEDED`, and of those of `OPTIONAL` that are there.
+        """Find the column of each role in `NEEDED`, and of the roles in `OPTIONAL` if present.
 
         Args:
-            table: its name, for messages.
-            names: of its columns.
+            table: name of the table, for messages.
+            names: names of its columns.
 
         Raises:
-            UsageError: when a column is missing, twice there, or one of several could be meant.
+            UsageError: when a column is missing, duplicated or ambiguous.
         """
         found = {}
         for role in (*NEEDED, *OPTIONAL):
@@ -70,7 +70,7 @@ class Columns:
 
 
 def _called(role: str, names: Sequence[str]) -> list[str]:
-    """The columns that have the name of a role, or else one of its usual names."""
+    """Return the columns named like a role, or else those with one of its usual names."""
     plain = {name: re.sub(r"[\s-]+", "_", name.strip().lower()) for name in names}
     exact = [name for name in names if plain[name] == role]
     return exact or [name for name in names if plain[name] in _USUAL.get(role, ())]

@@ -1,4 +1,4 @@
-"""Copies of pictures: of the same bytes, of the same pixels, and pictures that look alike."""
+"""Copies of pictures: equal bytes, equal pixels, and similar appearance."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ if TYPE_CHECKING:
 
     from erasekit.data.folder.listing import Listing
 
-# Bits of 64 in which the hashes of two versions of a picture may differ, and by how much of 255
-# their small versions may on average. The hash alone takes plain pictures for each other.
+# Thresholds for look-alikes: differing bits of 64 in the hash, side of the thumbnails, and their
+# mean difference (of 255). The hash alone confuses plain pictures.
 _BITS, _SMALL, _APART = 10, 16, 12.0
-# Pictures whose look-alikes are searched: the search takes this times the folder.
+# Maximum number of pictures to search look-alikes for: the cost is this times the folder's size.
 _MOST = 2_000
 
 
 def difference_hash(picture: Image.Image) -> int:
-    """64 bits that hardly change when a picture is resized or compressed again.
+    """Compute a 64-bit hash that is robust to resizing and recompression.
 
-    Each bit says whether a point of the picture, made 9 × 8 and grey, is brighter than the one to
-    its left.
+    The picture is reduced to 9 × 8 grey pixels; each bit says whether a pixel is brighter than
+    its left neighbour.
     """
     grey = np.asarray(picture.convert("L").resize((9, 8)), dtype=np.int16)
     return int.from_bytes(np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes())
 
 
 def copy_kind(listing: Listing, one: int, other: int) -> str:
-    """``byte`` or ``pixel``: what two pictures of equal pixels have in common."""
+    """Return ``byte`` or ``pixel``: what two pictures with equal pixels have in common."""
     held = [content(listing.folder, spot) for spot in listing.spots([one, other])]
     return "byte" if held[0] == held[1] else "pixel"
 
 
 def alike(listing: Listing, asked: np.ndarray, others: np.ndarray) -> dict[int, int]:
-    """Pictures among `others` that look like one of `asked`, and the one that each is like.
+    """Map pictures in `others` to the picture in `asked` that they look like.
 
     Args:
-        asked, others: numbers of pictures of the listing; of `asked` the first few thousand count.
+        asked, others: picture numbers of the listing; only the first 2,000 of `asked` are used.
     """
     hashes, found = listing.hashes, dict[int, int]()
     for one in asked[:_MOST].tolist():

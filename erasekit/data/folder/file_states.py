@@ -1,4 +1,4 @@
-"""Whether the files that rows name are there, without reading them."""
+"""Check whether the rows' files exist, without reading them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from erasekit.data.folder.folder_files import within
 from erasekit.data.folder.problems import MISSING, OUTSIDE
 from erasekit.data.folder.rows import Form
 
-#: States of a picture's file, and what each of them but the first says.
+#: States of a picture's file, and the message of each state except the first.
 FINE, GONE, NO_FILE, LINK = range(4)
 STATES = {
     GONE: (MISSING, " is not there"),
@@ -27,10 +27,10 @@ STATES = {
 
 
 def look(form: Form, pictures: Path) -> tuple[np.ndarray, str]:
-    """Whether each picture's file is there, and one hash of all names, sizes and times."""
+    """Return the state of each picture's file, and one hash of all names, sizes and times."""
     states = np.zeros(len(mapped(pictures)), dtype=np.uint8)
     if not form.own_files:
-        return states, ""  # the shards' own sizes and times are in the recipe
+        return states, ""  # the recipe has the shards' sizes and times
     folder_within = lru_cache(10_000)(lambda folder: within(form.root, form.root / folder))
     seen = hashlib.sha256()
     for at, path in enumerate(texts(pictures, "path")):
@@ -40,8 +40,8 @@ def look(form: Form, pictures: Path) -> tuple[np.ndarray, str]:
 
 
 def _state(root: Path, path: str, folder_within: Callable[[str], bool]) -> tuple[int, int, int]:
-    """State, size and time of a file."""
-    file = f"{root}/{path}"  # a Path would take longer than the look itself
+    """Return state, size and time of a file."""
+    file = f"{root}/{path}"  # creating a Path would take longer than the check
     try:
         found = os.lstat(file)
         if not folder_within(posixpath.dirname(path)):
@@ -50,7 +50,7 @@ def _state(root: Path, path: str, folder_within: Callable[[str], bool]) -> tuple
             if not within(root, Path(file)):
                 return LINK, 0, 0
             found = Path(file).stat()
-    except (OSError, RuntimeError):  # not there, not allowed, or a link to itself
+    except (OSError, RuntimeError):  # missing, not permitted, or a link to itself
         return GONE, 0, 0
     state = FINE if stat.S_ISREG(found.st_mode) else NO_FILE
     return state, found.st_size, found.st_mtime_ns

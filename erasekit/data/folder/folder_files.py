@@ -1,4 +1,4 @@
-"""The files of a user's folder: where its data begins, and which file a written name means."""
+"""Files of a user's folder: where its data start, and which file a name refers to."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ from erasekit.data.folder.split_names import split_of, splits_of
 from erasekit.errors import UsageError
 from erasekit.text import composed, folded, shown
 
-#: Ends of file names that are taken for pictures.
+#: Extensions of picture files.
 PICTURES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".bmp"),
     *(".tif", ".tiff", ".avif", ".heic", ".heif"),
 )
-#: What a text may not hold: a NUL, a mark that another program put for what it could not read,
-#: bytes that are no UTF-8.
+#: Invalid characters in a text: NUL, the replacement character, and surrogates (invalid UTF-8).
 BROKEN = re.compile("[\x00\ufffd\ud800-\udfff]")
-# Names of folders that say what is in them, not what is on the pictures: img, Flicker8k_Dataset.
+# Folder names that say nothing about the pictures' content: img, Flicker8k_Dataset.
 _GENERIC = re.compile(
     r"(.*[-_ ])?(images|imgs|pictures|photos|data|dataset)"
     r"|(jpeg|jpg|png|raw)?images?|img|pics|files|annotations|captions|metadata"
 )
-# Files that describe a folder and hold none of its data.
+# Files that describe a folder and contain no data.
 _NOTES = re.compile(
     r"(readme|licen[cs]e|copying|citation|changelog|dataset_infos?\.json|thumbs\.db|desktop\.ini"
     r"|sha256sums|md5sums|state\.json).*|.*\.(md|pdf|html?|rtf|log|py|ipynb|sh|lock)",
@@ -39,7 +38,7 @@ _NOTES = re.compile(
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file is taken for a picture, by its name."""
+    """Whether a file is a picture, by its name."""
     return name.lower().endswith(PICTURES)
 
 
@@ -49,12 +48,12 @@ def is_note(name: str) -> bool:
 
 
 def is_generic(name: str) -> bool:
-    """Whether a folder's name says only that it holds pictures or texts."""
+    """Whether a folder's name only says that it holds pictures or texts."""
     return _GENERIC.fullmatch(name.strip().lower()) is not None
 
 
 def within(root: Path, path: Path) -> bool:
-    """Whether a path, its links followed, lies in a folder."""
+    """Whether a path, with links resolved, is in a folder."""
     return path.resolve().is_relative_to(root)
 
 
@@ -63,10 +62,11 @@ class Folder:
     """A user's folder.
 
     Attributes:
-        root: as it was given, without links. Paths are told from here, and nothing outside is read.
-        base: the folder in it where the data begins: `root`, or what wraps the data alone.
-        columns: that the user named.
-        progress: show a bar where it takes long.
+        root: the given folder, with links resolved. Paths are relative to it, and nothing
+            outside is read.
+        base: the folder where the data start: `root`, or the innermost of its wrapping folders.
+        columns: column names given by the user.
+        progress: whether to show a bar for long operations.
     """
 
     root: Path
@@ -76,10 +76,10 @@ class Folder:
 
     @classmethod
     def of(cls, root: Path, columns: Columns, progress: bool) -> Folder:
-        """A folder whose wrapping folders are looked through.
+        """Open a folder and skip folders that only wrap the data.
 
         Raises:
-            UsageError: for a hub cache of which it is not clear which snapshot counts.
+            UsageError: for a hub cache with an ambiguous snapshot.
             OSError: when it cannot be read.
         """
         base = root
@@ -88,16 +88,16 @@ class Folder:
         return cls(root, base, columns, progress)
 
     def path(self, file: Path) -> str:
-        """The path of a file from the root."""
+        """Return the path of a file relative to the root."""
         return file.relative_to(self.root).as_posix()
 
     def files(self) -> Iterator[str]:
-        """The paths of all files below the base, in order. Links to folders are not followed."""
+        """Yield the paths of all files below the base, in order. Folder links are not followed."""
         return self.files_below(self.base)
 
     def files_below(self, folder: Path) -> Iterator[str]:
-        """The paths of all files below a folder in this one, as `files`."""
-        start = len(f"{self.root}{os.sep}")  # a Path for each would take longer than the look
+        """Yield the paths of all files below a subfolder, as `files`."""
+        start = len(f"{self.root}{os.sep}")  # creating a Path for each would take longer
         return (file[start:].replace(os.sep, "/") for file in _below(str(folder)))
 
     @cached_property
@@ -110,34 +110,34 @@ class Folder:
 
     @cached_property
     def splits(self) -> dict[str, str]:
-        """The split of each folder in the base, if all of them are called after one."""
+        """The split of each folder in the base, if all folders are named after splits."""
         names = [each.name for each in folders_in(self.base)]
         splits = splits_of([split_of(name) for name in names])
         return dict(zip(names, splits, strict=True)) if all(splits) else {}
 
     def split(self, path: str) -> str:
-        """The split that the folder of a file is called after; empty where it is not."""
+        """Return the split that the folder of a file is named after; else empty."""
         if not self.splits:
             return ""
         prefix = "" if self.base == self.root else f"{self.path(self.base)}/"
         return self.splits.get(path.removeprefix(prefix).partition("/")[0], "")
 
     def named(self, written: str, beside: str = "") -> str:
-        """The path of the file that a table means.
+        """Resolve a file name from a table.
 
-        It is looked for beside the table first, then as the end of any picture's path; slashes
-        and backslashes are the same, and so are the Unicode forms of a letter. Letters may be
-        larger or smaller if no other file has the name.
+        Searches beside the table first, then for a picture whose path ends with the name.
+        Slashes and backslashes are equal, and so are the Unicode forms of a letter. Case is
+        ignored if that is unambiguous.
 
         Args:
-            written: in the table.
+            written: the name in the table.
             beside: the path of the table's folder.
 
         Returns:
-            the path from the root; if there is no such file, what it would be.
+            The path relative to the root; for a missing file, the path it would have.
 
         Raises:
-            ValueError: when it could be one of several files; names two of them.
+            ValueError: when several files match; names two of them.
         """
         written = written.strip().removeprefix(f"{self.root}/")
         if not written or BROKEN.search(written) or re.match(r"/|\\|[A-Za-z]:[\\/]", written):
@@ -165,7 +165,7 @@ class Folder:
 
     @cached_property
     def _by_name(self) -> dict[str, list[str]]:
-        """The paths of all pictures by their last part, in small letters."""
+        """The paths of all pictures by lower-case file name."""
         found = defaultdict(list)
         for path in filter(is_picture, self.files()):
             found[folded(posixpath.basename(path))].append(path)
@@ -173,14 +173,14 @@ class Folder:
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """The folders in a folder, without those that the system or a packer made."""
+    """Return the folders in a folder, without those of the system or an archiver."""
     return sorted(
         each for each in folder.iterdir() if each.is_dir() and not each.name.startswith((".", "__"))
     )
 
 
 def _below(folder: str) -> Iterator[str]:
-    """Files below a folder. A link to a folder in it is told as a file, and not followed."""
+    """Yield the files below a folder. A link to a folder counts as a file."""
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
@@ -193,7 +193,7 @@ def _below(folder: str) -> Iterator[str]:
 
 
 def _wrapped(folder: Path) -> Path | None:
-    """The only folder in a folder, if nothing else is there and its name tells nothing."""
+    """Return the only subfolder, if the folder has no other content and its name is generic."""
     inner = folders_in(folder)
     others = any(
         not each.is_dir() and not each.name.startswith(".") and not is_note(each.name)
@@ -202,13 +202,13 @@ def _wrapped(folder: Path) -> Path | None:
     if len(inner) != 1 or others or inner[0].is_symlink() or split_of(inner[0].name):
         return None
     holds = list(inner[0].iterdir())
-    # A folder with pictures is a class, unless it is called images or the like.
+    # A folder with pictures is a class, unless it has a generic name such as images.
     data = is_generic(inner[0].name) or not any(is_picture(each.name) for each in holds)
     return inner[0] if data and holds else None
 
 
 def _snapshot(folder: Path) -> Path | None:
-    """Where a folder of the hub's cache has its files: links to blobs in the same folder."""
+    """Return the snapshot of a hub cache folder: links to blobs in the same folder."""
     snapshots = folder / "snapshots"
     if not ((folder / "blobs").is_dir() and snapshots.is_dir()):
         return None

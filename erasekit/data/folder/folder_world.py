@@ -1,12 +1,11 @@
-"""A folder of one's own pairs, as the world and the task that everything else works with.
+"""World and erasure task of a folder of your own pairs.
 
-A request is forgotten whole, whatever splits its pictures lie in, and judged on its own pictures.
-The world's other lists are bounded: an erasure reads a part that is drawn once, by the seed, so
-that memory hardly grows with the folder. Pictures stay on the disk and are decoded when their
-pixels are asked for.
+The whole request is forgotten, in all splits, and evaluated on its own pictures. The other lists
+are bounded: an erasure reads a part that is drawn once by the seed, so that memory hardly grows
+with the folder. Pictures stay on the disk and are decoded when their pixels are needed.
 
-Pictures are told apart by name where the folder names them (a concept), and else one by one:
-a picture without a concept is a thing of its own, which its caption names.
+Pictures with a concept are identified by its name. A picture without a concept is a thing of its
+own, named by its caption.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ from erasekit.data.worlds import SPLITS, Concept, Lessons
 from erasekit.errors import UsageError
 from erasekit.files import sha256_json
 
-# Captions of a concept that are looked at to tell whether they only name it.
+# Captions per concept that are inspected to decide whether they only name it.
 _LOOKED_AT = 50
 _LONGEST_NAME = 60
-# Captions from which a tokenizer is trained, at most.
+# Maximum number of captions to train a tokenizer on.
 _READ = 100_000
-# Pictures that stand for the retained where none has a name.
+# Number of pictures that represent the retained ones if none has a name.
 _COMPARED = 100
 
 
@@ -53,20 +52,20 @@ class Pictures:
 
     @property
     def numbers(self) -> np.ndarray:
-        """What tells pictures apart: the same for rows that show the same, shape (n,)."""
+        """Picture numbers, equal for rows with the same picture, shape (n,)."""
         return self._source.picture[self._rows]
 
     def take(self, indices: np.ndarray) -> Pictures:
-        """The pictures at `indices`, still on the disk."""
+        """Return the pictures at `indices`, without reading them."""
         return Pictures(self._source, self._rows[indices], self._size)
 
 
 @dataclass(frozen=True)
 class DiskPairs(Pairs):
-    """`Pairs` whose `images` are `Pictures`: on the disk until they are indexed.
+    """`Pairs` whose `images` stay on the disk until they are indexed, see `Pictures`.
 
     Attributes:
-        names: how many concepts have a name; those of higher numbers are single pictures.
+        names: number of named concepts; higher numbers are single pictures.
     """
 
     names: int
@@ -84,12 +83,12 @@ class DiskPairs(Pairs):
 
     @property
     def singles(self) -> DiskPairs:
-        """The pairs whose picture has a name: those that zero-shot classification is asked for."""
+        """The pairs with a named picture, which zero-shot classification uses."""
         return self.take([i for i, shown in enumerate(self.concepts) if shown[0] < self.names])
 
     @property
     def scenes(self) -> DiskPairs:
-        """Each picture with the first of its captions: with two it would be its own rival."""
+        """Each picture with its first caption: two would compete in retrieval."""
         pictures = cast("Pictures", self.images).numbers
         return self.take(np.sort(np.unique(pictures, return_index=True)[1]))
 
@@ -98,12 +97,12 @@ class DiskPairs(Pairs):
 
 
 class FolderWorld:
-    """The pairs of a folder. A CLIP can be trained on them; it cannot draw.
+    """The pairs of a folder. A CLIP can be trained on them; it is not a drawing world.
 
     Args:
-        spec: what is taken of the folder.
-        source: all of its pairs.
-        request: what must go.
+        spec: specification of the world.
+        source: all pairs of the folder.
+        request: the forget request.
         size: side of the pictures in pixels, as the model reads them.
     """
 
@@ -113,9 +112,9 @@ class FolderWorld:
         selected = request.selected
         codes = source.concept.codes
         named = request.named or spec.forget_split == "train"
-        # Of a concept of which some pictures stay, those that go have no name: it must stay. Nor
-        # have pictures that were asked for as such: they are judged one by one.
-        # The last place of each is for rows without a concept, whose code is −1.
+        # If only some pictures of a concept are forgotten, they get no name, since the concept is
+        # retained. Nor do pictures that were requested one by one: they are evaluated one by one.
+        # The last element of each array is for rows without a concept, whose code is −1.
         goes, stays = np.zeros((2, len(source.concept.names) + 1), dtype=bool)
         goes[codes[selected]] = True
         stays[codes[~selected]] = True
@@ -123,7 +122,7 @@ class FolderWorld:
         here = np.flatnonzero(goes | stays)
         number = np.full(len(goes), -1, dtype=np.int32)
         number[here] = np.arange(len(here), dtype=np.int32)
-        #: Each row's concept, −1 for a picture without a name.
+        #: Concept of each row, −1 for a picture without a name.
         self._named = number[codes]
         self._named[selected & ((goes & stays)[codes] | (not named))] = -1
         whole = goes[here] & ~stays[here] & named
@@ -136,7 +135,7 @@ class FolderWorld:
 
     @property
     def content(self) -> str:
-        """The sha256 of what was read: the same for the same rows and pictures."""
+        """The sha256 of the data: the same for the same rows and pictures."""
         return self._source.listing.identity
 
     @property
@@ -144,12 +143,12 @@ class FolderWorld:
         return self._size
 
     def identity(self) -> dict[str, Any]:
-        """The same for every request: an original is trained once."""
+        """The same for every request, so that an original is trained once."""
         words = sha256_json(self.vocabulary())
         return {"content": self.content, "image_size": self._size, "vocabulary": words}
 
     def vocabulary(self) -> list[str]:
-        """Captions of the whole folder, and how each of its concepts is named."""
+        """Return captions of the whole folder, and the names of its concepts."""
         rng = np.random.default_rng([self.spec.seed, len(SPLITS) + 1])
         rows = _some(rng, np.arange(len(self._source)), _READ)
         prompts = [text for concept in self.concepts for text in concept.prompts]
@@ -159,10 +158,10 @@ class FolderWorld:
         return set(self.vocabulary())
 
     def lessons(self, pairs: Pairs) -> Lessons:
-        """Pairs with the same caption, or of the same picture, belong together.
+        """Return the training list: pairs with the same caption or picture are positives.
 
-        A caption that only names its concept is trained on by itself and in each template, so
-        that the model knows the prompts by which it is asked.
+        A caption that only names its concept is used as it is and in each template, so that
+        the model learns the zero-shot prompts.
         """
         captions = []
         for caption, row in zip(pairs.captions, pairs.positions.tolist(), strict=True):
@@ -191,7 +190,7 @@ class FolderWorld:
         )
 
     def concept(self, index: int) -> Concept:
-        """A named concept, or a single picture by its number, named by its first caption."""
+        """Return a named concept, or a single picture, named by its first caption."""
         if index < len(self.concepts):
             return self.concepts[index]
         row = int(self._row_of[index - len(self.concepts)])
@@ -203,7 +202,7 @@ class FolderWorld:
             group="",
             names={"en": text},
             article="",
-            # As many as a named concept has, so that both can be averaged in one table.
+            # As many prompts as a named concept, so that one table can average both.
             prompts=(text,) * len(self.spec.templates),
         )
 
@@ -216,20 +215,20 @@ class FolderWorld:
 
     @cached_property
     def _only_names(self) -> np.ndarray:
-        """Of each named concept, whether its captions do nothing but name it."""
+        """Whether the captions of each named concept only name it."""
         return np.array(
             [len(set(self._source.captions(rows))) == 1 for rows in self._first_rows.values()],
             dtype=bool,
         )
 
     def goes(self, index: int) -> bool:
-        """Whether a concept, or a single picture by its number, must be forgotten."""
+        """Whether a concept, or a single picture, must be forgotten."""
         if index < len(self.concepts):
             return index in self.forgotten
         return bool(self._selected[self._row_of[index - len(self.concepts)]])
 
     def pairs(self, split: str) -> DiskPairs:
-        """The pairs of a split that this world reads, in their order."""
+        """Return the pairs of a split that this world reads, in their order."""
         if split not in self._lists:
             if split not in SPLITS:
                 raise UsageError(f"unknown split '{split}': one of {', '.join(SPLITS)}")
@@ -246,16 +245,16 @@ class FolderWorld:
 
     @cached_property
     def requested(self) -> DiskPairs:
-        """Every pair that must go, of all splits, or of train alone."""
+        """Every pair to forget, of all splits or only of train."""
         goes = self._selected
         if self.spec.forget_split == "train":
             goes = goes & (self._source.split.codes == SPLITS.index("train"))
         return self._list(np.flatnonzero(goes))
 
     def judged(self, split: str) -> DiskPairs:
-        """What must go, of all splits, and after it what must stay of one split.
+        """Return the pairs to forget of all splits, then the pairs to retain of one split.
 
-        Where only train is forgotten, both are of the one split.
+        If only train is forgotten, both are from the one split.
         """
         if self.spec.forget_split == "train":
             return self.pairs(split)
@@ -267,11 +266,11 @@ class FolderWorld:
         return self._lists[name]
 
     def splits(self, pairs: Pairs) -> np.ndarray:
-        """The split of each pair as its place in `SPLITS`, shape (n,)."""
+        """Return the split of each pair as its position in `SPLITS`, shape (n,)."""
         return self._source.split.codes[pairs.positions]
 
     def of_asked_concepts(self, pairs: Pairs) -> np.ndarray:
-        """Which pairs show a concept that pictures of the request show too: bool, shape (n,)."""
+        """Whether pairs show a concept that pictures of the request show: bool, shape (n,)."""
         codes = self._source.concept.codes
         asked = np.unique(codes[self._selected])
         return np.isin(codes[pairs.positions], asked[asked >= 0])
@@ -284,7 +283,7 @@ class FolderWorld:
                 shown.append((int(k + picture),))
             elif self._only_names[name]:
                 shown.append((int(name),))
-            else:  # its caption says more than the name: no false negative beside its like
+            else:  # its caption says more than the name: no false negative in a batch
                 shown.append((int(name), int(k + picture)))
         return DiskPairs(
             images=cast("Tensor", Pictures(source, rows, self._size)),
@@ -301,9 +300,9 @@ class FolderWorld:
     def choose(
         self, forget: str | Sequence[str], gone: Sequence[str] = ()
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Concepts and single pictures to forget, and concepts to retain: as they were selected.
+        """Return the selected concepts and single pictures, and the concepts to retain.
 
-        Where no retained picture has a name, some pictures stand for the retained concepts.
+        If no retained picture has a name, some pictures represent the retained concepts.
         """
         for split in ("train", "test"):
             goes, stays = self.sizes(split)
@@ -319,19 +318,19 @@ class FolderWorld:
         return tuple(sorted(forgotten)), named or pictures
 
     def sizes(self, split: str) -> tuple[int, int]:
-        """How many pairs a split has to forget and to retain."""
+        """Return the number of pairs to forget and to retain in a split."""
         mine = self._source.split.codes == SPLITS.index(split)
         gone = int((mine & self._selected).sum())
         return gone, int(mine.sum()) - gone
 
 
 class FolderTask(ErasureTask):
-    """A request in a folder, and the part of all else that an erasure reads.
+    """The erasure task of a request in a folder.
 
     Args:
-        world: the folder, which knows what was asked for.
-        trained: whether the original was trained on the folder's training split, so that it
-            cannot know the pictures of other splits.
+        world: the folder's world, with the request.
+        trained: whether the original was trained on the folder's training split, and so never
+            saw the pictures of other splits.
 
     Raises:
         UsageError: when train or test has no pair to retain.
@@ -343,7 +342,7 @@ class FolderTask(ErasureTask):
 
     @property
     def named(self) -> bool:
-        """Whether forgotten and retained pictures have names, so that they can be asked for."""
+        """Whether both forgotten and retained pictures have names."""
         return bool(self._folder.forgotten) and self.retained[0] in self._folder.trained
 
     @property
@@ -355,16 +354,17 @@ class FolderTask(ErasureTask):
 
     @cached_property
     def forget(self) -> Pairs:
-        """The forget set: all that was asked for, and its copies, whatever their split."""
+        """The forget set: everything requested, and its copies, in any split."""
         return self._folder.requested
 
     def judged(self, split: str) -> Pairs:
         return self._folder.judged(split)
 
     def members(self, split: str) -> tuple[Pairs, Pairs]:
-        """Of things asked for by name: their training pictures, and those of another split.
+        """Return members and non-members of the training data.
 
-        Of pictures asked for as such: these, and held-out pictures of the same concepts, if any.
+        For things requested by name: their training pictures, and those of another split. For
+        individual pictures: these, and held-out pictures of the same concepts, if any.
         """
         if self._folder.spec.forget_split == "train":
             return super().members(split)
@@ -384,7 +384,7 @@ class FolderTask(ErasureTask):
         return {
             "data": "folder",
             "forget": [self._folder.request.text],
-            "forget_languages": [],  # nothing tells the language of a folder's captions
+            "forget_languages": [],  # the language of a folder's captions is unknown
             "forget_pairs": len(self.forget),
             "retain_pairs": self._folder.sizes("train")[1],
             "read_pairs": {"forget": len(self.forget), "retain": len(self.retain)},
@@ -394,7 +394,7 @@ class FolderTask(ErasureTask):
 
 
 def _some(rng: np.random.Generator, rows: np.ndarray, most: int) -> np.ndarray:
-    """At most `most` of the rows, drawn without a doublet, in their order."""
+    """Draw at most `most` rows without replacement, in their order."""
     if len(rows) <= most:
         return rows
     return np.sort(rng.choice(rows, size=most, replace=False))

@@ -1,4 +1,4 @@
-"""The forms that a folder of pairs may have, and which of them a folder has."""
+"""Registry of the forms of a folder of pairs, and detection of a folder's form."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _form(name: str, found: Any) -> type[Form]:
     return form
 
 
-#: Every form by its name.
+#: Every form by name.
 FORMS: Registry[type[Form]] = Registry(
     "form of a folder",
     "erasekit.forms",
@@ -43,13 +43,13 @@ FORMS: Registry[type[Form]] = Registry(
 
 
 def form_of(folder: Path, progress: bool, columns: Columns | None = None) -> Form:
-    """What a folder holds, by the names in it.
+    """Detect the form of a folder by the names in it.
 
-    Any folder with folders in it could be one of classes. That form is asked last, and never where
-    another file may hold the captions.
+    Any folder with subfolders could be a folder of classes. That form is tried last, and only
+    if no other file could hold the captions.
 
     Raises:
-        UsageError: when it is no folder, or none of a form that is read.
+        UsageError: when it is not a folder, or has no supported form.
         OSError: when it cannot be read.
     """
     if not folder.is_dir():

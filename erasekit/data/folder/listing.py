@@ -1,9 +1,8 @@
-"""A finite list of a user's own pairs, whose texts and pixels stay on the disk.
+"""A finite list of a user's own pairs; texts and pixels stay on the disk.
 
-What is held in memory is a few numbers a row. Captions and paths lie in Arrow files in the
-cache: some are looked up where the file is mapped for as long as it takes, all are read batch by
-batch, so that what was mapped does not add up. A picture is decoded when its pixels are asked for.
-`erasekit.data.folder.check` makes such lists.
+Memory holds only a few numbers per row. Captions and paths are in Arrow files in the cache, which
+are mapped only for short look-ups or read batch by batch, so that mapped pages do not accumulate.
+A picture is decoded when its pixels are needed. `erasekit.data.folder.check` creates such lists.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Coded:
-    """A column of names, each row's as a number.
+    """A column of names, encoded as integers.
 
     Attributes:
-        names: each name once.
-        codes: whole numbers, shape (n,): each row's position in `names`, −1 where it has none.
+        names: the distinct names.
+        codes: integers, shape (n,): position of each row in `names`, −1 for none.
     """
 
     names: tuple[str, ...]
@@ -51,13 +50,13 @@ class Coded:
 
 
 class Listing:
-    """All rows of a folder as the cache holds them, shared by every view of it.
+    """All rows of a folder in the cache, shared by every view of it.
 
     Args:
-        folder: whose paths the list tells.
-        read: the cache entry with the rows and the pictures.
-        checked: the cache entry with what was found of them: which rows are kept, their
-            splits, and which pictures have the same content.
+        folder: folder to which the paths are relative.
+        read: cache entry with the rows and the pictures.
+        checked: cache entry with the results of the checks: kept rows, their splits, and
+            pictures with the same content.
     """
 
     def __init__(self, folder: Path, read: Path, checked: Path) -> None:
@@ -73,39 +72,39 @@ class Listing:
         self.splits: np.ndarray = np.load(checked / "splits.npy")
         self.contents: np.ndarray = np.load(checked / "contents.npy")
         self.hashes: np.ndarray = np.load(checked / "hashes.npy")
-        #: The sha256 of rows, pictures and what was found of them.
+        #: The sha256 of rows, pictures and results of the checks.
         self.identity = sha256_json([read_json(e / MANIFEST)["files"] for e in (read, checked)])
 
     def captions(self, rows: Sequence[int] | np.ndarray) -> list[str]:
-        """What the captions of rows say, in that order."""
+        """Return the captions of rows, in that order."""
         return [caption for (caption,) in looked_up(self.rows, ("caption",), rows)]
 
     def spots(self, pictures: Sequence[int] | np.ndarray) -> list[Spot]:
-        """Where pictures lie, in that order."""
+        """Return the locations of pictures, in that order."""
         return [Spot(*told) for told in looked_up(self.pictures, Spot._fields, pictures)]
 
     def paths(self, pictures: Sequence[int] | np.ndarray) -> list[str]:
-        """The paths of pictures in the folder, in that order."""
+        """Return the paths of pictures in the folder, in that order."""
         return [spot.path for spot in self.spots(pictures)]
 
     def line(self, row: int) -> int:
-        """The line or the number that a row has where it comes from."""
+        """Return a row's line or number in its source."""
         ((line,),) = looked_up(self.rows, ("line",), [row])
         return line
 
     @cached_property
     def picture(self) -> np.ndarray:
-        """Each row's picture: int32, shape (rows,)."""
+        """Picture of each row: int32, shape (rows,)."""
         return numbers(self.rows, "picture")
 
     @cached_property
     def concept(self) -> np.ndarray:
-        """Each row's concept, −1 where none is told: int32, shape (rows,)."""
+        """Concept of each row, −1 for none: int32, shape (rows,)."""
         return numbers(self.rows, "concept")
 
     @cached_property
     def group(self) -> np.ndarray:
-        """Each row's group, −1 where none is told: int32, shape (rows,)."""
+        """Group of each row, −1 for none: int32, shape (rows,)."""
         return numbers(self.rows, "group")
 
 
@@ -113,11 +112,11 @@ class Listing:
 class FolderPairs:
     """A finite list of pairs of a picture and a caption, or a view of one.
 
-    Rows are counted from 0 in each view. Two views of a folder share everything but `rows`.
+    Each view counts its rows from 0. Views of the same folder share everything except `rows`.
 
     Attributes:
         listing: the whole folder.
-        rows: int32, shape (n,): which rows of it are here, in this order.
+        rows: int32, shape (n,): the view's rows of the folder, in order.
     """
 
     listing: Listing
@@ -127,14 +126,14 @@ class FolderPairs:
         return len(self.rows)
 
     def take(self, indices: Sequence[int] | np.ndarray) -> FolderPairs:
-        """The pairs at `indices`, in that order."""
+        """Return the pairs at `indices`, in that order."""
         return FolderPairs(self.listing, self.rows[np.asarray(indices, dtype=np.int64)])
 
     def where(self, mask: np.ndarray) -> FolderPairs:
-        """The pairs at which a boolean mask, shape (n,), is true.
+        """Return the pairs where a boolean mask, shape (n,), is true.
 
         Raises:
-            UsageError: when the mask is of another length.
+            UsageError: when the mask has another length.
         """
         mask = np.asarray(mask, dtype=bool)
         if mask.shape != self.rows.shape:
@@ -143,54 +142,54 @@ class FolderPairs:
 
     @cached_property
     def concept(self) -> Coded:
-        """What is told to be on the picture."""
+        """The concept that a row assigns to its picture."""
         return Coded(self.listing.names["concept"], self.listing.concept[self.rows])
 
     @cached_property
     def group(self) -> Coded:
-        """The group that the concept is told to belong to."""
+        """The group that a row assigns to its concept."""
         return Coded(self.listing.names["group"], self.listing.group[self.rows])
 
     @cached_property
     def split(self) -> Coded:
-        """`SPLITS`: the same for all rows of a picture."""
+        """The split, one of `SPLITS`: the same for all rows of a picture."""
         return Coded(SPLITS, self.listing.splits[self.rows])
 
     @cached_property
     def picture(self) -> np.ndarray:
-        """int32, shape (n,): a number for each picture, the same in every row that shows it.
+        """Number of each row's picture: int32, shape (n,).
 
-        Files of the same pixels count as one picture, if the folder was read with all checks.
+        Files with the same pixels are one picture, if the folder was read with all checks.
         """
         return self.listing.contents[self.files]
 
     def caption(self, row: int) -> str:
-        """The caption of a row, as it was told."""
+        """Return the caption of a row, unchanged."""
         return self.captions([row])[0]
 
     def captions(self, indices: Sequence[int] | np.ndarray) -> list[str]:
-        """The captions at `indices`, in that order."""
+        """Return the captions at `indices`, in that order."""
         return self.listing.captions(self.rows[np.asarray(indices, dtype=np.int64)])
 
     def path(self, row: int) -> str:
-        """The path of a row's picture in the folder; in a shard, of the shard and in it."""
+        """Return the path of a row's picture; in a shard, the shard's path and the member's."""
         return self.listing.spots([self.files[row]])[0].path
 
     def row(self, row: int) -> str:
-        """Where a row comes from, in words: a line of the table, a file, a key of a shard."""
+        """Describe the source of a row: a line of the table, a file, or a key of a shard."""
         line = self.listing.line(int(self.rows[row]))
         return FORMS[self.listing.form].place(self.listing.tables, line, self.path(row))
 
     def matches(self, pattern: str, *, ignore_case: bool = False, fold: bool = False) -> np.ndarray:
-        """Which captions a regular expression is found in: bool, shape (n,).
+        """Whether a regular expression matches in each caption: bool, shape (n,).
 
-        Captions are compared in Unicode's composed form; with `fold`, without upper case too.
+        Captions are compared in Unicode's composed form; with `fold`, also case-folded.
 
-        The syntax is RE2's, which takes linear time whatever the pattern, so that none can hang;
-        it has no look-around and no back-references.
+        The syntax is RE2's, which runs in linear time for any pattern; it has no look-around
+        and no back-references.
 
         Raises:
-            UsageError: when the pattern is not of that syntax.
+            UsageError: when the pattern is invalid.
         """
         pa = arrow()
         found = []
@@ -210,7 +209,7 @@ class FolderPairs:
         return np.concatenate(found)[self.rows]
 
     def at_paths(self, paths: Iterable[str]) -> tuple[np.ndarray, list[str]]:
-        """Which rows show a file of `paths`: bool, shape (n,); and the paths that none has.
+        """Whether each row shows a file in `paths`: bool, shape (n,); and the unmatched paths.
 
         Paths are compared in Unicode's composed form.
         """
@@ -229,7 +228,7 @@ class FolderPairs:
         return chosen[self.files], [path for path in asked if composed(path) not in there]
 
     def near_paths(self, path: str, most: int = 1000) -> list[str]:
-        """Some paths of the listing: those with the name of `path`, or else from its folder."""
+        """Return some paths with the file name of `path`, or else from its folder."""
         compute = arrow().compute
         folder, slash, name = path.rpartition("/")
         for matches, told in (
@@ -245,15 +244,15 @@ class FolderPairs:
         return []
 
     def pixels(self, indices: Sequence[int] | np.ndarray, size: int) -> Tensor:
-        """The pictures at `indices` as CLIP sees them before it normalises.
+        """Return the pictures at `indices`, preprocessed as for CLIP except normalisation.
 
-        The shorter side is resized to `size` by bicubic interpolation, then the centre is cut out.
+        The shorter side is resized to `size` by bicubic interpolation, then the centre is cropped.
 
         Returns:
-            uint8, shape (n, 3, size, size), RGB.
+            RGB pictures, uint8, shape (n, 3, size, size).
 
         Raises:
-            RunError: when a picture cannot be read any more; names its row and file.
+            RunError: when a picture is no longer readable; names its row and file.
         """
         import torch
 
@@ -276,5 +275,5 @@ class FolderPairs:
 
     @cached_property
     def files(self) -> np.ndarray:
-        """int32, shape (n,): each row's picture file; copies are files of their own."""
+        """Number of each row's picture file: int32, shape (n,); copies have different numbers."""
         return self.listing.picture[self.rows]

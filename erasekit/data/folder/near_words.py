@@ -12,7 +12,7 @@ from erasekit.data.folder.selection import NAMES, Part, Request
 from erasekit.extras import needed
 from erasekit.text import folded
 
-#: Kinds of what is near, each in words.
+#: Kinds of near misses, each with a description.
 WORDS = {
     "whole_words": "captions with the name as a word",
     "other_forms": "captions with the word in another form",
@@ -20,12 +20,12 @@ WORDS = {
     "other_case": "captions that the expression finds in another case",
 }
 _WORD = re.compile(r"\w+")
-# Languages whose endings are taken off: a form of any of them counts.
+# Languages of the stemmers: word forms of any of them count.
 _LANGUAGES = ("english", "german", "french", "spanish", "italian", "portuguese", "russian")
 
 
 def near_words(request: Request) -> dict[str, np.ndarray]:
-    """Rows whose captions nearly fit the rule and are not selected, by the kinds of `WORDS`."""
+    """Return the unselected rows whose captions nearly match the rule, by the kinds of `WORDS`."""
     pairs, found = request.pairs, {kind: np.zeros(len(request.pairs), dtype=bool) for kind in WORDS}
     for part in request.parts:
         if part.kind == "regex":
@@ -33,7 +33,7 @@ def near_words(request: Request) -> dict[str, np.ndarray]:
         elif part.kind != "files":
             text = folded(part.value)
             first = _WORD.findall(text)[:1] or [text]
-            # Forms of a word share its middle: few captions are looked at one by one.
+            # Forms of a word share its middle part, which preselects few captions.
             middle = first[0][1:4] if len(first[0]) > 4 else first[0][:3]
             rows = pairs.matches(re.escape(middle), fold=True) & ~request.selected
             for row in np.flatnonzero(rows).tolist():
@@ -43,7 +43,7 @@ def near_words(request: Request) -> dict[str, np.ndarray]:
 
 
 def _kind(part: Part, text: str, caption: str) -> str | None:
-    """How a caption has the words of a part, if it does."""
+    """Return how a caption contains the words of a part, or None."""
     asked, words = _WORD.findall(text), _WORD.findall(caption)
     for start in range(len(words) - len(asked) + 1):
         run = words[start : start + len(asked)]
@@ -56,7 +56,7 @@ def _kind(part: Part, text: str, caption: str) -> str | None:
 
 @cache
 def _one_word(one: str, other: str) -> bool:
-    """Whether two words are forms of one: but for accents, or an ending of some language."""
+    """Whether two words are forms of one word: equal without accents, or with the same stem."""
     if _plain(one) == _plain(other):
         return True
     if one[:2] != other[:2]:

@@ -1,4 +1,4 @@
-"""Parquet files with the pictures in them, and their captions or the names of their classes."""
+"""Parquet files that contain the pictures, and their captions or class names."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _pairs(row: Cells, path: str, line: int, split: str) -> Iterator[Row]:
 
 
 def _texts(opened: Any, told: str, caption: str) -> Iterator[Cells]:
-    """The texts of each row by role; of a file without captions, the names of the classes."""
+    """Yield the texts of each row by role; for a file without captions, the class names."""
     schema = opened.schema_arrow
     picture, classes = picture_column(schema), _classes(schema)
     try:
@@ -92,7 +92,7 @@ def _texts(opened: Any, told: str, caption: str) -> Iterator[Cells]:
 
 
 def _names(opened: Any) -> list[str | None]:
-    """The file names that the pictures had, where they are told."""
+    """Return the original file names of the pictures, where given."""
     column = picture_column(opened.schema_arrow)
     kind = opened.schema_arrow.field(column).type
     if not arrow().types.is_struct(kind) or kind.get_field_index("path") < 0:
@@ -102,7 +102,7 @@ def _names(opened: Any) -> list[str | None]:
 
 
 def _classes(schema: Any) -> dict[str, list[str]]:
-    """The names of classes by column, as Hugging Face's `datasets` notes them in a file."""
+    """Return class names by column, from the metadata of Hugging Face's `datasets`."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         return {

@@ -1,4 +1,4 @@
-"""Check the pictures of a folder: decode each of them, and find those of the same pixels."""
+"""Check the pictures of a folder: decode each one, and find those with equal pixels."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from erasekit.files import read_json, write_json
 from erasekit.progress import progress_bar
 from erasekit.text import shown
 
-# Pictures whose checks are saved together, so that an interrupted run goes on from there.
+# Pictures whose checks are saved together; an interrupted run resumes from there.
 _SAVED_AT_ONCE = 512
 
 
 def check_pictures(form: Form, read: Path, states: np.ndarray, checks: str, entry: Path) -> None:
-    """Fill a cache entry with what was found: the rows to keep, their splits, the problems."""
+    """Fill a cache entry with the results: the rows to keep, their splits, the problems."""
     listed, rows = read / "pictures.arrow", read / "rows.arrow"
     pictures = mapped(listed)
     about = read_json(read / "about.json")
@@ -48,7 +48,7 @@ def check_pictures(form: Form, read: Path, states: np.ndarray, checks: str, entr
         if checks == "all":
             digests = np.arange(len(pictures), dtype=np.uint64)
             for at, (digest, said, hashed) in enumerate(_decoded(form, listed, good, entry)):
-                if digest:  # what cannot be read keeps its number, and is like nothing else
+                if digest:  # an unreadable picture keeps its number and equals no other
                     digests[at] = int(digest[:16], 16)
                     hashes[at] = int(hashed, 16)
                 if said:
@@ -85,14 +85,14 @@ def check_pictures(form: Form, read: Path, states: np.ndarray, checks: str, entr
 
 
 def _same(digests: np.ndarray, pictures: Any) -> np.ndarray:
-    """For each picture, of those with its content the one whose path is the smallest.
+    """Return for each picture the one with equal pixels and the smallest path.
 
     Args:
-        digests: uint64, shape (pictures,): equal for pictures of equal pixels.
+        digests: uint64, shape (pictures,): equal for pictures with equal pixels.
         pictures: the table with their paths.
 
     Returns:
-        int32, shape (pictures,).
+        Picture numbers, int32, shape (pictures,).
     """
     contents = np.arange(len(digests), dtype=np.int32)
     order = np.argsort(digests, kind="stable")
@@ -108,9 +108,9 @@ def _same(digests: np.ndarray, pictures: Any) -> np.ndarray:
 def _decoded(
     form: Form, pictures: Path, good: np.ndarray, entry: Path
 ) -> Iterator[tuple[str, str, str]]:
-    """Each picture's hash, what is wrong with it, and its perceptual hash; empty without a file.
+    """Yield each picture's hash, problem and perceptual hash; empty without a file.
 
-    What was done is saved in `entry`, from where an interrupted run goes on.
+    Progress is saved in `entry`, from where an interrupted run resumes.
     """
 
     def check(one: tuple[Spot, bool]) -> tuple[str, str, str]:
@@ -133,7 +133,7 @@ def _decoded(
 
 
 def _digest(root: Path, spot: Spot) -> tuple[str, str, str]:
-    """The hash of a picture's pixels, what is wrong with it, and its perceptual hash."""
+    """Return the hash of a picture's pixels, its problem, and its perceptual hash."""
     try:
         picture = decode(content(root, spot))
     except (OSError, ValueError) as error:

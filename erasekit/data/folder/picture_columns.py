@@ -1,4 +1,4 @@
-"""Parquet files that hold the pictures themselves, as Hugging Face writes them."""
+"""Parquet files that contain the pictures, as Hugging Face writes them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from erasekit.data.arrow_files import arrow
 from erasekit.errors import reason
 
-# Groups of rows that are kept: pictures are read one after the other, by several threads.
+# Row groups kept in memory: several threads read pictures in order.
 _GROUPS = 2
 _lock = Lock()
 
 
 def picture_column(schema: Any) -> str:
-    """The column that holds pictures: bytes, or a struct of bytes and a path; or empty."""
+    """Return the column with pictures (bytes, or a struct of bytes and a path), or empty."""
     types = arrow().types
     for field in schema:
         kind = field.type
@@ -28,7 +28,7 @@ def picture_column(schema: Any) -> str:
 
 
 def holds_pictures(file: Path) -> bool:
-    """Whether a file is one of Parquet with pictures in it."""
+    """Whether a file is a Parquet file with pictures."""
     if file.suffix.lower() != ".parquet":
         return False
     pa = arrow()
@@ -39,13 +39,13 @@ def holds_pictures(file: Path) -> bool:
 
 
 def stored_picture(file: Path, row: int) -> bytes:
-    """The bytes of the picture in a row.
+    """Return the bytes of the picture in a row.
 
     Raises:
         OSError: when the file cannot be read.
-        ValueError: when it is damaged, or the row has no bytes.
+        ValueError: when the file is damaged, or the row has no bytes.
     """
-    with _lock:  # threads ask for neighbours: a group is read once for all
+    with _lock:  # threads read neighbouring rows: a group is read once for all of them
         group, first = _group(str(file), file.stat().st_mtime_ns, row)
     held = (
         group[row - first]["bytes"] if arrow().types.is_struct(group.type) else group[row - first]
@@ -57,7 +57,7 @@ def stored_picture(file: Path, row: int) -> bytes:
 
 
 def _group(file: str, time: int, row: int) -> tuple[Any, int]:
-    """The pictures of the group of rows in which a row is, and the number of its first."""
+    """Return the pictures of a row's row group, and the number of its first row."""
     starts = _starts(file, time)
     number = max(at for at, start in enumerate(starts) if start <= row)
     return _read(file, time, number), starts[number]

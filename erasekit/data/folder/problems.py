@@ -1,4 +1,4 @@
-"""Problems of rows: their kinds, and the CSV file that lists them."""
+"""Problems of rows, and the CSV file that lists them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 MISSING, OUTSIDE, ROW = "missing file", "path outside the folder", "unreadable row"
 SHARD, DAMAGED, EMPTY = "damaged shard", "damaged picture", "empty caption"
 ENCODING, SPLIT, TWICE = "wrong encoding", "unknown split", "same picture in two splits"
-# What to do about each.
+# How to fix each kind.
 _MENDS = {
     MISSING: "put the file where the row says, or correct the row",
     OUTSIDE: "copy the file into the folder and name it by its path there, or give a folder that "
@@ -28,24 +28,24 @@ _MENDS = {
 
 
 class Problem(NamedTuple):
-    """What is wrong with a row."""
+    """A problem of a row."""
 
-    place: str  #: the row in words
+    place: str  #: description of the row
     kind: str
-    said: str  #: what exactly
+    said: str  #: description of the problem
 
     @property
     def mend(self) -> str:
-        """What to do about it, if the row is not left out."""
+        """How to fix it, if the row is not to be skipped."""
         return _MENDS.get(self.kind, "correct the row")
 
 
 class ProblemFile:
-    """A file of problems that is being written, and how many of each kind it has.
+    """Writer of a file of problems, with their number by kind.
 
     Args:
-        path: of the file; if it is there and has `counts`, more is added to it.
-        counts: of the problems in it.
+        path: path of the file; an existing file with `counts` is extended.
+        counts: number of problems in it, by kind.
     """
 
     def __init__(self, path: Path, counts: dict[str, int] | None = None) -> None:
@@ -68,7 +68,7 @@ class ProblemFile:
 
 
 def read_problems(path: Path) -> Iterator[Problem]:
-    """Every problem in a file, one at a time."""
+    """Yield every problem in a file."""
     with path.open(encoding="utf-8", newline="") as file:
         lines = csv.reader(file)
         next(lines)

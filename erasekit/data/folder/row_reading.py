@@ -1,4 +1,4 @@
-"""Read the rows of a folder into the cache, the bad ones as problems."""
+"""Read the rows of a folder into the cache, and record bad rows as problems."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from erasekit.text import composed, shown
 
 
 def read_rows(form: Form, entry: Path) -> None:
-    """Fill a cache entry with the rows that can be read, and the problems of the others."""
+    """Fill a cache entry with the readable rows, and the problems of the others."""
     pa = arrow()
     text, number, small = pa.large_string(), pa.int64(), pa.int32()
     row_columns = {"picture": small, "line": number, "caption": text}
@@ -39,7 +39,7 @@ def read_rows(form: Form, entry: Path) -> None:
                 problems.add(Problem(form.where(row.line, row.image), kind, said))
             if wrong:
                 continue
-            # Only a table tells of one picture twice; a shard's are told apart by their place.
+            # Only tables repeat pictures; the pictures of a shard differ by their position.
             picture = pictures[row.image] if form.repeats_pictures else len(picture_file)
             if picture == len(picture_file):
                 picture_file.add((row.image, row.offset, row.length, row.line))
@@ -61,7 +61,7 @@ def read_rows(form: Form, entry: Path) -> None:
 
 
 def _by_ending(paths: Iterable[str]) -> dict[str, Any]:
-    """How many paths have each ending, and the first of them."""
+    """Count paths by extension, and return the first one."""
     first, counts = "", Counter()
     for path in paths:
         first = first or shown(path)
@@ -70,7 +70,7 @@ def _by_ending(paths: Iterable[str]) -> dict[str, Any]:
 
 
 class _Codes(dict):
-    """A number for each thing, in the order in which they come."""
+    """Numbers keys in the order of their first use."""
 
     def __missing__(self, thing: Any) -> int:
         self[thing] = len(self)

@@ -1,4 +1,4 @@
-"""Which split each row of a folder belongs to, so that no picture is in two."""
+"""Assign each row of a folder to a split, so that no picture is in two splits."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ import numpy as np
 from erasekit.data.arrow_files import mapped, texts
 from erasekit.data.worlds import SPLITS
 
-# Numbers of pictures that are divided by the order of their hashes: by each hash alone, a test
-# split of some forty pictures may have one.
+# Folder sizes that are split by the rank of the hashes: with each hash alone, the test split of
+# some forty pictures may have only one.
 _FEW = 20, 1_000
 
 
 def split_rows(
     contents: np.ndarray, told: np.ndarray, kept: np.ndarray, pictures: Path
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The split of each row, and which rows tell another one than their picture has.
+    """Return the split of each row, and which rows contradict their picture's split.
 
-    A picture is in the split that the first of its rows tells; if none does, a hash of the smallest
-    of its paths decides. In a small folder each split has its exact share.
+    A picture is in the first split that its rows give; if none does, a hash of its smallest path
+    decides. In a small folder each split has its exact share.
 
     Args:
-        contents: for each row its picture, the same one for all of the same content.
-        told: for each row the split that it tells, or −1.
-        kept: for each row whether it counts.
+        contents: picture of each row, the same for all rows with the same content.
+        told: split that each row gives, or −1.
+        kept: whether each row counts.
         pictures: the file with their paths.
 
     Returns:
-        int8 and bool, each of shape (rows,).
+        Splits, int8, and contradictions, bool, both of shape (rows,).
     """
     split = np.full(len(mapped(pictures)), -1, dtype=np.int8)
     telling = np.flatnonzero((told >= 0) & kept)[::-1]
-    split[contents[telling]] = told[telling]  # backwards, so that the first has the last word
+    split[contents[telling]] = told[telling]  # backwards, so that the first row wins
     untold = np.zeros(len(split), dtype=bool)
     untold[contents[kept & (split[contents] < 0)]] = True
     paths = ((at, path) for at, path in enumerate(texts(pictures, "path")) if untold[at])
@@ -51,7 +51,7 @@ def split_rows(
 
 
 def hashed_split(path: str) -> int:
-    """The split that a path belongs to where none is told, as a position in `SPLITS`."""
+    """Return the split of a path without a given split, as a position in `SPLITS`."""
     return max(0, _hash(path) % 10 - 7)
 
 

@@ -1,4 +1,4 @@
-"""Rows of a folder of pairs, and what every form of such a folder must be able to do."""
+"""Rows of a folder of pairs, and the interface of the forms of such a folder."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from erasekit.data.worlds import SPLITS
 from erasekit.errors import unknown
 from erasekit.text import shown
 
-#: Characters of a text.
+#: Maximum number of characters of a text.
 MOST_TEXT = 100_000
-# Lines of one file: a row's line is stored with the number of its file above it.
+# Maximum number of lines per file: the file's number is stored above the line in one integer.
 _LINES = 2**40
 
 
 class Row(NamedTuple):
-    """One row as it is told: what stands in the columns, and where its picture lies in a file."""
+    """One row: the values of its columns, and the position of its picture in a file."""
 
     image: str
     caption: str
@@ -38,14 +38,14 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Form(ABC):
-    """One form that a folder of pairs may have. A subclass reads it; `forms.FORMS` lists them.
+    """Base of the forms of a folder of pairs; `forms.FORMS` lists the subclasses.
 
     Attributes:
-        folder: where it was found.
-        files: what `find` found in it.
-        name: how the form is called in `forms.FORMS`.
+        folder: the folder.
+        files: result of `find` for this folder.
+        name: name of the form in `forms.FORMS`.
         repeats_pictures: whether several rows may show one picture.
-        own_files: whether each picture is a file of its own.
+        own_files: whether each picture is a separate file.
     """
 
     folder: Folder
@@ -58,54 +58,54 @@ class Form(ABC):
     @classmethod
     @abstractmethod
     def find(cls, folder: Folder) -> tuple[Path, ...]:
-        """The files or folders that hold the rows; empty when a folder is of another form.
+        """Find the files or folders with the rows; empty for a folder of another form.
 
         Raises:
-            UsageError: when it is of this form, and cannot be read for all that.
+            UsageError: when the folder has this form but cannot be read.
         """
 
     @abstractmethod
     def rows(self) -> Iterator[Row | Problem]:
-        """Every row in its order, or the problem that stands in its place.
+        """Yield every row in order, or a problem in its place.
 
         Raises:
-            UsageError: when a table lacks a column that it needs.
-            RunError: when it is damaged as a whole.
+            UsageError: when a table lacks a required column.
+            RunError: when a whole table is damaged.
         """
 
     @abstractmethod
     def recipe(self) -> Any:
-        """What decides the rows, so that JSON can hold it: another value is read anew."""
+        """Return JSON-serialisable values that determine the rows, as a cache key."""
 
     @staticmethod
     @abstractmethod
     def place(tables: Sequence[str], line: int, path: str) -> str:
-        """Where a row comes from, in words.
+        """Describe the source of a row.
 
         Args:
             tables: the paths of `files`.
-            line: that the row was given; see `numbered`.
-            path: of its picture.
+            line: number of the row, see `numbered`.
+            path: path of its picture.
         """
 
     @property
     def root(self) -> Path:
-        """The folder as it was given; paths are told from here."""
+        """The given folder; paths are relative to it."""
         return self.folder.root
 
     @property
     def progress(self) -> bool:
-        """Show a bar where it takes long."""
+        """Whether to show a bar for long operations."""
         return self.folder.progress
 
     @property
     def what(self) -> str:
-        """The form in words."""
+        """Description of the form."""
         return f"the {self.name}"
 
     @cached_property
     def notes(self) -> list[str]:
-        """What `rows` found out of the form: separators, encodings, columns."""
+        """Details that `rows` detected: separators, encodings, columns."""
         return []
 
     @cached_property
@@ -114,7 +114,7 @@ class Form(ABC):
         return [self.folder.path(file) for file in self.files]
 
     def called(self) -> list[str]:
-        """The split that each of `files` is called after, or lies in the folder of; or empty."""
+        """The split that each of `files`, or its folder, is named after; or empty."""
         above = (
             split_of(f.parent.name) if f.parent != self.folder.base else "" for f in self.files
         )
@@ -122,7 +122,7 @@ class Form(ABC):
 
     @cached_property
     def splits(self) -> list[str]:
-        """The split of what is in each of `files`, where a cell of a row tells no other."""
+        """The default split of each of `files`, for rows that give none."""
         told = self.called()
         found = splits_of(told)
         if any(told) and not any(found):
@@ -130,31 +130,31 @@ class Form(ABC):
         return found
 
     def passed_over(self, pictures: Container[str]) -> Iterator[str]:
-        """Paths of the files that were not read.
+        """Yield the paths of the files that were not read.
 
         Args:
-            pictures: that rows show.
+            pictures: pictures of the rows.
         """
         return (p for p in self.folder.files() if is_picture(p) and p not in pictures)
 
     def where(self, line: int, path: str) -> str:
-        """Where a row comes from, in words."""
+        """Describe the source of a row."""
         return self.place(self.tables, line, path)
 
 
 def numbered(table: int, line: int) -> int:
-    """The line of a row in one of several files, as one number."""
+    """Encode the number of a file and a line in it as one integer."""
     return table * _LINES + line
 
 
 def table_and_line(tables: Sequence[str], number: int) -> tuple[str, int]:
-    """The file and the line that `numbered` was given."""
+    """Decode the file and the line from the result of `numbered`."""
     table, line = divmod(number, _LINES)
     return tables[table], line
 
 
 def faults(row: Row) -> Iterator[tuple[str, str]]:
-    """Kind and words of each thing that is wrong with a row by itself."""
+    """Yield kind and message of each problem of a single row."""
     for name in (*NEEDED, *OPTIONAL):
         text = getattr(row, name)
         if BROKEN.search(text):

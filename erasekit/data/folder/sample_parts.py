@@ -1,4 +1,4 @@
-"""The files of one sample, which share a key: which is the picture, and where its caption is."""
+"""Find the picture and the caption among the files of one sample, which share a key."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from erasekit.data.folder.table_rows import json_object, texts_in
 from erasekit.errors import UsageError
 from erasekit.text import shown
 
-#: Ends of files that hold a caption and nothing else, and bytes that such a file may have.
+#: Extensions of caption files, and their maximum size in bytes.
 CAPTIONS, MOST_BYTES = (".txt", ".caption", ".text"), 400_000
 
 
 def chosen_part(parts: Iterable[str], endings: Sequence[str], what: str) -> str:
-    """The part that ends in one of `endings`: the one called so, or the only one.
+    """Return the part with one of the `endings`: the one with exactly this name, or the only one.
 
     Raises:
-        LookupError: when there is none or it is not clear which; names the parts.
+        LookupError: when there is none or the choice is ambiguous; names the parts.
     """
     parts = list(parts)
     found = [part for part in parts if f".{part}".endswith(tuple(endings))]
@@ -31,17 +31,17 @@ def chosen_part(parts: Iterable[str], endings: Sequence[str], what: str) -> str:
 
 
 def caption_of(parts: Mapping[str, Callable[[], bytes]], named: str = "") -> dict[str, str]:
-    """What the parts of a sample tell beside the picture: its caption, concept, group and split.
+    """Read caption, concept, group and split of a sample from its parts.
 
-    The caption is a text of its own, or else stands in the part in JSON under a usual name.
+    The caption is a text part, or a field with a usual name in a JSON part.
 
     Args:
-        parts: how each part's bytes are read.
-        named: the name that a caption has in JSON, if it is no usual one.
+        parts: functions that read the bytes of each part.
+        named: name of the caption in JSON, if it is not a usual one.
 
     Raises:
-        LookupError: when there is no caption, or it is not clear which counts.
-        ValueError: when a part is damaged, or is no caption.
+        LookupError: when there is no caption, or it is ambiguous.
+        ValueError: when a part is damaged, or not a caption.
     """
     texts = [part for part in parts if f".{part}".endswith(CAPTIONS)]
     value = json_object(text_of(parts["json"]())) if "json" in parts else {}
@@ -52,7 +52,7 @@ def caption_of(parts: Mapping[str, Callable[[], bytes]], named: str = "") -> dic
         if re.fullmatch(r"[\d\s.,:;+-]+", caption) and len(caption.split()) > 1:
             raise ValueError(f"its .{part} holds numbers, as boxes of a detector, and no caption")
         return {"caption": caption, **told}
-    try:  # every sample has a picture, which is no column here
+    try:  # every sample has a picture, which is not a column here
         column = Columns("picture", named).find("", ["picture", *value])["caption"]
     except UsageError as error:
         there = ", ".join(map(shown, value)) or "nothing"
@@ -64,6 +64,6 @@ def caption_of(parts: Mapping[str, Callable[[], bytes]], named: str = "") -> dic
 
 
 def text_of(held: bytes) -> str:
-    """The text of a small file; what is no UTF-8 comes through as marks."""
+    """Decode the text of a small file; invalid UTF-8 becomes replacement characters."""
     mark = held[:2] in (b"\xff\xfe", b"\xfe\xff")
     return held.decode("utf-16" if mark else "utf-8-sig", "replace" if mark else "surrogateescape")

@@ -1,15 +1,15 @@
-"""What to forget in a folder of your own pairs: a request is a rule, or a list of pictures.
+"""Forget requests in a folder of your own pairs: a rule, or a list of pictures.
 
-A rule is one or more of these, joined by commas; whatever any of them finds is selected:
+A rule has one or more parts, joined by commas; the selection is their union:
 
 - ``apple``: a concept or a group; ``concept=apple`` and ``group=fruit``: only one of the two;
-- ``word=apple``: captions with the whole word, or the words, in upper or lower case;
-- ``regex=...``: captions in which an RE2 expression is found. It takes the rest of the rule,
-  commas included, so it comes last;
+- ``word=apple``: captions with the whole word or words, in upper or lower case;
+- ``regex=...``: captions that match an RE2 expression. It takes the rest of the rule,
+  including commas, so it comes last;
 - ``files=list.txt``: the pictures whose paths are in a file, one per line.
 
-A picture is selected with all of its captions, and so are its copies: files of the same pixels.
-With only some of them it would be both forgotten and kept. Names, words and paths are compared in
+A picture is selected with all of its captions and its copies (files with the same pixels).
+Otherwise it would be both forgotten and retained. Names, words and paths are compared in
 Unicode's composed form.
 """
 
@@ -31,13 +31,13 @@ from erasekit.text import composed, folded, shown
 if TYPE_CHECKING:
     from erasekit.data.folder.listing import FolderPairs
 
-#: What may stand before a part's ``=``; a part without one has the kind "name".
+#: Kinds that may precede a part's ``=``; a part without one has the kind "name".
 KINDS = ("concept", "group", "word", "regex", "files")
-#: Kinds that ask for things by name; the others ask for pictures.
+#: Kinds that select things by name; the others select pictures.
 NAMES = ("name", "concept", "group")
 #: A letter, its accents, or a digit: RE2's own \b knows only those of English.
 LETTER = r"[\pL\pM\pN_]"
-# Lost paths of a list that the nearest path is looked up for.
+# Maximum number of missing paths for which the nearest path is looked up.
 _HINTS = 20
 _CALLED = {"name": "concept", "files": "list"}
 
@@ -54,16 +54,16 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for, and what of it a folder has.
+    """A request and its matches in a folder.
 
     Attributes:
         pairs: the folder.
         text: the rule.
-        parts: of the rule.
-        entries: what was asked for, one by one: the paths of a list, the parts of a rule.
-        missing: entries that nothing was found for, each with the reason and the mend.
-        asked: bool, shape (n,): the rows of the pictures that were asked for themselves.
-        selected: bool, shape (n,): all rows that must go, those of copies included.
+        parts: parts of the rule.
+        entries: the requested items: the paths of a list, the parts of a rule.
+        missing: entries without a match, each with the reason and the fix.
+        asked: bool, shape (n,): rows of the pictures that match the request directly.
+        selected: bool, shape (n,): all rows to forget, including copies.
     """
 
     pairs: FolderPairs
@@ -76,11 +76,11 @@ class Request:
 
     @property
     def named(self) -> bool:
-        """Whether things were asked for by their names, and not pictures."""
+        """Whether the request selects things by name, not pictures."""
         return all(part.kind in NAMES for part in self.parts)
 
     def copies(self) -> list[dict[str, str]]:
-        """Each copy of a picture that was asked for, under another name or in another file."""
+        """List the copies of requested pictures, under another name or in another file."""
         pairs, files = self.pairs, self.pairs.files
         asked = np.unique(files[self.asked])
         also = np.setdiff1d(files[self.selected], asked)
@@ -94,16 +94,16 @@ class Request:
         ]
 
     def by_split(self, rows: np.ndarray | None = None) -> dict[str, int]:
-        """How many of the selected pictures each split has, or of those of some rows."""
+        """Count the selected pictures, or those of some rows, per split."""
         rows = np.flatnonzero(self.selected) if rows is None else rows
         splits, files = self.pairs.split.codes[rows], self.pairs.files[rows]
         return {name: len(np.unique(files[splits == code])) for code, name in enumerate(SPLITS)}
 
     def as_dict(self, erased: np.ndarray) -> dict[str, Any]:
-        """What `request.json` holds.
+        """Return the content of `request.json`.
 
         Args:
-            erased: numbers of the rows that an erasure read to forget.
+            erased: numbers of the rows in the forget set of the erasure.
         """
         kinds = {_CALLED.get(part.kind, part.kind) for part in self.parts}
         return {
@@ -121,7 +121,7 @@ class Request:
 
 
 def parse_rule(rule: str) -> tuple[Part, ...]:
-    """The parts of a rule. Needs no data, so a mistake is reported before any is read.
+    """Parse a rule. Needs no data, so mistakes are reported before any is read.
 
     Raises:
         UsageError: for an empty rule, an unknown kind, or a part without a value.
@@ -139,17 +139,17 @@ def parse_rule(rule: str) -> tuple[Part, ...]:
 
 
 def ask(pairs: FolderPairs, rule: str) -> Request:
-    """Find what a rule asks for.
+    """Find the pairs that a rule requests.
 
-    What is asked for and not there is in `Request.missing`, as long as something is there.
+    Entries without a match are in `Request.missing`, if at least one entry has a match.
 
     Args:
-        pairs: to select among.
-        rule: as the module says.
+        pairs: pairs to select from.
+        rule: the rule, see the module.
 
     Raises:
-        UsageError: for a mistake in the rule, a list that cannot be read, a rule that finds
-            nothing, and one that leaves nothing.
+        UsageError: for a mistake in the rule, an unreadable list, or a rule that selects
+            nothing or everything.
     """
     parts = parse_rule(rule)
     asked, entries, missing = np.zeros(len(pairs), dtype=bool), dict[str, None](), dict[str, str]()
@@ -173,7 +173,7 @@ def ask(pairs: FolderPairs, rule: str) -> Request:
 
 
 def select(pairs: FolderPairs, rule: str) -> np.ndarray:
-    """Which pairs a rule selects: bool, shape (n,), the same for all rows of a picture.
+    """Whether a rule selects each pair: bool, shape (n,), the same for all rows of a picture.
 
     Raises:
         UsageError: as `ask`.
@@ -182,13 +182,13 @@ def select(pairs: FolderPairs, rule: str) -> np.ndarray:
 
 
 def word_pattern(words: str) -> str:
-    """An RE2 expression for whole words, to be matched with folded captions."""
+    """Return an RE2 expression for whole words, to match case-folded captions."""
     pattern = r"\s+".join(re.escape(word) for word in folded(words).split())
     return f"(?:^|[^{LETTER[1:]}){pattern}(?:$|[^{LETTER[1:]})"
 
 
 def _cut_regex(rule: str) -> tuple[str, str, str]:
-    """The rule before its regular expression, ``regex=`` if there is one, and the expression."""
+    """Split a rule into the part before the regular expression, ``regex=``, and the expression."""
     found = re.search(r"(?:^|,)\s*regex=", rule)
     return (rule[: found.start()], "regex=", rule[found.end() :]) if found else (rule, "", "")
 
@@ -203,7 +203,7 @@ def _part(told: str) -> Part:
 
 
 def _rows(pairs: FolderPairs, part: Part) -> tuple[np.ndarray, Sequence[str], dict[str, str]]:
-    """The rows that a part finds by itself, its entries, and those that are not there."""
+    """Return the rows that match a part, its entries, and the entries without a match."""
     if part.kind == "files":
         return _listed(pairs, Path(part.value).expanduser())
     if part.kind in NAMES:
@@ -218,7 +218,7 @@ def _rows(pairs: FolderPairs, part: Part) -> tuple[np.ndarray, Sequence[str], di
 
 
 def _named(pairs: FolderPairs, part: Part) -> tuple[np.ndarray, str]:
-    """The rows of a concept or a group, and what to say if there are none."""
+    """Return the rows of a concept or a group, and the message if there are none."""
     columns = {"concept": pairs.concept, "group": pairs.group}
     asked = list(columns) if part.kind == "name" else [part.kind]
     mask, known = np.zeros(len(pairs), dtype=bool), []
@@ -235,12 +235,12 @@ def _named(pairs: FolderPairs, part: Part) -> tuple[np.ndarray, str]:
 
 
 def _plain(name: str) -> str:
-    """A name without what does not matter in it."""
+    """Normalise a name for comparison."""
     return " ".join(folded(name).replace("-", " ").replace("_", " ").split())
 
 
 def _listed(pairs: FolderPairs, file: Path) -> tuple[np.ndarray, Sequence[str], dict[str, str]]:
-    """The rows of the pictures in a list, its paths, and those that are not there."""
+    """Return the rows of the pictures in a list, its paths, and the missing paths."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""Shards as webdataset writes them: tar files whose members of one key belong together."""
+"""Webdataset shards: tar files in which members with the same key form a sample."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from erasekit.text import shown
 
 
 class Shards(Form):
-    """``*.tar`` or ``shards/*.tar`` with ``KEY.jpg`` and ``KEY.txt``, and perhaps ``KEY.json``."""
+    """``*.tar`` or ``shards/*.tar`` with ``KEY.jpg`` and ``KEY.txt``, optionally ``KEY.json``."""
 
     name = "shards"
     own_files = False
@@ -62,10 +62,10 @@ class Shards(Form):
 
 
 def _samples(file: BinaryIO) -> Iterator[list[tarfile.TarInfo]]:
-    """The members of a shard that belong together, one after the other.
+    """Yield the members of each sample of a shard.
 
     Raises:
-        TarError: after the last sample, if the shard is damaged behind it.
+        TarError: after the last intact sample, if the shard is damaged.
     """
     together: list[tarfile.TarInfo] = []
     damage = None
@@ -84,7 +84,7 @@ def _samples(file: BinaryIO) -> Iterator[list[tarfile.TarInfo]]:
 
 
 def _members(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
-    """The files in a shard. Raises as `_samples`."""
+    """Yield the files in a shard. Raises as `_samples`."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     with tarfile.open(fileobj=file, mode="r:") as tar:
@@ -92,11 +92,11 @@ def _members(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
             tar.members = []  # type: ignore[attr-defined]  # tarfile would keep them all
             if member.offset_data + member.size > size:
                 raise tarfile.ReadError("it ends too early")
-            # What begins so is no part of a sample: notes of packers and of desktops.
+            # Files of archivers and desktops, not parts of a sample.
             aside = posixpath.basename(member.name).startswith((".", "__"))
             if member.isreg() and not member.issparse() and not aside:
                 yield member
-        # tarfile takes a header that it cannot read for the end.
+        # tarfile treats an unreadable header as the end.
         file.seek(tar.offset)
         if file.read(tarfile.BLOCKSIZE).strip(b"\0"):
             raise tarfile.ReadError("a header is damaged")
@@ -105,7 +105,7 @@ def _members(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
 def _sample(
     file: BinaryIO, prefix: str, members: Sequence[tarfile.TarInfo], caption: str
 ) -> Row | Problem:
-    """The members of one key as a row."""
+    """Return the members with one key as a row."""
     key = sample_key(members[0].name)
     parts = {member.name[len(key) + 1 :].lower(): member for member in members}
     where = Shards.place((), -1, prefix + key)

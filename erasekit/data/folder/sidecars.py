@@ -1,4 +1,4 @@
-"""Pictures with their captions beside them, in a file of the same name."""
+"""Pictures with captions in files of the same name."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Sidecars(Form):
 
 
 def _pictures(folder: Folder) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each picture with the files beside it that share its name, by their ending."""
+    """Yield each picture with the files that share its name, by extension."""
     for paths in _by_folder(folder):
         beside = defaultdict(dict)
         for path in paths:
@@ -92,12 +92,12 @@ def _pictures(folder: Folder) -> Iterator[tuple[str, dict[str, str]]]:
             if ending.lower() in (*CAPTIONS, ".json"):
                 beside[stem][ending[1:].lower()] = path
         for path in filter(is_picture, paths):
-            # apple.txt, or apple.jpg.txt as some programs write it
+            # apple.txt, or apple.jpg.txt as written by some programs
             yield path, {**beside[posixpath.splitext(path)[0]], **beside[path]}
 
 
 def _by_folder(folder: Folder) -> Iterator[list[str]]:
-    """The files below a folder, those of each folder together."""
+    """Yield the files of each folder below a folder."""
     found = defaultdict(list)
     for path in folder.files():
         found[posixpath.dirname(path)].append(path)

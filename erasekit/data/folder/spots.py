@@ -1,4 +1,4 @@
-"""Where the bytes of a picture lie: in a file of its own, in a shard, or in a Parquet file."""
+"""Location of a picture's bytes: a separate file, a shard, or a Parquet file."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _MOST_BYTES = 200_000_000
 
 
 class Spot(NamedTuple):
-    """Where a picture's bytes lie: a file of its own, a piece of a shard, or a row."""
+    """Location of a picture's bytes: a separate file, a range in a shard, or a row."""
 
-    path: str  #: from the folder; in a shard or a Parquet file its path, a slash, the name there
-    offset: int = -1  #: in the shard; the row in a Parquet file; −1 for a file of its own
+    path: str  #: relative path; in a shard or a Parquet file its path, a slash, the name there
+    offset: int = -1  #: in the shard; the row in a Parquet file; −1 for a separate file
     length: int = 0
 
 
 def content(folder: Path, spot: Spot) -> bytes:
-    """A picture's bytes as they are stored.
+    """Return the encoded bytes of a picture.
 
     Raises:
         OSError: when the file cannot be read.
-        ValueError: when it is too large, or the shard is shorter than it was.
+        ValueError: when it is too large, or the shard has become shorter.
     """
     inside = spot.offset >= 0
     if inside and ".parquet/" in spot.path:
@@ -46,12 +46,12 @@ def content(folder: Path, spot: Spot) -> bytes:
 
 
 def shard_and_member(path: str) -> tuple[str, str]:
-    """The two halves of a path into a shard."""
+    """Split a path into the shard's path and the member's name."""
     shard, _, member = path.partition(".tar/")
     return f"{shard}.tar", member
 
 
 def sample_key(member: str) -> str:
-    """What the files of one sample share: their name up to the first dot."""
+    """Return the key of a sample: the member's name up to the first dot."""
     folder, slash, name = member.rpartition("/")
     return folder + slash + name.partition(".")[0]

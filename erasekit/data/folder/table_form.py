@@ -1,6 +1,6 @@
-"""Tables of pairs beside the pictures: text with separators, JSON lines and Parquet.
+"""Tables of pairs: delimited text, JSON lines and Parquet, with separate picture files.
 
-Several tables are read as one where each lies in a folder of its own, or is called after a split.
+Several tables are read as one if each is in its own folder or is named after a split.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from erasekit.errors import ErasekitError, UsageError
 from erasekit.files import sha256_file
 from erasekit.text import shown
 
-#: Names of the kit's own table.
+#: Names of the kit's table.
 TABLES = ("pairs.csv", "pairs.tsv", "pairs.jsonl", "pairs.parquet")
-# Those of Hugging Face's image folders, and of tables in general.
+# Names in Hugging Face's image folders, and extensions of tables in general.
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _TABLE = re.compile(
     r".*\.(csv|tsv|jsonl|ndjson|parquet)|.*(caption|annotation|result|token|pair).*\.txt",
     re.IGNORECASE,
 )
-# Rows by which the columns are told.
+# Rows that are inspected to check the columns.
 _SAMPLE = 20
 
 
@@ -85,7 +85,7 @@ class Tables(Form):
                     yield Problem(self.where(line, ""), ROW, str(error))
 
     def _rows_of(self, table: Path, told: str) -> Iterator[Cells]:
-        """The rows of a table, their cells by role."""
+        """Yield the rows of a table, with cells by role."""
         check_inside(self.folder, table)
         with opened_table(table, told) as (names, rows, notes):
             roles = {}
@@ -106,24 +106,24 @@ class Tables(Form):
 
 
 def other_tables(folder: Folder) -> list[Path]:
-    """The tables in a folder that have no name of their own."""
+    """Return the tables in a folder that have none of the known names."""
     return sorted(path for path in folder.base.iterdir() if _TABLE.fullmatch(path.name))
 
 
 def pairs_of(
     folder: Folder, cells: dict[str, Any], table: str, line: int, split: str
 ) -> Iterator[Row]:
-    """A row for each caption of a row in a table.
+    """Yield one row per caption of a table's row.
 
     Args:
-        folder: of the table.
-        cells: by role.
-        table: the path of the table; those in it may begin in its folder.
-        line: of the row, see `numbered`.
-        split: of the table; a cell of the row comes before it.
+        folder: folder of the table.
+        cells: cells by role.
+        table: path of the table; paths in it may be relative to its folder.
+        line: number of the row, see `numbered`.
+        split: split of the table; a cell of the row takes precedence.
 
     Raises:
-        ValueError: when a cell is no text, or could mean one of several pictures.
+        ValueError: when a cell is not a text, or matches several pictures.
     """
     texts = {role: texts_in(cells.get(role), role) for role in (*NEEDED, *OPTIONAL)}
     for role, found in texts.items():
@@ -137,10 +137,10 @@ def pairs_of(
 
 
 def check_inside(folder: Folder, file: Path) -> None:
-    """Refuse a file that is a link out of the folder.
+    """Refuse a link that leads out of the folder.
 
     Raises:
-        UsageError: if it is.
+        UsageError: if the file is such a link.
     """
     if not within(folder.root, file):
         raise UsageError(
@@ -159,7 +159,7 @@ def _roles(told: str, names: Sequence[str], columns: Columns) -> dict[str, str]:
 
 
 def _fits(table: Path, folder: Folder) -> bool:
-    """Whether a table has pictures and captions, by its columns."""
+    """Whether a table has columns for pictures and captions."""
     try:
         check_inside(folder, table)
         with opened_table(table, table.name) as opened:
@@ -170,10 +170,10 @@ def _fits(table: Path, folder: Folder) -> bool:
 
 
 def check_which(folder: Folder, tables: Sequence[Path]) -> None:
-    """Refuse several tables where it is not clear which counts.
+    """Refuse an ambiguous choice of several tables.
 
     Raises:
-        UsageError: if they are neither in folders of their own nor called after splits.
+        UsageError: if they are neither in separate folders nor named after splits.
     """
     parents = {table.parent for table in tables}
     splits = {split_in(table.stem) for table in tables}
@@ -187,7 +187,7 @@ def check_which(folder: Folder, tables: Sequence[Path]) -> None:
 
 
 def _swapped(rows: Sequence[Cells], roles: dict[str, str]) -> bool:
-    """Whether the captions of all rows name pictures, and the pictures of none do."""
+    """Whether all captions look like picture names and no picture does."""
     named = {
         role: [is_picture(str(row.cells.get(roles[role])).strip()) for row in rows if not row.wrong]
         for role in NEEDED

@@ -1,4 +1,4 @@
-"""The rows of one table: text with separators, JSON lines, or Parquet."""
+"""Read the rows of one table: delimited text, JSON lines, or Parquet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from erasekit.errors import RunError, UsageError, reason
 
 
 class Cells(NamedTuple):
-    """What stands in a row of a table, by column."""
+    """The cells of a row by column."""
 
     line: int
     cells: dict[str, Any]
@@ -22,19 +22,19 @@ class Cells(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """A table that is being read."""
+    """An open table."""
 
-    names: Sequence[str]  #: of its columns
-    rows: Callable[[Sequence[str]], Iterator[Cells]]  #: what stands in columns, row by row
-    notes: Sequence[str] = ()  #: in what it differs from plain CSV
+    names: Sequence[str]  #: names of its columns
+    rows: Callable[[Sequence[str]], Iterator[Cells]]  #: reads the given columns, row by row
+    notes: Sequence[str] = ()  #: differences from plain CSV
 
 
 def opened_table(table: Path, told: str) -> AbstractContextManager[Opened]:
-    """A table by the end of its name; `told` is its name in messages.
+    """Open a table by its extension; `told` is its name in messages.
 
     Raises:
-        UsageError: when it has no line with the columns' names.
-        RunError: when it is damaged as a whole.
+        UsageError: when it has no header with the columns' names.
+        RunError: when the whole table is damaged.
     """
     return _READERS.get(table.suffix.lower(), _text)(table, told)
 
@@ -94,10 +94,10 @@ _READERS = {".jsonl": _json_lines, ".ndjson": _json_lines, ".parquet": _parquet}
 
 
 def parquet_rows(file: Any, told: str, wanted: Sequence[str]) -> Iterator[Cells]:
-    """The texts in columns of an open Parquet file, row by row.
+    """Yield the texts in columns of an open Parquet file, row by row.
 
     Raises:
-        UsageError: when a column has no texts in it; `told` is the file's name there.
+        UsageError: when a column does not hold texts; `told` is the file's name in the message.
     """
     for name in wanted:
         _check_texts(told, file.schema_arrow.field(name))
@@ -110,10 +110,10 @@ def parquet_rows(file: Any, told: str, wanted: Sequence[str]) -> Iterator[Cells]
 
 
 def json_object(held: str) -> dict[str, Any]:
-    """An object in JSON.
+    """Parse a JSON object.
 
     Raises:
-        ValueError: when it is none.
+        ValueError: when the text is not one.
     """
     try:
         value = json.loads(held)
@@ -125,10 +125,10 @@ def json_object(held: str) -> dict[str, Any]:
 
 
 def texts_in(value: Any, name: str) -> list[str]:
-    """The texts of a cell: none where it is empty, several where it is a list.
+    """Return the texts of a cell: none if it is empty, several if it is a list.
 
     Raises:
-        ValueError: when there is something else in it.
+        ValueError: for any other content.
     """
     found = value if isinstance(value, list) else [] if value is None else [value]
     if not all(isinstance(each, str) for each in found):
@@ -144,14 +144,14 @@ def _check_texts(told: str, field: Any) -> None:
 
 
 def _kind(kind: Any) -> Any:
-    """What a column's cells hold, in a list or by a dictionary too."""
+    """Return the type of a column's values, inside a list or a dictionary encoding too."""
     types = arrow().types
     inner = types.is_dictionary(kind) or types.is_list(kind) or types.is_large_list(kind)
     return kind.value_type if inner else kind
 
 
 def _as_bytes(column: Any) -> list[Any]:
-    # As bytes, for pyarrow does not say which of its texts is no UTF-8.
+    # Read as bytes, since pyarrow does not say which text is invalid UTF-8.
     pa = arrow()
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         return column.cast(pa.list_(pa.binary())).to_pylist()

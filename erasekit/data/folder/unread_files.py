@@ -1,4 +1,4 @@
-"""Files that may hold captions and are not read: where one lies, a class's name is no caption."""
+"""Detect unread files that may hold captions: then class names must not be used as captions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from erasekit.data.folder.table_rows import opened_table
 from erasekit.errors import ErasekitError, UsageError
 from erasekit.text import shown
 
-# Ends of names, and how to bring what such a file holds into a form that is read.
+# Extensions, and how to convert such files to a supported form.
 _TABLE = "write pairs.csv with the columns image and caption"
 _MENDS = {
     (".xlsx", ".xls", ".ods", ".numbers"): "save the sheet as CSV",
@@ -20,17 +20,17 @@ _MENDS = {
     (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xml", ".yaml", ".yml"): _TABLE,
     (".tfrecord", ".beton", ".mdb", ".h5", ".hdf5", ".npz", ".npy", ".mat", ".pkl"): _TABLE,
 }
-# Other files that are looked into, and how far.
+# Maximum number of other files to inspect, and bytes of each.
 _OTHERS, _HEAD = 100, 4_000
 _ENDINGS = "|".join(map(re.escape, PICTURES))
 _PICTURE = re.compile(rf"[^\s\"',;|]+({_ENDINGS})\b".encode(), re.IGNORECASE)
 
 
 def check_all_read(folder: Folder) -> None:
-    """Refuse a folder with a file that may hold the captions.
+    """Refuse a folder with an unread file that may hold the captions.
 
     Raises:
-        UsageError: naming the file, its form, and what to do.
+        UsageError: for such a file; names it, its format, and the fix.
     """
     files = [path for path in folder.files() if _is_readable(folder, path)]
     for endings, mend in _MENDS.items():
@@ -45,7 +45,7 @@ def check_all_read(folder: Folder) -> None:
 
 
 def _is_readable(folder: Folder, path: str) -> bool:
-    """Whether something may stand in a file: no picture, no pipe, no link to somewhere else."""
+    """Whether a file may hold text: not a picture, a pipe, or a link out of the folder."""
     file = folder.root / path
     other = not is_picture(path) and not is_note(file.name)
     return other and file.is_file() and within(folder.root, file)
@@ -59,7 +59,7 @@ def _refusal(path: str, why: str) -> UsageError:
 
 
 def _why_not(file: Path, folder: Folder) -> str:
-    """What is wrong with a table's columns; empty for what is no table."""
+    """Describe the problem with a table's columns; empty if the file is not a table."""
     if file.suffix.lower() not in (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"):
         return ""
     try:

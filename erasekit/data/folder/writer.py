@@ -1,4 +1,4 @@
-"""Write pairs as a folder of your own data: a table with pictures beside it."""
+"""Write pairs as a folder of your own data: a table and pictures."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ TABLE = "pairs.csv"
 def write_world(
     world: PairsWorld, folder: Path, keep: Callable[[tuple[int, ...]], bool] | None = None
 ) -> Path:
-    """Write a world's pairs, concepts and groups as a table `TABLE` with PNG files beside it.
+    """Write a world's pairs, concepts and groups as a table `TABLE` with PNG files.
 
-    A pair of one concept gets its name and group; one of several, which no single name tells,
-    gets none.
+    A pair with one concept gets its name and group; a pair with several gets neither.
 
     Args:
-        world: gives the pairs.
-        folder: receives the table, and its pictures below ``pictures/``.
-        keep: which pairs, by their concepts; all by default.
+        world: the world to write.
+        folder: target folder of the table, and of the pictures in ``pictures/``.
+        keep: selects pairs by their concepts; all by default.
 
     Returns:
-        the table.
+        The path of the table.
 
     Raises:
-        RunError: when it cannot be written.
+        RunError: when the folder cannot be written.
     """
     rows = []
     for split in SPLITS:

@@ -1,1 +1,1 @@
-"""The papers' data: fetched, unpacked, and written in the folder form."""
+"""Published data sets: downloaded, unpacked, and written as folders of pairs."""

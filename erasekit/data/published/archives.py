@@ -1,4 +1,4 @@
-"""Unpack an archive that somebody else made: inside its folder, whole or not at all."""
+"""Unpack untrusted archives: only inside the target folder, and completely or not at all."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from erasekit.progress import progress_bar
 
 if TYPE_CHECKING or sys.version_info >= (3, 12):
     import tarfile
-else:  # that of 3.11 has no filter before 3.11.4, and some systems have no later one
+else:  # Python before 3.11.4 has no extraction filter
     from backports import tarfile
 
-# A picture does not shrink, and text does so some ten times; whatever grows more fills a disk.
+# Pictures hardly compress, text about tenfold; a larger ratio is an archive bomb.
 _MOST_TIMES = 100
 _ALWAYS_FINE = 64 << 20
 _MOST_FILES = 2_000_000
@@ -31,15 +31,15 @@ _END = bytes(2 * tarfile.BLOCKSIZE)
 
 
 def unpack(archive: Path, folder: Path, *, progress: bool = True) -> Path:
-    """Unpack a tar, compressed or not, or a zip into a folder that is not there yet.
+    """Unpack a tar, compressed or not, or a zip into a new folder.
 
-    A name that leads out of the folder, a link, a device, or contents far larger than the archive
-    condemn all of it. The folder appears when everything is in it.
+    Rejects the whole archive for a name that leads out of the folder, a link, a device, or
+    contents far larger than the archive. The folder appears only when it is complete.
 
     Raises:
-        UsageError: when the folder is there already.
-        RunError: when the archive is missing, damaged, none, or not to be trusted, naming what in
-            it; when the disk is full.
+        UsageError: when the folder exists already.
+        RunError: when the archive is missing, damaged, no archive, or unsafe (names the entry);
+            when the disk is full.
     """
     archive, folder = Path(archive), Path(folder)
     try:
@@ -55,7 +55,7 @@ def unpack(archive: Path, folder: Path, *, progress: bool = True) -> Path:
         raise
     except OSError as error:
         raise RunError(f"cannot unpack {archive}: {reason(error)}") from error
-    except Exception as error:  # of many kinds, where bytes are damaged
+    except Exception as error:  # damaged bytes raise many kinds of errors
         raise RunError(
             f"{archive} is damaged, or no tar or zip: {reason(error).rstrip(':')}"
         ) from error
@@ -64,11 +64,11 @@ def unpack(archive: Path, folder: Path, *, progress: bool = True) -> Path:
 
 @contextlib.contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which gets its name when the block ends well and vanishes otherwise.
+    """Yield a temporary folder; it is renamed if the block succeeds, else deleted.
 
     Raises:
-        UsageError: when the folder is there already.
-        OSError: when it cannot be made.
+        UsageError: when the folder exists already.
+        OSError: when it cannot be created.
     """
     folder = Path(folder)
     if folder.exists():
@@ -93,15 +93,15 @@ def _unpack_tar(archive: Path, file: BinaryIO, folder: Path, bar: Any) -> None:
             growth.add(member.name, member.size)
             opened.extract(member, folder, filter="data")
             bar.update(file.tell() - bar.n)
-        if opened.fileobj is file:  # compression notices an early end by itself
+        if opened.fileobj is file:  # decompression detects a truncated file itself
             check_end(file)
 
 
 def check_end(file: BinaryIO) -> None:
-    """See whether an open tar, not compressed, ends as it must: tarfile takes one that is cut.
+    """Check the end of an open, uncompressed tar; tarfile accepts truncated ones.
 
     Raises:
-        tarfile.ReadError: when it does not.
+        tarfile.ReadError: when the tar is truncated.
     """
     file.seek(0, io.SEEK_END)
     file.seek(max(0, file.tell() - len(_END)))
@@ -113,7 +113,7 @@ def _unpack_zip(archive: Path, file: BinaryIO, folder: Path, bar: Any) -> None:
     growth = _Growth(archive)
     with zipfile.ZipFile(file) as opened:
         for member in opened.infolist():
-            # The kind of file stands in the upper half, where the archive was made on Unix.
+            # In an archive made on Unix, the upper half holds the file type.
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise _untrusted(archive, member.filename, "is a link or a device")
@@ -126,7 +126,7 @@ def _unpack_zip(archive: Path, file: BinaryIO, folder: Path, bar: Any) -> None:
 
 
 def _check_name(archive: Path, name: str) -> None:
-    """Refuse a name that may lead out of its folder, here or on another system."""
+    """Refuse a name that could lead out of its folder, on this or another system."""
     if (
         "\\" in name
         or re.match(r"/|[A-Za-z]:", name)
@@ -137,7 +137,7 @@ def _check_name(archive: Path, name: str) -> None:
 
 
 class _Growth:
-    """How much an archive has become, and the most that it may."""
+    """Unpacked size of an archive so far, and its limit."""
 
     def __init__(self, archive: Path) -> None:
         self.archive = archive

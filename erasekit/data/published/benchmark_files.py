@@ -1,4 +1,4 @@
-"""Published benchmarks of multimodal language models: their parquet files, rows and pictures."""
+"""Read the parquet files of published benchmarks of multimodal language models."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _ROWS_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What is published, and how it is read.
+    """A published benchmark and how to read it.
 
     Attributes:
-        repository: where it is published on the Hugging Face hub.
-        percents: the forget sets that it publishes, in percent of the people.
-        subsets: its published folders that hold questions.
-        folders: from a percentage to the folders of each part: forget, test, retain and real.
-        beside: for a part, another whose folders tell who its people are.
-        read: from the data set's folder, the folders of all parts and a part to its questions.
+        repository: repository on the Hugging Face hub.
+        percents: published forget sets, in percent of the people.
+        subsets: published folders with questions.
+        folders: maps a percentage to the folders of each part: forget, test, retain and real.
+        beside: maps a part to another part whose folders identify its people.
+        read: maps the data set's folder, the folders of all parts and a part to its questions.
     """
 
     repository: str
@@ -43,11 +43,11 @@ class Benchmark:
 
 @dataclass
 class Pictures:
-    """Pictures as the files hold them, each decoded into RGB whenever it is asked for.
+    """Encoded pictures, each decoded to RGB on access.
 
     Attributes:
-        contents: each picture's encoded bytes.
-        places: the file and row that each came from, for errors.
+        contents: encoded bytes of each picture.
+        places: source file and row of each picture, for error messages.
     """
 
     contents: list[bytes] = field(default_factory=list)
@@ -57,10 +57,10 @@ class Pictures:
         return len(self.contents)
 
     def __getitem__(self, index: int) -> Image.Image:
-        """The picture at a position, mode RGB.
+        """Return the picture at a position, mode RGB.
 
         Raises:
-            RunError: when it is damaged.
+            RunError: when the picture is damaged.
         """
         content, place = self.contents[index], self.places[index]
         try:
@@ -69,13 +69,13 @@ class Pictures:
             raise _unreadable(place, error) from error
 
     def add(self, picture: Any, place: str) -> int:
-        """Take one cell of an image column; its position here.
+        """Add one cell of an image column and return its position.
 
-        Only its bytes are used: a path, which the data may point anywhere, is not followed.
-        Its header is read at once, so that a file of another kind is found before a run begins.
+        Uses only the bytes: a path in untrusted data could point anywhere. Reads the header
+        now, so that files of another kind are detected before a run starts.
 
         Raises:
-            RunError: when it has no bytes, or they are no picture.
+            RunError: when the cell has no bytes, or they are not a picture.
         """
         content = picture.get("bytes") if isinstance(picture, dict) else None
         if not isinstance(content, bytes) or not content:
@@ -95,19 +95,19 @@ def _unreadable(place: str, error: ValueError) -> RunError:
 
 
 def fetched(repository: str, folders: Sequence[str]) -> Path:
-    """Folders of a published data set, in the Hugging Face hub's own cache."""
+    """Download folders of a data set into the Hugging Face cache and return the path."""
     hub = needed("huggingface_hub", "mllm", "fetching a benchmark")
     patterns = [f"{each}/*.parquet" for each in folders]
     try:
         return Path(hub.snapshot_download(repository, repo_type="dataset", allow_patterns=patterns))
-    except Exception as error:  # no network, no such data set, a full disk: of many kinds
+    except Exception as error:  # no network, unknown data set, full disk: many kinds
         raise RunError(
             f"cannot fetch {repository} from the Hugging Face hub: {reason(error)}"
         ) from error
 
 
 def joined(parts: Sequence[Questions]) -> Questions:
-    """Several subsets as one."""
+    """Concatenate several subsets."""
     if len(parts) == 1:
         return parts[0]
     items: list[Question] = []
@@ -125,9 +125,9 @@ def joined(parts: Sequence[Questions]) -> Questions:
 def rows_of(
     folder: Path, benchmark: Benchmark, subset: str, columns: Sequence[tuple[str, ...]]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each row of a subset with its place in words: the file, and the row counted from 0.
+    """Yield each row of a subset with its place: the file, and the row counted from 0.
 
-    `columns` are names with their substitutes, the first of which that a file has is read.
+    `columns` lists alternative names per column; the first one that a file has is read.
     """
     repository, known = benchmark.repository, benchmark.subsets
     if subset not in known:
@@ -151,7 +151,7 @@ def rows_of(
                     for line in batch.to_pylist():
                         yield f"{file}, row {row}", line
                         row += 1
-        # A text that is no UTF-8 is found when it is made a str.
+        # Invalid UTF-8 is detected only at the conversion to str.
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise RunError(f"{file} is damaged: {_said(file, error)}") from error
 
@@ -167,7 +167,7 @@ def _chosen(file: Path, there: Sequence[str], columns: Sequence[tuple[str, ...]]
 
 
 def _said(file: Path, error: Exception) -> str:
-    """What is wrong with a file, in one line."""
+    """Describe the problem with a file in one line."""
     try:
         with file.open("rb") as opened:
             if opened.read(40).startswith(b"version https://git-lfs"):
@@ -178,14 +178,14 @@ def _said(file: Path, error: Exception) -> str:
 
 
 def field_of(entry: Any, key: str, place: str) -> Any:
-    """A field of a published entry, which must be there."""
+    """Return a required field of a published entry."""
     if not isinstance(entry, dict) or key not in entry:
         raise RunError(f"{place}: there is no field '{key}'")
     return entry[key]
 
 
 def text_of(entry: Any, key: str, place: str) -> str:
-    """A field's text as published, which must say something."""
+    """Return the non-empty text of a required field."""
     told = field_of(entry, key, place)
     if not isinstance(told, str) or not told.strip():
         raise RunError(f"{place}: '{key}' is empty")

@@ -1,8 +1,8 @@
 """Conceptual 12M as a folder of webdataset shards.
 
-Addresses and captions alone are Google's to publish. Others have fetched the pictures with
+Google publishes only addresses and captions. Others have downloaded the pictures with
 img2dataset, which writes the shards: ``shards/*.tar`` with ``KEY.jpg``, ``KEY.txt`` and
-``KEY.json``. They stay as they are, listed in ``shards.csv``.
+``KEY.json``. The shards are kept unchanged and listed in ``shards.csv``.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from erasekit.errors import ErasekitError, RunError, UsageError, reason
 from erasekit.files import sha256_file, write_text
 from erasekit.progress import progress_bar
 
-#: The shards, and their list.
+#: Folder of the shards, and the file that lists them.
 SHARDS, INDEX = "shards", "shards.csv"
-#: Conceptual 12M as Hugging Face's pixparse fetched it in 2023.
+#: Conceptual 12M as downloaded by Hugging Face's pixparse in 2023.
 CC12M = (
     "https://huggingface.co/datasets/pixparse/cc12m-wds/resolve/main/cc12m-train-{0000..2175}.tar"
 )
@@ -36,7 +36,7 @@ CC12M = (
 
 @dataclass(frozen=True)
 class Shard:
-    """A shard: its name, how many pairs are in it, its size and SHA-256."""
+    """A shard: its name, number of pairs, size and SHA-256."""
 
     shard: str
     pairs: int
@@ -53,21 +53,21 @@ def fetch_cc12m(
     most: int | None = None,
     progress: bool = True,
 ) -> tuple[Shard, ...]:
-    """Fetch shards one after another, each listed as soon as it is there.
+    """Download shards one after another; each is listed as soon as it is complete.
 
-    Called again, it goes on: shards that the list knows, of the size that it says, are left alone.
+    A further call resumes: it skips shards that are listed and have the listed size.
 
     Args:
-        pattern: the shards' address, with a range of numbers as ``{0000..2175}``.
-        out: the folder to fill.
-        mirrors: addresses of folders to ask first.
-        sums: each shard's checksum (``sha256:HEX``) and size; see `hub_sums` and `read_sums`.
-        most: fetch the first so many shards only.
+        pattern: address of the shards, with a range of numbers such as ``{0000..2175}``.
+        out: folder to fill.
+        mirrors: addresses of folders to try first.
+        sums: checksum (``sha256:HEX``) and size of each shard; see `hub_sums` and `read_sums`.
+        most: download only the first `most` shards.
         progress: whether to show bars.
 
     Raises:
-        UsageError: for a pattern or a number that cannot be.
-        RunError: when a shard cannot be had or is damaged. What came before it stays.
+        UsageError: for an invalid pattern or number.
+        RunError: when a shard is unavailable or damaged. Earlier shards are kept.
     """
     urls = _first(shard_urls(pattern), most)
     listed: tuple[Shard, ...] = ()
@@ -93,11 +93,11 @@ def fetch_cc12m(
 def take_cc12m(
     folder: Path, out: Path, *, most: int | None = None, progress: bool = True
 ) -> tuple[Shard, ...]:
-    """Take shards that are here already, linked where the disk allows it, and list them.
+    """Import shards from a local folder, linked where the disk allows it, and list them.
 
     Raises:
         UsageError: when the folder has no shards.
-        RunError: when a shard is damaged, or cannot be taken.
+        RunError: when a shard is damaged or cannot be copied.
     """
     if not Path(folder).is_dir():
         raise UsageError(f"{folder} is not a folder of shards, and no address either")
@@ -115,12 +115,12 @@ def take_cc12m(
 def index_cc12m(out: Path, *, progress: bool = True) -> tuple[Shard, ...]:
     """List the shards in ``out/shards`` and write ``shards.csv`` and the card.
 
-    A shard is read through once: its pairs are counted, the first of them is opened. Those that
-    are listed already with the size that they have are not read again.
+    Each shard is read once to count its pairs, and its first picture is opened. Shards that are
+    listed with their current size are not read again.
 
     Raises:
         UsageError: when there are no shards.
-        RunError: when a shard is damaged or has no pairs; when the list cannot be written.
+        RunError: when a shard is damaged or empty; when the list cannot be written.
     """
     files = sorted((out / SHARDS).glob("*.tar"))
     if not files:
@@ -132,7 +132,7 @@ def index_cc12m(out: Path, *, progress: bool = True) -> tuple[Shard, ...]:
                 pairs = _count_pairs(file)
                 size = file.stat().st_size
                 listed[file.name] = Shard(file.name, pairs, size, sha256_file(file))
-                # At once, since a list of thousands of shards takes an hour.
+                # Written after each shard, since listing thousands of shards takes an hour.
                 _write_index(out, listed)
             bar.update()
         _write_index(out, listed)
@@ -155,7 +155,7 @@ def _write_index(out: Path, listed: Mapping[str, Shard]) -> None:
 
 
 def _read_index(out: Path) -> dict[str, Shard]:
-    """The list of shards; empty where there is none, or none that can be read."""
+    """Read the list of shards; empty if it is missing or unreadable."""
     try:
         rows = csv.DictReader(io.StringIO((out / INDEX).read_text(encoding="utf-8")))
         shards = [Shard(r["shard"], int(r["pairs"]), int(r["bytes"]), r["sha256"]) for r in rows]
@@ -165,7 +165,7 @@ def _read_index(out: Path) -> dict[str, Shard]:
 
 
 def _is_there(out: Path, shard: Shard | None) -> bool:
-    """Whether a listed shard lies there with the size that the list says."""
+    """Whether a listed shard exists with the listed size."""
     if shard is None:
         return False
     file = out / SHARDS / shard.shard
@@ -173,7 +173,7 @@ def _is_there(out: Path, shard: Shard | None) -> bool:
 
 
 def _count_pairs(file: Path) -> int:
-    """How many keys of a shard have a picture and a caption."""
+    """Count the keys of a shard that have a picture and a caption."""
     members: dict[str, dict[str, tarfile.TarInfo]] = {}
     try:
         with file.open("rb") as raw, tarfile.open(fileobj=raw, mode="r:") as opened:
@@ -186,22 +186,22 @@ def _count_pairs(file: Path) -> int:
             if not pairs:
                 raise RunError(f"{file} has no pairs of KEY.jpg and KEY.txt: it is no such shard")
             picture, caption = (opened.extractfile(pairs[0][kind]) for kind in ("jpg", "txt"))
-            assert picture is not None and caption is not None  # both are plain files
+            assert picture is not None and caption is not None  # both are regular files
             check_picture(picture, f"{file}: {pairs[0]['jpg'].name}")
             caption.read().decode("utf-8")
             check_end(raw)
     except ErasekitError:
         raise
-    except Exception as error:  # of many kinds, where bytes are damaged
+    except Exception as error:  # damaged bytes raise many kinds of errors
         raise RunError(f"{file} is damaged: {reason(error)}. Remove it to fetch it anew") from error
     return len(pairs)
 
 
 def shard_urls(pattern: str) -> list[str]:
-    """The addresses that a pattern stands for, such as ``https://.../{0000..2175}.tar``.
+    """Expand a pattern such as ``https://.../{0000..2175}.tar`` to addresses.
 
     Raises:
-        UsageError: when a range runs backwards, or two shards would have one name.
+        UsageError: when a range is reversed, or two shards would have the same name.
     """
     found = re.search(r"\{(\d+)\.\.(\d+)\}", pattern)
     if found is None:
@@ -235,10 +235,10 @@ def _first(shards: list[Any], most: int | None) -> list[Any]:
 
 
 def read_sums(file: Path) -> dict[str, tuple[str, int | None]]:
-    """Checksums by name, from a list as the program ``sha256sum`` writes it.
+    """Read checksums by name from a file in the format of ``sha256sum``.
 
     Raises:
-        UsageError: when it is missing, or a line is of another form.
+        UsageError: when the file is missing, or a line has another format.
     """
     sums: dict[str, tuple[str, int | None]] = {}
     try:
@@ -254,10 +254,10 @@ def read_sums(file: Path) -> dict[str, tuple[str, int | None]]:
 
 
 def hub_sums(pattern: str) -> dict[str, tuple[str, int | None]]:
-    """Checksum and size of each shard as the Hugging Face hub lists them; empty elsewhere.
+    """Return checksum and size of each shard from the Hugging Face hub; empty for other hosts.
 
-    Without the list, shards are fetched all the same, their length alone being checked: a line
-    on standard error says so.
+    If the list is unavailable, a line on standard error says so: shards are then downloaded
+    with only their length checked.
     """
     found = re.match(r"https://huggingface\.co/datasets/([^/]+/[^/]+)/resolve/([^/]+)/", pattern)
     if found is None:
@@ -271,7 +271,7 @@ def hub_sums(pattern: str) -> dict[str, tuple[str, int | None]]:
             for each in tree
             if (lfs := getattr(each, "lfs", None)) is not None
         }
-    except Exception as error:  # no network, no such data set: of many kinds
+    except Exception as error:  # no network, unknown data set: many kinds
         print(f"note: {found[1]} does not tell its checksums: {reason(error)}", file=sys.stderr)
         return {}
 

@@ -1,8 +1,8 @@
 """CIFAR-100 as a folder of pairs.
 
-As published, in the binary version: records of 3,074 bytes, which are the coarse label, the fine
-label, and 1,024 bytes each of red, green and blue, row by row; names in two text files. The version
-for Python is pickles, which run whatever is in them: it is not read.
+Reads the published binary version: records of 3,074 bytes, which are the coarse label, the fine
+label, and 1,024 bytes each of red, green and blue, row by row; label names in two text files. The
+Python version is not read: it consists of pickles, which can execute arbitrary code.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from erasekit.data.published.common import (
 from erasekit.errors import RunError
 from erasekit.progress import progress_bar
 
-#: Decides which tenth of the published training pictures is validation.
+#: Seed that selects the validation pictures, a tenth of the published training pictures.
 SEED = 0
-#: The sum is the publisher's own.
+#: The checksum is the publisher's.
 CIFAR100 = Source(
     "cifar-100-binary.tar.gz",
     ("https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",),
@@ -46,24 +46,24 @@ _RECORD = 2 + _PIXELS
 
 
 def make_cifar100(archive: Path, out: Path, *, progress: bool = True) -> dict[str, int]:
-    """A folder of pairs from CIFAR-100's binary version.
+    """Write CIFAR-100's binary version as a folder of pairs.
 
-    A picture is a PNG of 32 × 32 pixels. Its caption and concept are the fine label, its group is
+    Each picture is a PNG of 32 × 32 pixels. Caption and concept are the fine label, the group is
     the coarse label, both with spaces for underscores. The published test pictures are ``test``;
-    of the published training pictures a tenth of each class, drawn by `SEED`, is ``validation``.
-    One with the very pixels of a test picture is left out; copies of another go where it goes.
+    a tenth of each class of the published training pictures, drawn by `SEED`, is ``validation``.
+    Exact copies of a test picture are skipped; copies of one training picture share a split.
 
     Args:
         archive: ``cifar-100-binary.tar.gz``.
-        out: the folder to fill.
+        out: folder to fill.
         progress: whether to show bars.
 
     Returns:
         The number of pairs in each split.
 
     Raises:
-        UsageError: when `out` holds pairs or pictures already; without the package pyarrow.
-        RunError: when the archive is damaged or another one; when `out` cannot be written.
+        UsageError: when `out` already holds pairs or pictures; without the package pyarrow.
+        RunError: when the archive is damaged or a different one; when `out` cannot be written.
     """
     with writing(out), tempfile.TemporaryDirectory(dir=out, prefix=".unpacked.") as aside:
         published = _published(archive, unpack(archive, Path(aside) / "all", progress=progress))
@@ -118,7 +118,7 @@ def _published(archive: Path, unpacked: Path) -> Path:
 
 
 def _label_names(file: Path) -> tuple[str, ...]:
-    """A published list of labels; names that are no plain words would become paths."""
+    """Read a published list of labels; names become paths, so only plain words are accepted."""
     names = tuple(file.read_text(encoding="ascii", errors="replace").split())
     if not names or not all(re.fullmatch(r"[a-z0-9_]+", name) for name in names):
         raise RunError(f"{file.name} is damaged: it is not a list of lower-case names")
@@ -126,7 +126,7 @@ def _label_names(file: Path) -> tuple[str, ...]:
 
 
 def _records(file: Path, coarse: int, fine: int) -> np.ndarray:
-    """All records of a file, uint8, shape (n, 3074)."""
+    """Read all records of a file, uint8, shape (n, 3074)."""
     content = np.fromfile(file, dtype=np.uint8)
     if not content.size or content.size % _RECORD:
         raise RunError(
@@ -145,9 +145,9 @@ def _check_one_group(archive: Path, labels: np.ndarray, fine: Sequence[str]) -> 
 
 
 def _splits(parts: Mapping[str, np.ndarray], names: Sequence[str]) -> list[str | None]:
-    """Where each published training picture goes; None for one that is a test picture too.
+    """Return the split of each published training picture; None if it is also a test picture.
 
-    A picture in two splits would be a member that was never seen, or the other way round.
+    A picture in two splits would be both a member and a non-member.
     """
     tested = {_hash(record[2:].tobytes()) for record in parts["test"]}
     held_out = _tenth(parts["train"][:, 1], names)
@@ -161,7 +161,7 @@ def _splits(parts: Mapping[str, np.ndarray], names: Sequence[str]) -> list[str |
 
 
 def _tenth(labels: np.ndarray, names: Sequence[str]) -> frozenset[int]:
-    """Positions of a tenth of each class, the same ones with any version of any library."""
+    """Return positions of a tenth of each class, independent of library versions."""
     chosen: set[int] = set()
     for label, name in enumerate(names):
         of_class = np.flatnonzero(labels == label).tolist()

@@ -1,13 +1,14 @@
 """CLEAR ("CLEAR: Character Unlearning in Textual and Visual Modalities", arXiv 2410.18057; data set
-``therem/CLEAR``): pictures of TOFU's 200 invented authors. Columns as its data card declares them:
+``therem/CLEAR``): pictures of TOFU's 200 fictitious authors. Columns according to its data card:
 
 - ``forget*``, ``retain*``, ``full``: ``image``, ``caption``, ``name``.
 - ``*+tofu``: ``image``, ``caption``, ``question``, ``answer``; a row has a picture and its caption,
-  or a question in words and its answer. No names.
-- ``*_perturbed``: further ``paraphrased_caption``, ``perturbed_captions``, ``perturbed_names``. The
-  last one's presence in ``retain_perturbed`` is read off the authors' evaluation settings.
-- ``real_faces``: ``image``, ``answer``, ``options``; ``real_world``: further ``question``. That
-  ``options`` are wrong ones is read off other people's evaluation scripts; either way works here.
+  or a text question and its answer. No names.
+- ``*_perturbed``: also ``paraphrased_caption``, ``perturbed_captions``, ``perturbed_names``. That
+  ``retain_perturbed`` has the last one is inferred from the authors' evaluation settings.
+- ``real_faces``: ``image``, ``answer``, ``options``; ``real_world``: also ``question``. That
+  ``options`` holds wrong answers is inferred from third-party evaluation scripts; the reader
+  accepts both.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from erasekit.data.published.benchmark_files import (
 from erasekit.data.question_list import Question, Questions
 from erasekit.errors import RunError
 
-#: Asked of a picture, since the files hold captions and names but no such questions.
+#: Question about a picture, since the files hold captions and names but no questions.
 CAPTION_QUESTION = "Describe the picture."
 NAME_QUESTION = "Who is the person in the picture?"
 
@@ -39,25 +40,25 @@ _PARTS = (
 
 
 def read_clear(folder: Path, subset: str) -> Questions:
-    """A subset of CLEAR.
+    """Read a subset of CLEAR.
 
-    Kinds: ``caption`` (`CAPTION_QUESTION`, for the files hold none), ``name`` (`NAME_QUESTION`) and
-    ``question`` (TOFU's in words, and ``real_world``'s). A ``*_perturbed`` subset has a
-    ``paraphrase`` besides: the caption in other words. Its choices, and those of the real subsets,
-    are the published wrong answers with the right one, in alphabetical order, so that the place
-    tells nothing. `about` is the person's name.
+    Kinds: ``caption`` (`CAPTION_QUESTION`), ``name`` (`NAME_QUESTION`) and ``question`` (TOFU's
+    text questions, and those of ``real_world``). A ``*_perturbed`` subset also has
+    ``paraphrase``: the caption in other words. Its choices, and those of the real subsets, are
+    the published wrong answers and the right one in alphabetical order, so that the position
+    gives no hint. `about` is the person's name.
 
-    The ``+tofu`` files name nobody. Their rows are given the names by the folder of the same people
-    without ``+tofu`` or with ``_perturbed``: a picture by its caption, a question in words by the
-    names in it or in its answer. Without such a folder `about` is empty.
+    The ``+tofu`` files contain no names. We look them up in the folder of the same people
+    without ``+tofu`` or with ``_perturbed``: for a picture by its caption, for a text question
+    by the names in it or in its answer. Without such a folder `about` is empty.
 
     Args:
-        folder: the downloaded data set, with a folder for each subset.
-        subset: of `CLEAR.subsets`.
+        folder: the downloaded data set, with one folder per subset.
+        subset: one of `CLEAR.subsets`.
 
     Raises:
         UsageError: for an unknown or missing subset, and without the package pyarrow.
-        RunError: when a file is damaged or not of the published format; names file and row.
+        RunError: when a file is damaged or not in the published format; names file and row.
     """
     items: list[Question] = []
     pictures = Pictures()
@@ -86,7 +87,7 @@ def read_clear(folder: Path, subset: str) -> Questions:
 def _portrayed(
     row: dict[str, Any], image: int, named: dict[str, str], place: str
 ) -> Iterator[Question]:
-    """What is asked of an invented person's picture."""
+    """Yield the questions about a fictitious person's picture."""
     caption = text_of(row, "caption", place)
     name = text_of(row, "name", place) if "name" in row else named.get(caption)
     about = () if name is None else (name,)
@@ -102,7 +103,7 @@ def _portrayed(
 
 
 def _choices(row: dict[str, Any], column: str, answer: str, place: str) -> tuple[str, ...]:
-    """Wrong answers with the right one; none where the column is not published."""
+    """Return the wrong answers and the right one; empty if the column is not published."""
     if column not in row:
         return ()
     wrong = row[column]
@@ -126,7 +127,7 @@ def _columns(subset: str) -> list[tuple[str, ...]]:
 
 
 def _names(folder: Path, subset: str) -> dict[str, str]:
-    """Whom each caption is about, from a folder of the same people; empty if there is none."""
+    """Map captions to names, from a folder of the same people; empty if there is none."""
     plain = subset.removesuffix("+tofu")
     for beside in (plain, f"{plain}_perturbed"):
         if (Path(folder) / beside).is_dir():

@@ -1,12 +1,12 @@
-"""The papers' data sets as folders of pairs: what CIFAR-100, Flickr30K and Conceptual 12M share.
+"""Shared code to convert CIFAR-100, Flickr30K and Conceptual 12M to folders of pairs.
 
-CIFAR-100 and Flickr30K become ``pairs.parquet`` with the columns ``image`` (a path from the folder,
-with forward slashes), ``caption``, ``split`` (train, validation, test) and, for CIFAR-100,
-``concept`` and ``group``; the pictures lie beside it in ``images/``. Conceptual 12M stays in its
-shards. Each folder explains itself in ``DATASET_CARD.md``. The table is written last: a folder
-without it is not whole.
+CIFAR-100 and Flickr30K become ``pairs.parquet`` with the columns ``image`` (a path relative to the
+folder, with forward slashes), ``caption``, ``split`` (train, validation, test) and, for CIFAR-100,
+``concept`` and ``group``; the pictures are in ``images/``. Conceptual 12M stays in its shards.
+Each folder has a ``DATASET_CARD.md``. The table is written last: a folder without it is incomplete.
 
-Nothing comes with erasekit. In which form each is published say `cifar100`, `flickr30k`, `cc12m`.
+erasekit does not include the data sets. `cifar100`, `flickr30k` and `cc12m` describe their
+published formats.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from erasekit.data.worlds import SPLITS
 from erasekit.errors import RunError, UsageError, reason
 from erasekit.files import sha256_file, write_bytes, write_text, write_whole
 
-#: The table of pairs, the pictures beside it, and what explains them.
+#: Names of the table of pairs, the folder of pictures, and the data card.
 PAIRS, IMAGES, CARD = "pairs.parquet", "images", "DATASET_CARD.md"
 
 
 @dataclass(frozen=True)
 class Source:
-    """A published file: its name, where it lies, and how it is recognised."""
+    """A published file: its name, its addresses and its checksum."""
 
     name: str
     urls: tuple[str, ...]
@@ -51,13 +51,13 @@ def fetch(
     checksum: str | None = None,
     progress: bool = True,
 ) -> Path:
-    """Bring a published file into a folder.
+    """Download a published file into a folder.
 
     Args:
-        source: what to fetch.
-        folder: where to put it, under its published name.
-        mirrors: places to ask before the known ones: a folder's address or the file's.
-        checksum: instead of the known one, where another version is wanted.
+        source: the file to download.
+        folder: target folder; the file keeps its published name.
+        mirrors: addresses of folders or files to try before the known ones.
+        checksum: replaces the known checksum, for another version.
         progress: whether to show a bar.
 
     Raises:
@@ -73,20 +73,20 @@ def fetch(
 
 
 def at_mirrors(mirrors: Sequence[str], name: str) -> list[str]:
-    """A file's address at each mirror, of which a folder's address or the file's is given."""
+    """Return a file's address at each mirror, given as the address of a folder or of the file."""
     return [m if m.endswith(f"/{name}") else f"{m.rstrip('/')}/{name}" for m in mirrors]
 
 
 @contextlib.contextmanager
 def writing(out: Path, *, new: bool = True) -> Iterator[None]:
-    """Make the folder, and turn what the disk says into an error for a person.
+    """Create the folder, and convert disk errors to `RunError`.
 
     Args:
         out: the folder.
-        new: refuse one that holds pairs already.
+        new: whether to refuse a folder that already holds pairs.
 
     Raises:
-        UsageError: when it does; without the package pyarrow.
+        UsageError: when the folder already holds pairs; without the package pyarrow.
         RunError: when it cannot be written.
     """
     if new:
@@ -102,13 +102,13 @@ def writing(out: Path, *, new: bool = True) -> Iterator[None]:
 
 
 def counts_of(splits: Iterator[str]) -> dict[str, int]:
-    """How often each split is told, none left out."""
+    """Count how often each split occurs, including zero counts."""
     counted = Counter(splits)
     return {split: counted[split] for split in SPLITS}
 
 
 def table_of(heads: str, columns: Sequence[Mapping[str, int]]) -> str:
-    """Counts by split, as a table of the card."""
+    """Format counts by split as a table for the card."""
     lines = [f"| split | {heads} |", "| --- |" + " --- |" * len(columns)]
     for split in SPLITS:
         lines.append(f"| {split} | " + " | ".join(f"{each[split]:,}" for each in columns) + " |")
@@ -116,12 +116,12 @@ def table_of(heads: str, columns: Sequence[Mapping[str, int]]) -> str:
 
 
 def source_line(file: Path) -> str:
-    """A file's name and checksum, for the card."""
+    """Format a file's name and checksum for the card."""
     return f"`{Path(file).name}`, SHA-256 `{sha256_file(file)}`"
 
 
 def finish(out: Path, names: Sequence[str], rows: Sequence[Sequence[str]], card: str) -> None:
-    """Write the card and then the table, which says that the folder is whole."""
+    """Write the card and then the table, which marks the folder as complete."""
     pa = arrow()
     columns = zip(*rows, strict=True)
     held = io.BytesIO()
@@ -136,10 +136,10 @@ def finish(out: Path, names: Sequence[str], rows: Sequence[Sequence[str]], card:
 
 
 def check_picture(picture: Path | IO[bytes], place: str) -> None:
-    """Read a picture's header, so that a file of another kind is found now.
+    """Read a picture's header, to detect files of another kind early.
 
     Raises:
-        RunError: when it is no picture; names `place`.
+        RunError: when the file is not a picture; names `place`.
     """
     try:
         with opened(picture):

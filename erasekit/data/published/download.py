@@ -1,7 +1,7 @@
-"""Fetch a published file: mirrors in turn, resumed where it broke off, named once it is right.
+"""Download a published file: try mirrors in turn, resume, verify, then rename.
 
-What has arrived lies in ``NAME.part`` until it is whole and its checksum is right. An interrupted
-download goes on from there, at another mirror if need be.
+The data are in ``NAME.part`` until they are complete and the checksum is right. An interrupted
+download resumes from there, at another mirror if necessary.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from erasekit.errors import RunError, UsageError, reason
 from erasekit.extras import needed
 from erasekit.progress import progress_bar
 
-#: Digits of each kind of checksum that is understood.
+#: Hexadecimal digits of each supported kind of checksum.
 CHECKSUMS = {"md5": 32, "sha256": 64}
 
 _CHUNK = 1 << 16
-# Seconds to connect, and seconds without a byte.
+# Seconds to connect, and seconds without data.
 _TIMEOUT = (10.0, 60.0)
-# A place that breaks off again and again is given up; one that gets on meanwhile is not.
+# Consecutive failures without progress before a server is given up.
 _TRIES = 5
 _PROGRESS = 1 << 20
 _PAUSE = 1.0
 
 
 class _GivenUpError(Exception):
-    """A place does not give the file; the message says why."""
+    """A server does not provide the file; the message says why."""
 
 
 def download(
@@ -47,23 +47,23 @@ def download(
     size: int | None = None,
     progress: bool = True,
 ) -> Path:
-    """Bring a file from the first of several places that has it.
+    """Download a file from the first server that provides it.
 
-    A file that is there already, and right, is not fetched again. A second process that wants the
-    same file waits. Without a checksum nothing can tell whether an old part fits, so that only
-    what this call itself received is resumed, and from the same place.
+    A valid existing file is not downloaded again. A second process that needs the same file
+    waits. Without a checksum, an old partial file cannot be verified: only data received in
+    this call are resumed, from the same server.
 
     Args:
-        urls: where it is to be had, http or https, in the order in which to ask.
-        path: the file's name here.
+        urls: http or https addresses, in the order to try.
+        path: local path of the file.
         checksum: ``sha256:HEX`` or ``md5:HEX``.
-        size: its length in bytes, where that is known.
+        size: length in bytes, if known.
         progress: whether to show a bar.
 
     Raises:
-        UsageError: for an address or a checksum of another form; without the package requests.
-        RunError: when no place gives the file, or what they give is not it; names each with its
-            reason. When the file cannot be written, or is there and is another one.
+        UsageError: for an invalid address or checksum; without the package requests.
+        RunError: when no server provides the right file (names each with its reason), when the
+            file cannot be written, or when a different file exists.
     """
     path = Path(path)
     session = needed("requests", "data", "fetching data").Session()
@@ -91,11 +91,11 @@ def download(
 
 
 def verify(path: Path, checksum: str | None) -> None:
-    """Hold a file against its checksum, ``sha256:HEX`` or ``md5:HEX``; none is always right.
+    """Compare a file with its checksum, ``sha256:HEX`` or ``md5:HEX``; None accepts any file.
 
     Raises:
-        UsageError: for a checksum of another form.
-        RunError: when it is another file, naming both sums, or cannot be read.
+        UsageError: for an invalid checksum.
+        RunError: when the checksums differ (names both), or the file cannot be read.
     """
     if checksum is None:
         return
@@ -134,7 +134,7 @@ def _from_any(
     size: int | None,
     progress: bool,
 ) -> None:
-    """Make `part` the whole file, from the first place that gives it."""
+    """Complete `part` from the first server that provides the file."""
     reasons = []
     for i, url in enumerate(urls):
         if checksum is None:
@@ -156,7 +156,7 @@ def _from_any(
 def _from_one(
     session: Any, url: str, part: Path, checksum: str | None, size: int | None, progress: bool
 ) -> None:
-    """Make `part` the whole file, from one place, in as many requests as that takes."""
+    """Complete `part` from one server, with as many requests as necessary."""
     found_some = _length(part) > 0
     came, idle = 0, 0
     while size is None or _length(part) != size:
@@ -179,19 +179,19 @@ def _from_one(
     part.unlink()
     if not found_some:
         raise _GivenUpError(f"its {kind} is {found}, not {right}; what came was removed")
-    # What lay here before may be what was wrong.
+    # The previous partial file may have been the wrong one.
     _from_one(session, url, part, checksum, size, progress)
 
 
 def _receive(
     session: Any, url: str, part: Path, size: int | None, progress: bool
 ) -> tuple[int, str | None]:
-    """One request for what `part` lacks: bytes received, and what broke it off, if anything."""
+    """Request the missing data of `part`; return the bytes received and the error, if any."""
     from requests import RequestException
     from urllib3.exceptions import HTTPError
 
     had = _length(part)
-    # Archives are compressed as they are, and a server must not do it again.
+    # Archives are compressed already; the server must not compress them again.
     headers = {"Accept-Encoding": "identity", "User-Agent": "erasekit"}
     if had:
         headers["Range"] = f"bytes={had}-"
@@ -199,7 +199,7 @@ def _receive(
     try:
         with session.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
             if answer.status_code == 416 and had:
-                part.unlink()  # longer than the file, or all of a file whose length is not known
+                part.unlink()  # longer than the file, or complete but of unknown length
                 return _receive(session, url, part, size, progress)
             start, total = _extent(answer, had)
             if size is not None and total not in (None, size):
@@ -222,7 +222,7 @@ def _receive(
 
 
 def _extent(answer: Any, had: int) -> tuple[int, int | None]:
-    """Where an answer's bytes start in the file, and the file's length if it is told."""
+    """Return the offset of a response's data in the file, and the file's length if known."""
     if answer.status_code == 200:
         told = answer.headers.get("Content-Length", "")
         return 0, int(told) if told.isdecimal() else None
@@ -232,7 +232,7 @@ def _extent(answer: Any, had: int) -> tuple[int, int | None]:
         if found is None or int(found[1]) != had:
             raise _GivenUpError("it answers with other bytes than those that were asked for")
         return had, None if found[2] == "*" else int(found[2])
-    # The words are the standard's: a server's own could hold anything.
+    # Use the standard phrase: a server's own text is untrusted.
     phrase = http.client.responses.get(answer.status_code, "")
     raise _GivenUpError(f"it answers {answer.status_code} {phrase}".rstrip())
 
@@ -246,13 +246,13 @@ def _broke_off(part: Path) -> str:
 
 
 def _shown(url: str) -> str:
-    """An address without what may be secret in it: a password, a signature."""
+    """Return an address without possible secrets, such as a password or a signature."""
     found = urlsplit(url)
     return f"{found.scheme}://{found.netloc.rpartition('@')[2]}{found.path}"
 
 
 def _said(error: Exception) -> str:
-    """What went wrong between here and a server, in a few words."""
+    """Describe a network error in a few words."""
     told = str(error).lower()
     for sign, words in _SIGNS.items():
         if sign in told:

@@ -1,8 +1,8 @@
-"""Flickr30K, by Karpathy's split, as a folder of pairs.
+"""Flickr30K with Karpathy's split, as a folder of pairs.
 
-As published: the pictures, on request alone; and the split, ``images`` of
-``dataset_flickr30k.json``, each with ``filename``, ``split`` and ``sentences``, of which ``raw`` is
-the caption.
+The pictures are available only on request. The split is the list ``images`` in
+``dataset_flickr30k.json``; each entry has ``filename``, ``split`` and ``sentences``, whose ``raw``
+is the caption.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from erasekit.errors import ErasekitError, RunError, UsageError
 from erasekit.files import read_json
 from erasekit.progress import progress_bar
 
-#: Where the pictures are asked for.
+#: Form to request the pictures.
 FLICKR30K_FORM = "https://forms.illinois.edu/sec/229675"
-#: The publisher gives no sum: this one is recorded by TensorFlow Datasets.
+#: The publisher gives no checksum: this one is from TensorFlow Datasets.
 KARPATHY = Source(
     "caption_datasets.zip",
     ("https://cs.stanford.edu/people/karpathy/deepimagesent/caption_datasets.zip",),
@@ -50,22 +50,22 @@ _MOST_JSON = 1 << 30
 def make_flickr30k(
     karpathy: Path, images: Path, out: Path, *, progress: bool = True
 ) -> dict[str, int]:
-    """A folder of pairs from Flickr30K: a row a caption, split by picture as Karpathy did.
+    """Write Flickr30K as a folder of pairs: one row per caption, with Karpathy's split.
 
-    Pictures are linked where the disk allows it, so that a folder of them is not held twice.
+    Pictures are linked where the disk allows it, to save space.
 
     Args:
         karpathy: ``dataset_flickr30k.json``, or ``caption_datasets.zip`` with it inside.
-        images: the pictures, as an archive or as a folder; what lies in further folders counts.
-        out: the folder to fill.
+        images: the pictures, as an archive or a folder, including subfolders.
+        out: folder to fill.
         progress: whether to show bars.
 
     Returns:
         The number of pairs in each split.
 
     Raises:
-        UsageError: when `out` holds pairs or pictures already, when what is given is not there, or
-            the split is of other pictures; without the package pyarrow.
+        UsageError: when `out` already holds pairs or pictures, an input is missing, or the split
+            is for other pictures; without the package pyarrow.
         RunError: when a file is damaged or a picture is missing; when `out` cannot be written.
     """
     for given in (karpathy, images):
@@ -98,7 +98,7 @@ def make_flickr30k(
 
 
 def _karpathy(path: Path) -> list[tuple[str, str, list[str]]]:
-    """Name, split and captions of each picture."""
+    """Read name, split and captions of each picture."""
     content = _zipped_json(path) if zipfile.is_zipfile(path) else read_json(path)
     entries = content.get("images") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries:
@@ -137,7 +137,7 @@ def _zipped_json(path: Path) -> Any:
                 return json.loads(archive.read(member))
     except ErasekitError:
         raise
-    except Exception as error:  # of many kinds, where bytes are damaged
+    except Exception as error:  # damaged bytes raise many kinds of errors
         raise RunError(f"{path} is damaged: {error}") from error
     raise RunError(f"{path} has no {_KARPATHY_JSON}")
 
@@ -150,7 +150,7 @@ def _take_pictures(
     *,
     named: Path | None = None,
 ) -> None:
-    """Put the pictures that the split names into `out`; `named` is what the user gave."""
+    """Put the pictures of the split into `out`; `named` is the user's path, for errors."""
     found = {each.name: each for each in sorted(folder.rglob("*")) if each.is_file()}
     missing = [name for name, *_ in told if name not in found]
     if missing:

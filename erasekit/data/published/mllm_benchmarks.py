@@ -1,6 +1,6 @@
-"""MLLMU-Bench and CLEAR, read from their published files into `Questions`.
+"""Read MLLMU-Bench and CLEAR from their published files into `Questions`.
 
-Neither data set comes with erasekit, which downloads only what is asked of the Hugging Face hub.
+erasekit includes neither data set, and downloads from the Hugging Face hub only on request.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from erasekit.data.question_list import Questions
 from erasekit.errors import UsageError, unknown
 
 BENCHMARKS = {"mllmu": MLLMU, "clear": CLEAR}
-#: What `read_benchmark` reads of each benchmark.
+#: Parts of each benchmark that `read_benchmark` reads.
 SUBSETS = ("forget", "test", "retain", "real")
 
 
 def read_benchmark(
     spec: str, subsets: Sequence[str] = SUBSETS, *, percent: int = 5
 ) -> dict[str, Questions]:
-    """Parts of a benchmark by what they are for.
+    """Read parts of a benchmark.
 
-    ``forget`` must go and ``retain`` must stay. ``test`` asks after the forgotten people with
-    other pictures (MLLMU-Bench) or with wrong answers to choose among (CLEAR). ``real`` asks after
-    the real world: famous people, and for CLEAR other things too.
+    ``forget`` and ``retain`` are the forget and the retain set. ``test`` has questions about the
+    forgotten people with other pictures (MLLMU-Bench) or with multiple choices (CLEAR). ``real``
+    has questions about the real world: famous people, and for CLEAR other things too.
 
     Args:
         spec: ``mllmu:FOLDER`` or ``clear:FOLDER`` with a downloaded data set in the folder, or
-            ``mllmu:hub`` or ``clear:hub`` to fetch what is read from the Hugging Face hub. CLEAR's
-            retain set is then without names, which stand in a copy of it that is as large.
-        subsets: which parts to read, of `SUBSETS`. Their pictures stay in memory, encoded.
-        percent: the share of people to forget: 5, 10 or 15 (MLLMU-Bench); 1, 5 or 10 (CLEAR).
+            ``mllmu:hub`` or ``clear:hub`` to download the required files from the Hugging Face
+            hub. CLEAR's retain set then has no names: they are in another copy of the same size.
+        subsets: parts to read, from `SUBSETS`. Their encoded pictures are kept in memory.
+        percent: percentage of people to forget: 5, 10 or 15 (MLLMU-Bench); 1, 5 or 10 (CLEAR).
 
     Raises:
         UsageError: for an unknown benchmark, part or share; when files or a package are missing.
-        RunError: when a file is damaged or not of the published format.
+        RunError: when a file is damaged or not in the published format.
     """
     name, _, place = spec.partition(":")
     if name not in BENCHMARKS:

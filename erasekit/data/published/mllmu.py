@@ -1,11 +1,11 @@
 """MLLMU-Bench ("Protecting Privacy in Multimodal Large Language Models with MLLMU-Bench",
-arXiv 2410.22108; data set ``MLLMMU/MLLMU-Bench``): 500 invented people and 153 famous ones.
-Columns as its data card declares them: ``image`` (bytes and path), ``ID``,
+arXiv 2410.22108; data set ``MLLMMU/MLLMU-Bench``): 500 fictitious and 153 famous people.
+Columns according to its data card: ``image`` (bytes and path), ``ID``,
 ``Classification_Task`` (``Image_Textual_Questions`` and ``Pure_Text_Questions``, each a list of
 ``Question``, ``Options`` A to D, ``Correct_Answer``), ``Generation_Task`` and ``Mask_Task`` (lists
 of ``Type``, ``Question``, ``Ground_Truth``). The values of ``Type``, the letters of
 ``Correct_Answer``, the list ``images`` of ``Test_Set``, and that its people are those of the
-forget set, are read off the authors' evaluation script, not off the files.
+forget set, are inferred from the authors' evaluation script, not from the files.
 ``biography``, ``question``, ``answer``, ``Directory`` and the folder ``ft_Data`` are not read.
 """
 
@@ -31,7 +31,7 @@ _TYPES = {"Image_Textual": True, "Pure_Text": False}
 
 
 def mllmu_people(folder: Path, subset: str) -> frozenset[str]:
-    """Ids of the people in a subset of MLLMU-Bench. Raises as `read_mllmu_bench`."""
+    """Return the ids of the people in a subset of MLLMU-Bench. Raises as `read_mllmu_bench`."""
     rows = rows_of(folder, MLLMU, subset, [("ID",)])
     return frozenset(text_of(row, "ID", place) for place, row in rows)
 
@@ -39,21 +39,21 @@ def mllmu_people(folder: Path, subset: str) -> frozenset[str]:
 def read_mllmu_bench(
     folder: Path, subset: str, *, people: Collection[str] | None = None
 ) -> Questions:
-    """A subset of MLLMU-Bench.
+    """Read a subset of MLLMU-Bench.
 
     Kinds: ``classification`` with `choices` in their published order, ``generation`` and
     ``cloze``, whose gap is written as published (``__``). `about` is the person's ``ID``. A row
-    of ``Test_Set`` has several pictures: its visual questions take them in turn, where the
+    of ``Test_Set`` has several pictures: its visual questions use them in turn, while the
     authors' script draws one at random.
 
     Args:
-        folder: the downloaded data set, with a folder for each subset.
-        subset: of `MLLMU.subsets`.
-        people: read these people's questions only.
+        folder: the downloaded data set, with one folder per subset.
+        subset: one of `MLLMU.subsets`.
+        people: read only these people's questions.
 
     Raises:
         UsageError: for an unknown or missing subset, and without the package pyarrow.
-        RunError: when a file is damaged or not of the published format; names file and row.
+        RunError: when a file is damaged or not in the published format; names file and row.
     """
     columns = [("ID",), ("images", "image"), *((task,) for task in _TASKS)]
     items: list[Question] = []
@@ -77,7 +77,7 @@ def read_mllmu_bench(
 
 
 def _asked(row: dict[str, Any], place: str) -> Iterator[tuple[str, bool, Any]]:
-    """Kind, whether it is about a picture, and the published entry."""
+    """Yield kind, whether the question is about a picture, and the published entry."""
     choosing = row["Classification_Task"] or {}
     for group, visual in (("Image_Textual_Questions", True), ("Pure_Text_Questions", False)):
         for asked in field_of(choosing, group, place) or () if choosing else ():
@@ -91,7 +91,7 @@ def _asked(row: dict[str, Any], place: str) -> Iterator[tuple[str, bool, Any]]:
 
 
 def _answered(kind: str, asked: Any, place: str) -> tuple[str, tuple[str, ...]]:
-    """The right answer, and for a multiple choice what there is to choose."""
+    """Return the right answer, and the options of a multiple-choice question."""
     if kind != "classification":
         return text_of(asked, "Ground_Truth", place), ()
     options = field_of(asked, "Options", place)
