@@ -81,9 +81,6 @@ def facts(name: str, e, erasure, card) -> tuple[dict, dict]:
                 "concepts": concepts,
             },
         ),
-        "04_retention": ({}, {}),
-        "05_consistency": ({"erasure": erasure}, {"erased": erasure}),
-        "06_evaluation": ({"scorecard": card}, {"card": card}),
         "07_embedding_shift": (
             {"before": e.original, "after": erasure.model, "world": e.world},
             {
