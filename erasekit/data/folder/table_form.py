@@ -27,7 +27,7 @@ TABLES = ("pairs.csv", "pairs.tsv", "pairs.jsonl", "pairs.parquet")
 # Those of Hugging Face's image folders, and of tables in general.
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _TABLE = re.compile(
-    r".*\.(csv|tsv|jsonl|ndjson|parquet)|.*(caption|annotation|result|token|pair).*\.txt",
+    r".*\.(csv|tsv|jsonl|ndjson|parquet|token)|.*(caption|annotation|result|token|pair).*\.txt",
     re.IGNORECASE,
 )
 # Rows by which the columns are told.
