@@ -1,18 +1,20 @@
-"""Read delimited text: detect encoding and separator, and rows hidden by an unclosed quote."""
+"""The lines of a table of text: its encoding, its separator, and the rows that a quote swallows."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from erasekit.data.folder.folder_files import is_picture
 from erasekit.errors import UsageError
 
-#: Separators and their names.
+#: Between the cells of a row, and what each is called.
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe"}
 _MARKS = {
     b"\xef\xbb\xbf": "utf-8-sig",
@@ -21,23 +23,34 @@ _MARKS = {
     b"\xff\xfe": "utf-16",
     b"\xfe\xff": "utf-16",
 }
-# Bytes that are used to detect the encoding.
+# Bytes by which an encoding is told.
 _SAMPLE = 1_000_000
+# Encodings of alphabets but the Latin one, one a family, as `charset_normalizer` calls them.
+_OTHERS = (
+    *("cp1251", "koi8_r", "cp1253", "cp1255", "cp1256"),
+    *("cp932", "euc_jis_2004", "gb18030", "big5", "cp949"),
+)
+# How far the next encoding must be behind: in what is odd in the text, or like its language.
+_CHAOS, _COHERENCE = 0.08, 0.2
+# As Flickr8k.token.txt begins: 1000268201_693b08cb0e.jpg#0, a tab, a caption.
+_TOKEN = re.compile(r"([^\t]+)#\d+\t")
+# A sign behind a letter: there another alphabet has a letter too, as Polish has.
+_SIGN_IN_WORD = re.compile(r"[^\W\d_][¡£¥±³¶¹¼¾¿]")
 
 
 class Line(NamedTuple):
-    """A raw row of a table."""
+    """A row of a table as it stands there."""
 
-    number: int  #: number of its first line
+    number: int  #: of its first line
     cells: list[str]
     wrong: str = ""  #: why it cannot be read
 
 
 @contextmanager
 def opened_text(table: Path) -> Iterator[tuple[TextIO, str]]:
-    """Open a text file; also return its encoding if it is not UTF-8.
+    """A text file, and its encoding where it is not UTF-8.
 
-    Invalid bytes become replacement characters, so that their row can be reported.
+    Bytes that the encoding does not have come through as marks, so that their row can be named.
     """
     with table.open("rb") as file:
         encoding = _encoding(file)
@@ -52,22 +65,34 @@ def _encoding(file: io.BufferedReader) -> str:
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):
             return encoding
-    for encoding, start in (("utf-16-le", 1), ("utf-16-be", 0)):  # without a byte order mark
+    for encoding, start in (("utf-16-le", 1), ("utf-16-be", 0)):  # as written without a mark
         if len(head) > 1 and not any(head[start:64:2]):
             return encoding
     whole = head if len(head) < _SAMPLE else head[: head.rfind(b"\n")]
     told = [line for line in whole.splitlines() if not line.isascii()]
     if not told or any(map(_is_utf8, told)):
         return "utf-8-sig"
-    file.seek(0)  # one valid UTF-8 line means that the other lines are broken
+    file.seek(0)  # a single line in UTF-8 says that the others are broken
     if any(not line.isascii() and _is_utf8(line) for line in file):
         return "utf-8-sig"
     from charset_normalizer import from_bytes
 
-    # Only Western European: the detector rejects implausible text. The encodings of other
-    # alphabets are too similar to guess.
-    found = from_bytes(b"\n".join(told), cp_isolation=["cp1252"], threshold=0.1).best()
-    return "cp1252" if found is not None else "utf-8-sig"
+    # Western Europe's first: it refuses text that would look like none.
+    sample = b"\n".join(told)
+    western = from_bytes(sample, cp_isolation=["cp1252"], threshold=0.1).best()
+    if western is not None:
+        return "utf-8-sig" if _SIGN_IN_WORD.search(str(western)) else "cp1252"
+    found = list(from_bytes(sample, cp_isolation=list(_OTHERS), threshold=0.2))
+    best = max(found, key=lambda match: (match.coherence, -match.chaos), default=None)
+    if best is None or any(_as_likely(match, best) for match in found if match is not best):
+        return "utf-8-sig"  # their lines are told as broken: no guess
+    return best.encoding
+
+
+def _as_likely(match: Any, best: Any) -> bool:
+    """Whether another encoding would explain the bytes about as well, as another text."""
+    odder = match.chaos - best.chaos >= _CHAOS
+    return not odder and best.coherence - match.coherence < _COHERENCE and str(match) != str(best)
 
 
 def _is_utf8(line: bytes) -> bool:
@@ -79,34 +104,48 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def separator(first: str) -> str:
-    """Detect the separator of a table from its header line."""
+    """What stands between the cells of a table, by the line with its columns' names."""
     if first.lower().startswith("sep=") and len(first.strip("\r\n")) == 5:
         return first[4]
     return max(SEPARATORS, key=lambda each: len(next(csv.reader([first], delimiter=each), [])))
 
 
 def table_lines(file: TextIO, table: str) -> tuple[list[str], str, Iterator[Line]]:
-    """Return the names of a table's columns, its separator, and every row.
+    """The names of a table's columns, what stands between its cells, and every row.
 
-    If an unclosed quote swallows other rows, each of their lines is reported as unreadable.
+    A row that takes in whole other rows, because a quote in it is not closed, is told as unreadable
+    line by line.
 
     Raises:
-        UsageError: when there is no header with the columns' names.
+        UsageError: when there is no line with the columns' names.
     """
     first, before = file.readline(), 1
     try:
         between = separator(first)
         if first.lower().startswith("sep="):
             first, before = file.readline(), 2
+        if (token := _TOKEN.match(first)) and is_picture(token[1]):
+            return ["image", "caption"], "\t", _tokens(chain([first], file))
         names = next(csv.reader([first], delimiter=between), [])
     except csv.Error as error:
         raise UsageError(f"{table} has no line with the columns' names ({error})") from error
-    # As in Flickr30K's results.csv, a space after each separator belongs to the separator.
+    # As in Flickr30K's results.csv: a space after each separator belongs to it.
     spaced = len(names) > 1 and all(name.startswith(" ") for name in names[1:])
     lines = _lines(file, between, len(names), before)
     if spaced:
         lines = (line._replace(cells=[cell.strip() for cell in line.cells]) for line in lines)
     return [name.strip() for name in names], between, lines
+
+
+def _tokens(lines: Iterable[str]) -> Iterator[Line]:
+    """The rows of a table without names, whose quotes are part of the captions."""
+    for number, line in enumerate(lines, start=1):
+        image, between, caption = line.rstrip("\r\n").partition("\t")
+        name, _, index = image.rpartition("#")
+        if name and index.isdigit() and between:
+            yield Line(number, [name, caption])
+        elif line.strip():
+            yield Line(number, [], "it does not begin with a picture's name, # and a number")
 
 
 def _lines(file: TextIO, between: str, columns: int, before: int) -> Iterator[Line]:
@@ -135,7 +174,7 @@ def _lines(file: TextIO, between: str, columns: int, before: int) -> Iterator[Li
 
 
 def _swallows(cells: Sequence[str], between: str) -> bool:
-    """Whether a cell contains another row: a line with a picture's name and a caption."""
+    """Whether a cell has another row in it: a line with a picture's name and a caption."""
     inner = [line for cell in cells for line in cell.splitlines()[1:]]
     found = csv.reader(inner, delimiter=between, quoting=csv.QUOTE_NONE)
     return any(len(row) > 1 and any(map(is_picture, map(str.strip, row))) for row in found)
