@@ -1,7 +1,7 @@
-"""What a multimodal language model still sees, and still knows: answers scored by kind.
+"""Scores of a multimodal language model's answers to visual and text-only questions.
 
-Recognition is measured by what is said (exact match, ROUGE-L) and by which of some answers is
-held likeliest (multiple choice): a model that was taught to say nothing may still know.
+Exact match and ROUGE-L score generated answers; multiple choice scores the likelihood of given
+answers. A model trained to refuse may still score high in multiple choice.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from erasekit.evaluate.scorecard import Measure, Row, Scorecard
 from erasekit.models.mllm import Mllm
 
 METRICS = ("accuracy", "rouge_l", "choice")
-#: What a row calls questions with a picture, and those in words alone.
+#: Names of visual and text-only questions in the direction column.
 DIRECTIONS = {"visual": "seen", "text": "told"}
 
 
 def exact_match(said: str, answer: str) -> float:
-    """1 if the same words were said, whatever their case and the full stop behind them."""
+    """1 if the words are the same, ignoring case and a final full stop; else 0."""
     return float(same_words(said, answer))
 
 
 def rouge_l(said: str, answer: str) -> float:
-    """F-measure of the longest common subsequence of words (Lin, 2004), by `rouge-score`.
+    """F-measure of the longest common subsequence of words (Lin, 2004), from `rouge-score`.
 
     Raises:
         UsageError: when the library is not installed.
@@ -52,10 +52,10 @@ def _rouge() -> Any:
 def choose(mllm: Mllm, questions: Questions, *, batch: int = 128) -> list[str]:
     """The likeliest of each question's choices, by the mean log-probability of its tokens.
 
-    Of choices that are equally likely, the first that is wrong: guessing is not knowing.
+    Ties go to the first wrong choice, so that they never count as right.
 
     Raises:
-        UsageError: for a question that offers none.
+        UsageError: for a question without choices.
     """
     rows = [i for i, q in enumerate(questions) for _ in q.choices]
     flat = [choice for q in questions for choice in q.choices]
@@ -86,20 +86,22 @@ def evaluate_answers(
     draws: int = DRAWS,
     most: int = 0,
 ) -> Scorecard:
-    """Measure the answers of every model, with intervals over concepts.
+    """Score the answers of every model, with intervals over concepts.
 
-    A row is over all questions of its place, or over those of one kind, such as ``accuracy`` and
-    ``accuracy:name``: nobody gives a name who does not recognise the thing.
+    For each mode and subset, there are rows over all questions (``accuracy``) and over each kind
+    (such as ``accuracy:name``, for which a model must recognise the concept).
 
     Args:
-        models: by name.
-        cost: seconds and steps of each model that was made, stored as it is.
-        metrics: of `METRICS`.
-        draws: of the bootstrap.
-        most: questions of each place at most, evenly spread; 0 for all.
+        task: gives the questions.
+        models: models by name.
+        cost: seconds and steps of each model, stored unchanged.
+        split: train, validation or test.
+        metrics: names from `METRICS`.
+        draws: number of bootstrap draws.
+        most: maximum number of questions per mode and subset, evenly spread; 0 for all.
 
     Raises:
-        UsageError: for a metric that does not exist.
+        UsageError: for an unknown metric.
     """
     for metric in metrics:
         if metric not in METRICS:
@@ -119,7 +121,7 @@ def evaluate_answers(
 def score_answers(
     mllm: Mllm, questions: Questions, metrics: Sequence[str] = METRICS[:1]
 ) -> dict[str, np.ndarray]:
-    """By metric, a score from 0 to 1 of each question, shape (n,)."""
+    """The score of each question from 0 to 1, shape (n,), by metric."""
     found: dict[str, np.ndarray] = {}
     if set(metrics) - {"choice"}:
         said = mllm.answer(questions)
@@ -135,7 +137,7 @@ def score_answers(
 
 
 def _by_kind(metric: str, questions: Questions) -> dict[str, np.ndarray]:
-    """Which questions each metric is over: those of each kind, then all."""
+    """The questions of each metric as bool arrays: those of each kind, then all."""
     kinds = np.array([question.kind for question in questions])
     return {
         **{f"{metric}:{kind}": kinds == kind for kind in dict.fromkeys(kinds)},
@@ -150,7 +152,7 @@ def mean_row(
 
     Args:
         measure: metric, subset and direction.
-        about: of each answer, what it is about: the groups of the bootstrap.
+        about: the subject of each answer: the bootstrap groups.
     """
     metric, subset, direction = measure
     mean = bootstrap_mean(scores, about, draws)
@@ -158,7 +160,7 @@ def mean_row(
 
 
 def spread(questions: Questions, most: int) -> Questions:
-    """At most so many of the questions, evenly spread over the list."""
+    """At most `most` of the questions, evenly spread over the list; 0 for all."""
     if not most or len(questions) <= most:
         return questions
     return questions.take(np.linspace(0, len(questions) - 1, most).round().astype(int))

@@ -1,9 +1,8 @@
-"""Intervals by bootstrap over concepts.
+"""Bootstrap intervals over concepts.
 
-Pictures of one concept are alike, so that a thousand pictures of ten concepts say
-little more than ten numbers would. Concepts are therefore what is drawn again. The
-same seed and the same concepts give the same draws, so that replicates of two models
-belong together pairwise.
+Pictures of one concept are similar, so a thousand pictures of ten concepts carry little more
+information than ten numbers. The bootstrap therefore resamples concepts. The same seed and
+concepts give the same draws, so that the replicates of two models are paired.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ LEVEL = 0.95
 def bootstrap_mean(
     values: np.ndarray, groups: np.ndarray, draws: int = DRAWS, seed: int = 0
 ) -> tuple[float, float, float]:
-    """Mean of `values` with a percentile interval at 95 %, by drawing groups again.
+    """Mean of `values` with a 95 % percentile interval, by resampling groups.
 
     Args:
-        values: one number a picture, shape (n,).
+        values: one number per picture, shape (n,).
         groups: the concept of each, shape (n,).
 
     Returns:
@@ -37,7 +36,7 @@ def bootstrap_statistic(
     draws: int = 200,
     seed: int = 0,
 ) -> tuple[float, float, float]:
-    """Any statistic of rows with its interval; `statistic` takes the drawn rows' indices."""
+    """Value and interval of a statistic; `statistic` takes the indices of the drawn rows."""
     replicates = replicate_statistic(statistic, groups, draws, seed)
     return float(statistic(np.arange(len(groups)))), *interval(replicates)
 
@@ -59,7 +58,7 @@ def replicate_statistic(
     draws: int = 200,
     seed: int = 0,
 ) -> np.ndarray:
-    """`statistic` of the rows in each bootstrap draw of groups, shape (draws,)."""
+    """`statistic` of each bootstrap draw of groups, shape (draws,)."""
     names = np.unique(groups)
     rows = [np.flatnonzero(groups == name) for name in names]
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""What a model calls a picture, and whether that is its own concept's name."""
+"""Zero-shot naming of pictures, and its accuracy."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from erasekit.models.zero_shot import concept_features, hits
 
 
 def trained_singles(world: PairsWorld, split: str = "test") -> Pairs:
-    """The pictures of one trained concept in a split: those that have a right answer."""
+    """The single-concept pictures of trained concepts in a split."""
     trained = set(world.trained)
     return world.pairs(split).singles.where(lambda concepts: concepts[0] in trained)
 
 
 def forgotten_singles(task: ErasureTask, split: str) -> Pairs:
-    """The pictures of a split that show one forgotten concept alone."""
+    """The single-concept pictures of forgotten concepts in a split."""
     return task.judged(split).singles.where(task.touches)
 
 
 def trained_concepts(world: PairsWorld) -> list[Concept]:
-    """The concepts whose names are the candidates, forgotten ones included."""
+    """The concepts whose names are candidates, including forgotten ones."""
     return [world.concept(i) for i in world.trained]
 
 
@@ -48,7 +48,7 @@ def named_right(
 
 
 def by_concept(values: np.ndarray, labels: np.ndarray) -> dict[int, float]:
-    """The mean of a number a picture for each concept, by the concept's index."""
+    """The mean value over each concept's pictures, by the concept's index."""
     return {int(index): float(values[labels == index].mean()) for index in np.unique(labels)}
 
 
@@ -57,7 +57,7 @@ def best_names(
 ) -> list[list[tuple[str, float]]]:
     """The k names nearest to each picture, with their similarities, best first.
 
-    Every trained concept is a candidate, forgotten ones included.
+    The candidates are all trained concepts, including forgotten ones.
     """
     candidates = concept_features(clip, trained_concepts(world))
     similarity = clip.encode_images(pairs.images) @ candidates.T
@@ -71,10 +71,11 @@ def best_names(
 def naming_table(
     clip: Clip, world: PairsWorld, concepts: Sequence[int], split: str = "test"
 ) -> pd.DataFrame:
-    """What a model calls the pictures of some concepts, one line a concept.
+    """The most frequent name that a model gives to the pictures of each concept.
 
     Returns:
-        columns ``pictures``, ``called most often`` and ``share``, by the concept's name.
+        one row per concept, indexed by its name, with columns ``pictures``, ``called most often``
+        and ``share``.
     """
     wanted = set(concepts)
     pairs = trained_singles(world, split).where(lambda shown: shown[0] in wanted)
@@ -91,7 +92,7 @@ def naming_table(
 
 
 def top1_by_language(clip: Clip, world: PairsWorld, split: str = "test") -> pd.Series:
-    """Share of pictures named right when the candidates are named in each language."""
+    """Top-1 accuracy with the candidates' names in each language."""
     pairs = trained_singles(world, split)
     images = clip.encode_images(pairs.images)
     row = {concept: i for i, concept in enumerate(world.trained)}

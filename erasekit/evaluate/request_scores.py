@@ -1,9 +1,9 @@
-"""Scores of a request for pictures: its own pairs, beside pictures of the same kind never seen.
+"""Scores of a request to forget single pictures, with unseen pictures of the same kind.
 
-Each picture is judged with its own captions: how similar the two are, and at what rank one finds
-the other among all pairs. A model that never saw a picture does not score 0 in either. It treats
-the picture like others of its kind, so the same scores are taken of pictures of that kind
-(``holdout``) that no erasure reads, and the membership AUC says whether the two can be told apart.
+The scores of a picture are the similarity to its caption, and the rank of one for the other among
+all pairs. A model that never saw a picture does not score 0 in either; it treats the picture like
+others of its kind. We therefore take the same scores for pictures of that kind that no erasure
+reads (``holdout``). The membership AUC tells whether the two sets can be distinguished.
 """
 
 from __future__ import annotations
@@ -22,22 +22,21 @@ from erasekit.evaluate.retrieval import DEPTHS, DIRECTIONS, ranks
 from erasekit.evaluate.subsets import concept_groups, distinct_scenes
 from erasekit.models.clip import Clip
 
-#: Of each picture asked for, how many others count as its kind where no concept is told.
+#: Number of nearest pictures that count as the kind of a requested picture without a concept.
 NEAREST = 5
 
-#: metric, subset, direction, value, low, high, n: a row of a scorecard without its model.
+#: A scorecard row without the model: metric, subset, direction, value, low, high, n.
 Measured = tuple[str, str, str, float, float, float, int]
 
 
 class RequestScores:
-    """The pairs that a request for pictures is judged by.
+    """The pairs that evaluate a request for pictures.
 
     Args:
-        original: says which pictures are of the same kind where no concept tells it.
-        task: of a request for pictures.
-        split: whose retained pairs are held out.
-        gallery: retained pairs that each picture's own are ranked among, and pictures of the
-            same kind, at most.
+        original: determines the pictures of the same kind, if there are no concepts.
+        task: task of a request for pictures.
+        split: split of the held-out retained pairs.
+        gallery: maximum number of retained pairs to rank among, and of pictures of the same kind.
     """
 
     def __init__(self, original: Clip, task: ErasureTask, split: str, gallery: int) -> None:
@@ -53,7 +52,7 @@ class RequestScores:
         }
 
     def rows(self, clip: Clip, draws: int) -> list[Measured]:
-        """What one model scores."""
+        """The scores of one model."""
         found: list[Measured] = []
         others = _encoded(clip, self._others)
         for subset, pairs in self._parts.items():
@@ -91,7 +90,7 @@ def _encoded(clip: Clip, pairs: Pairs) -> tuple[Tensor, Tensor]:
 
 
 def _same(pairs: Pairs, others: Pairs) -> np.ndarray:
-    """Which items are as right as the pair's own: the same picture, or the same caption."""
+    """Which items are right answers for a pair: those with the same picture or caption."""
     captions = np.array([*pairs.captions, *others.captions], dtype=object)
     pictures = np.array([hash(frozenset(c)) for c in (*pairs.concepts, *others.concepts)])
     n = len(pairs)
@@ -99,7 +98,7 @@ def _same(pairs: Pairs, others: Pairs) -> np.ndarray:
 
 
 def _nearest(original: Clip, asked: Pairs, kept: Pairs, most: int) -> Pairs:
-    """The retained pairs whose pictures are nearest to those asked for, by the original."""
+    """The retained pairs whose pictures are nearest to the requested ones, by the original."""
     near = original.encode_images(asked.images) @ original.encode_images(kept.images).T
     order = near.topk(min(NEAREST, len(kept)), dim=1).indices
     return kept.take(np.unique(order.numpy())[:most])

@@ -1,4 +1,4 @@
-"""Retrieval: find a scene's caption by its picture, and its picture by its caption."""
+"""Retrieval of captions by pictures and of pictures by captions."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ DIRECTIONS = ("image_to_text", "text_to_image")
 
 
 def ranks(queries: Tensor, items: Tensor, same: np.ndarray | None = None) -> np.ndarray:
-    """Rank of item i for query i, 0 when it comes first, shape (n,).
+    """Rank of item i for query i, from 0, shape (n,).
 
-    Ties count against the query, and so does what is not a number: a collapsed or broken
-    model must not look good.
+    Ties and NaN count against the query, so that a collapsed or broken model does not score well.
 
     Args:
-        queries, items: normalised features, shape (n, d) and (n or more, d); row i of each belong
-            together.
-        same: bool, shape (n, items): items that are right answers too and so no rivals.
+        queries, items: normalised features, shape (n, d) and (n or more, d); item i belongs to
+            query i.
+        same: bool, shape (n, items): items that are right answers too and do not count as rivals.
     """
     similarity = queries @ items.T
     own = similarity.diagonal().unsqueeze(1)
@@ -30,7 +29,7 @@ def ranks(queries: Tensor, items: Tensor, same: np.ndarray | None = None) -> np.
 
 
 def recall(image: Tensor, text: Tensor) -> dict[tuple[str, int], np.ndarray]:
-    """Hits (0 or 1) of each query, by direction and depth k: R@k is their mean."""
+    """Hits (0 or 1) of each query, by direction and depth k; their mean is R@k."""
     found = {}
     for direction, queries, items in (
         ("image_to_text", image, text),
@@ -43,7 +42,7 @@ def recall(image: Tensor, text: Tensor) -> dict[tuple[str, int], np.ndarray]:
 
 
 def neighbourhood_kept(before: Tensor, after: Tensor, k: int = 10) -> np.ndarray:
-    """Share of each item's k nearest in its own modality that are still among its k nearest.
+    """Share of each item's k nearest neighbours in its modality that remain among its k nearest.
 
     Args:
         before, after: normalised features of the same items by two models, (n, d).

@@ -1,4 +1,4 @@
-"""The scorecard: original, erased, control and oracle, measured alike, side by side."""
+"""The scorecard: original, erased model, control and oracle, measured under equal conditions."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from erasekit.models.clip import Clip
 from erasekit.models.zero_shot import concept_features, hits
 
 VERSION = 1
-#: The models of a scorecard in the order of its tables.
+#: The models of a scorecard, in the order of its tables.
 MODELS = ("original", "erased", "control", "oracle")
-#: A measure is a metric and a subset, of a language model a direction too. Without one, the
-#: directions are averaged.
+#: Metric, subset and, for language models, direction. Without a direction, directions are
+#: averaged.
 Measure = tuple[str, ...]
-#: What the average gap of CLIPs is the mean of.
+#: The measures in the average gap of CLIPs.
 AVERAGE_GAP = (
     ("top1", "forget"),
     ("top1", "neighbours"),
@@ -42,7 +42,7 @@ AVERAGE_GAP = (
     ("recall@1", "retain"),
     ("membership_auc", "forget"),
 )
-#: The same of language models.
+#: The measures in the average gap of language models.
 ANSWERS_GAP = (
     ("accuracy:name", "forget", "seen"),
     ("accuracy:name", "neighbours", "seen"),
@@ -50,12 +50,12 @@ ANSWERS_GAP = (
     ("accuracy", "forget", "told"),
     ("accuracy", "retain", "told"),
 )
-#: What says whether something is forgotten, the first that a scorecard has: names; of pictures
-#: that have none, retrieval.
+#: Candidates for the main metric of forgetting, of which the first in the scorecard is used:
+#: naming, or retrieval for pictures without names.
 MAIN = ("top1", "accuracy:name", "recall@1")
-#: Directions that ask for different things, and are never averaged: in pictures, and in words.
+#: Directions that measure different abilities and are never averaged: visual and text-only.
 APART = ("seen", "told")
-#: Pairs among which one is retrieved, at most.
+#: Maximum number of pairs for retrieval.
 GALLERY = 200
 
 
@@ -66,17 +66,16 @@ class Row:
 
     Attributes:
         model: original, erased, control or oracle.
-        metric: of a CLIP top1, top5, top1_among_forgotten, similarity, recall@1, recall@5,
-            recall@10, rank (the share of all others that come before the right one),
-            neighbourhood_kept or membership_auc; of a language model accuracy, rouge_l or choice,
-            and of one kind of questions such as accuracy:name.
+        metric: for a CLIP, top1, top5, top1_among_forgotten, similarity, recall@1, recall@5,
+            recall@10, rank (the share of other items that rank before the right one),
+            neighbourhood_kept or membership_auc; for a language model, accuracy, rouge_l or
+            choice, also for one kind of question, such as accuracy:name.
         subset: forget, neighbours, retain or holdout.
-        direction: image_to_text, text_to_image, image_to_image, text_to_text; pair for what is
-            measured on a matched pair; of a language model's answers seen (about pictures) or
-            told (in words alone).
+        direction: image_to_text, text_to_image, image_to_image, text_to_text; pair for measures
+            on matched pairs; for a language model, seen (visual questions) or told (text-only).
         value: accuracies, shares and AUC from 0 to 1; similarity from −1 to 1.
         low, high: 95 % interval by bootstrap over concepts.
-        n: how many pictures, captions or answers it is the mean of.
+        n: number of pictures, captions or answers.
     """
 
     model: str
@@ -90,21 +89,21 @@ class Row:
 
     @property
     def measure(self) -> Measure:
-        """What it is a value of."""
+        """Metric, subset and, for directions that are never averaged, direction."""
         place = (self.metric, self.subset)
         return (*place, self.direction) if self.direction in APART else place
 
 
 @dataclass(frozen=True)
 class Scorecard:
-    """All rows of one task, with what it cost."""
+    """All rows of one task, with the cost of its models."""
 
     task: dict
     cost: dict
     rows: list[Row] = field(default_factory=list)
 
     def value(self, model: str, metric: str, subset: str, direction: str | None = None) -> float:
-        """One value; the mean over directions if several are there and none is asked for.
+        """One value; without `direction`, the mean over directions.
 
         Raises:
             RunError: when the scorecard has no such row.
@@ -129,7 +128,7 @@ class Scorecard:
         return 100 * (self.value(model, *measure) - self.value("oracle", *measure))
 
     def has(self, metric: str, subset: str, direction: str | None = None) -> bool:
-        """Whether there is such a measure."""
+        """Whether the scorecard has a measure."""
         return any(
             (row.metric, row.subset) == (metric, subset) and direction in (None, row.direction)
             for row in self.rows
@@ -142,12 +141,12 @@ class Scorecard:
 
     @property
     def main_metric(self) -> str:
-        """What says whether something is forgotten; see `MAIN`."""
+        """The main metric of forgetting; see `MAIN`."""
         return next((name for name in MAIN if self.has(name, "forget")), MAIN[-1])
 
     @property
     def gap_measures(self) -> list[Measure]:
-        """What the average gap is the mean of, as far as it is there."""
+        """The measures in the average gap that the scorecard has."""
         return [measure for measure in (*AVERAGE_GAP, *ANSWERS_GAP) if self.has(*measure)]
 
     def average_gap(self, model: str = "erased") -> float:
@@ -159,7 +158,7 @@ class Scorecard:
         return pd.DataFrame([asdict(row) for row in self.rows])
 
     def table(self) -> pd.DataFrame:
-        """The table a person reads: a line a measure, a column a model, and the gap."""
+        """The table for display: one row per measure, one column per model, and the gap."""
         lines = []
         measures = [m for m in self.measures if m in _LINES or m[-1] in APART]
         for measure in sorted(measures, key=lambda m: _LINES.index(m) if m in _LINES else 0):
@@ -193,7 +192,7 @@ class Scorecard:
         """Read a scorecard.
 
         Raises:
-            RunError: when the file is absent, damaged or of another version.
+            RunError: when the file is missing, damaged or of another version.
         """
         return read_record(path, "a scorecard", VERSION, cls)
 
@@ -233,13 +232,13 @@ def evaluate(
     """Measure every model on the task.
 
     Args:
-        task: what was to be forgotten.
-        models: by name; ``original`` must be among them, since it says which concepts
-            are neighbours and what a kept neighbourhood is.
-        cost: seconds and steps of each model that was made, stored as it is.
-        split: test, or validation while something is still being chosen.
-        draws: of the bootstrap.
-        gallery: pairs among which one is retrieved, at most, in each of the two sets.
+        task: the task that was erased.
+        models: models by name; must include ``original``, which determines neighbours and
+            neighbourhoods.
+        cost: seconds and steps of each model, stored unchanged.
+        split: test, or validation for choosing options.
+        draws: number of bootstrap draws.
+        gallery: maximum number of pairs for retrieval, in each of the two sets.
     """
     original = models["original"]
     subsets = make_subsets(original, task, split)
@@ -264,7 +263,7 @@ def evaluate(
 
 
 class _Encoded:
-    """Everything one model says of the evaluation split, encoded once."""
+    """One model's features of the evaluation split."""
 
     def __init__(self, clip: Clip, task: ErasureTask, subsets: Subsets, gallery: int) -> None:
         world = task.world
@@ -273,7 +272,7 @@ class _Encoded:
         self.scenes: dict[str, tuple[torch.Tensor, torch.Tensor, np.ndarray]] = {}
         scenes = task.judged(subsets.split).scenes
         of = {"retain": scenes.where(lambda concepts: not task.touches(concepts))}
-        if not task.pictures:  # else the request's own pairs are judged, see `RequestScores`
+        if not task.pictures:  # otherwise `RequestScores` evaluates the request's own pairs
             of = {"forget": scenes.where(task.touches), **of}
         for subset, chosen in of.items():
             chosen = distinct_scenes(chosen, gallery)
@@ -298,7 +297,7 @@ def _zero_shot(
         image, truth = encoded.singles[rows], labels[rows]
         own = encoded.concepts[torch.from_numpy(truth)]
         measures = {("similarity", "pair"): (image * own).sum(1)}
-        if subset != "holdout":  # no model ever saw a holdout concept: only similarity speaks
+        if subset != "holdout":  # no model saw holdout concepts: accuracy means nothing
             candidates = encoded.concepts[trained]
             place = [trained.index(label) for label in truth]
             measures["top1", "image_to_text"] = hits(image, candidates, place)
@@ -316,7 +315,7 @@ def _zero_shot(
 
 
 def _pair_similarity(name: str, encoded: _Encoded, draws: int) -> list[Row]:
-    """Of pictures without a name: how similar each is to its caption."""
+    """For pictures without a name, the similarity of each to its caption."""
     return [
         Row(
             name,
@@ -359,7 +358,7 @@ def _neighbourhoods(
         ("image_to_image", old_image, new_image, groups),
         ("text_to_text", *texts),
     ):
-        if len(before) < 3:  # of a small folder: nobody has a neighbourhood
+        if len(before) < 3:  # a small folder: too few items for neighbourhoods
             continue
         kept = neighbourhood_kept(before, after)
         mean = bootstrap_mean(kept.astype(float), of, draws)
@@ -369,12 +368,12 @@ def _neighbourhoods(
 
 def _membership(name: str, clip: Clip, task: ErasureTask, split: str, draws: int) -> list[Row]:
     trained, unseen = task.members(split)
-    if not len(trained) or not len(unseen):  # of a folder: all pictures of a thing in one split
+    if not len(trained) or not len(unseen):  # a folder with all pictures of a concept in one split
         return []
     members, others = pair_similarity(clip, trained), pair_similarity(clip, unseen)
     scores = np.concatenate([members, others])
     seen = np.concatenate([np.ones(len(members), bool), np.zeros(len(others), bool)])
-    # The forgotten concept of a pair is what it is grouped by, not what stands beside it.
+    # Group pairs by their forgotten concept, not by others in the same scene.
     groups = np.array(
         [
             next(i for i in concepts if task.touches((i,)))

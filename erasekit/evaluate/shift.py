@@ -1,4 +1,4 @@
-"""How far an erasure moved things, measured in the full space and not on a map of it."""
+"""How far an erasure moves features, measured in the full embedding space."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def former_self(before: Clip, after: Clip, task: ErasureTask, split: str = "test
     """Mean cosine of each picture and each name with its own feature before erasing.
 
     Args:
-        before, after: the model before and after.
-        task: says which are forgotten; its world gives pictures and names.
-        split: whose single pictures are taken.
+        before, after: the model before and after erasing.
+        task: gives the forgotten concepts; its world gives pictures and names.
+        split: split of the single-concept pictures.
 
     Returns:
-        rows ``pictures`` and ``names``, columns ``forgotten`` and ``retained``; 1 is
-        not moved at all, −1 turned to the opposite.
+        rows ``pictures`` and ``names``, columns ``forgotten`` and ``retained``. 1 means
+        unchanged, −1 reversed.
     """
     pairs = trained_singles(task.world, split)
     trained = task.world.trained

@@ -1,4 +1,4 @@
-"""Which concepts and pictures each row of a scorecard speaks of."""
+"""The concepts and pictures of each subset of a scorecard."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ NEIGHBOURS = 5
 def neighbours(original: Clip, task: ErasureTask, k: int = NEIGHBOURS) -> tuple[int, ...]:
     """The k retained concepts nearest to the forgotten ones by the original's text features.
 
-    Nearness is the greatest similarity to any forgotten concept's name. Collateral
-    damage shows here first. At most half of the retained concepts are neighbours.
+    Nearness is the maximum similarity to any forgotten concept's name. Neighbours are the most
+    exposed to collateral damage. At most half of the retained concepts are neighbours.
     """
     forgotten = concept_features(original, task.forgotten_concepts)
     retained = concept_features(original, [task.world.concept(i) for i in task.retained])
@@ -31,19 +31,19 @@ def neighbours(original: Clip, task: ErasureTask, k: int = NEIGHBOURS) -> tuple[
 
 @dataclass(frozen=True)
 class Subsets:
-    """The concepts of each subset, and the pairs of one split that show them alone."""
+    """The concepts of each subset, and the single-concept pairs of one split."""
 
     concepts: dict[str, tuple[int, ...]]
     singles: Pairs
     split: str
 
     def rows(self, subset: str) -> np.ndarray:
-        """Rows of `singles` whose concept is in the subset."""
+        """Rows of `singles` with a concept of the subset."""
         return np.flatnonzero(np.isin(self.singles.labels(), self.concepts[subset]))
 
 
 def make_subsets(original: Clip, task: ErasureTask, split: str = "test") -> Subsets:
-    """The subsets of a task that have pictures in a split; none where nothing has a name."""
+    """The subsets of a task that have pictures in a split; empty for data without names."""
     singles = task.judged(split).singles
     concepts = {}
     if task.named:
@@ -59,7 +59,7 @@ def make_subsets(original: Clip, task: ErasureTask, split: str = "test") -> Subs
 
 
 def distinct_scenes(scenes: Pairs, most: int) -> Pairs:
-    """The first `most` scenes whose answers all differ, so that one of them is right."""
+    """The first `most` scenes with distinct answers, so that each has one right answer."""
     seen: dict[Hashable, int] = {}
     for row, answer in enumerate(scenes.answers()):
         seen.setdefault(answer, row)
