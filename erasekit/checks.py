@@ -1,6 +1,6 @@
-"""Hold a value or a file against its declared types and ranges; without torch.
+"""Validation of values and files against declared types and ranges; without torch.
 
-pydantic does the checking. A refusal is one line that names the value and what it must be.
+pydantic does the validation. Errors are one line that names the value and what it must be.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _WORDS = {
 
 
 def checked(name: str, value: Any, hint: Any) -> Any:
-    """`value` as the type `hint` has it; text that reads as a number or truth value is taken.
+    """Convert `value` to the type `hint`; accepts numbers and truth values as text.
 
     Args:
-        name: of the value, for the message.
-        value: what was given.
+        name: name of the value, for the message.
+        value: the value to check.
         hint: a type such as ``float``, a ``Literal``, or ``Annotated`` with pydantic's bounds.
 
     Raises:
-        UsageError: naming the value and what it must be.
+        UsageError: names the value and what it must be.
     """
     kind = base_type(hint)
     plain = isinstance(value, bool) or str(value).lower() in ("true", "false")
-    if plain is not (kind is bool) and kind in (bool, int, float):  # pydantic takes yes, and 1
+    if plain is not (kind is bool) and kind in (bool, int, float):  # stricter than pydantic on bools
         raise _refused(name, value, _WORDS[kind])
     try:
         return adapter(hint).validate_python(value)
@@ -49,14 +49,14 @@ def checked(name: str, value: Any, hint: Any) -> Any:
 
 
 def read_record(path: Path, what: str, version: int, hint: Any) -> Any:
-    """A JSON file of a known version, as the dataclass `hint`.
+    """Read a JSON file of a known version as the dataclass `hint`.
 
     Args:
-        what: the file is, for the message, such as ``a scorecard``.
+        what: description of the file for the message, such as ``a scorecard``.
 
     Raises:
-        RunError: when the file is absent, damaged, of another version, or holds a value of
-            another type; naming the value.
+        RunError: when the file is missing, damaged, of another version, or holds a value of
+            another type; names the value.
     """
     value = read_json(path)
     if not isinstance(value, dict) or "version" not in value:
@@ -80,14 +80,14 @@ def base_type(hint: Any) -> Any:
 
 
 def choices(hint: Any) -> tuple[str, ...]:
-    """What a ``Literal`` admits; empty for any other type."""
+    """The values of a ``Literal``; empty for any other type."""
     if typing.get_origin(hint) is typing.Annotated:
         hint = typing.get_args(hint)[0]
     return typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
 
 
 def bound_words(bounds: Mapping[str, Any]) -> str:
-    """Bounds in words, such as ``0 or more``, from their names in pydantic: ge, gt, le, lt."""
+    """Bounds in words, such as ``0 or more``, from pydantic's names ge, gt, le and lt."""
     words = []
     for name, form in (("ge", "at least {:g}"), ("gt", "above {:g}"), ("le", "at most {:g}")):
         if (bound := bounds.get(name)) is not None:
@@ -97,7 +97,7 @@ def bound_words(bounds: Mapping[str, Any]) -> str:
 
 @cache
 def adapter(hint: Any) -> TypeAdapter[Any]:
-    """pydantic's check of one type, made once."""
+    """The cached pydantic `TypeAdapter` of a type."""
     return TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
 
 

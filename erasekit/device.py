@@ -1,4 +1,4 @@
-"""Where to compute, with how many threads, and how to repeat it."""
+"""Choice of device, mixed precision, and reproducible computation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from erasekit.settings import check
 def resolve_device(name: str = "auto") -> torch.device:
     """The device called `name`; ``auto`` takes cuda, then mps, then cpu.
 
-    Of several processes each gets a device of its own, and meets the others here.
+    With several processes, this joins them, and each gets its own device.
 
     Raises:
         UsageError: for an unknown name.
@@ -43,8 +43,8 @@ def resolve_device(name: str = "auto") -> torch.device:
 def repeatable(seed: int, threads: int = 2) -> Iterator[None]:
     """Seed every generator, fix the thread count, and allow only deterministic kernels.
 
-    Sums depend on how many threads share them (in the sixth digit), so two runs are equal only
-    with equal thread counts. Everything is as it was when the block ends.
+    The thread count changes sums in the sixth digit, so runs are equal only with equal thread
+    counts. The previous state is restored when the block ends.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     state = random.getstate(), np.random.get_state()
@@ -57,7 +57,7 @@ def repeatable(seed: int, threads: int = 2) -> Iterator[None]:
             torch.manual_seed(seed)
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(True)
-            # Filling would reveal reads of memory never written, and costs a tenth of a step.
+            # Filling only helps to find reads of unwritten memory, and costs 10 % of a step.
             torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore
             yield
     finally:
@@ -69,9 +69,9 @@ def repeatable(seed: int, threads: int = 2) -> Iterator[None]:
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
-    """Mixed precision where the device has it: bf16 on cuda, fp32 elsewhere unless told.
+    """Context manager for mixed precision; ``auto`` is bf16 on cuda and fp32 elsewhere.
 
-    No GPU was there where this was written: both kinds of mixed precision ran on CPUs alone.
+    Mixed precision has only been tested on CPUs.
 
     Raises:
         UsageError: for fp16 on mps, where gradients cannot be scaled.
@@ -90,7 +90,7 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
 
 
 def memory(device: torch.device) -> str:
-    """For people: the most that tensors took of a GPU so far; elsewhere what the process takes."""
+    """Memory in words: the peak of tensors on a GPU so far; elsewhere the process's memory."""
     if device.type == "cuda":
         used = torch.cuda.max_memory_allocated(device)
     else:
@@ -100,7 +100,7 @@ def memory(device: torch.device) -> str:
 
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Silence the chatter of model loading, none of which a reader can act on."""
+    """Silence the messages of libraries during model loading, which need no action."""
     import logging
 
     root = logging.getLogger()

@@ -1,7 +1,7 @@
-"""The two ways erasekit says no: the caller can mend it, or the run went wrong.
+"""The exceptions of erasekit: `UsageError` for invalid input, `RunError` for failed runs.
 
-Both carry one line for a person. The command line prints that line and nothing
-else; notebooks and Python callers see an ordinary exception.
+Both have a one-line message for the user. The command line and notebooks show only this line;
+Python callers get an ordinary exception.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from erasekit.text import shown
 
 
 class ErasekitError(Exception):
-    """Base of every error that erasekit raises on purpose."""
+    """Base class of all errors that erasekit raises on purpose."""
 
     exit_code = 1
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows: in a notebook too, one line that says what to mend."""
+        """Show one line instead of a traceback in IPython and notebooks."""
         return [f"error: {self}"]
 
 
 class UsageError(ErasekitError, ValueError):
-    """What was asked cannot be done as asked; the message says what to change."""
+    """The input is invalid; the message says what to change."""
 
     exit_code = 2
 
 
 class RunError(ErasekitError, RuntimeError):
-    """A run that started properly could not go on; what was reached is kept."""
+    """A valid run failed; results so far are kept."""
 
     exit_code = 1
 
 
 def unknown(kind: str, value: str, known: Iterable[str], hint: str = "") -> UsageError:
-    """A `UsageError` for a name nobody knows, naming the nearest that exists."""
+    """A `UsageError` for an unknown name, which suggests the nearest known one."""
     names = [str(name) for name in known]
     lowered = {name.lower(): name for name in names}
     near = difflib.get_close_matches(str(value).lower(), list(lowered), n=1, cutoff=0.5)
@@ -50,7 +50,7 @@ def unknown(kind: str, value: str, known: Iterable[str], hint: str = "") -> Usag
 
 
 def reason(error: BaseException) -> str:
-    """What an error of a library says, as one line that is safe to print."""
+    """The message of a library's error, as one line that is safe to print."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return shown((str(error).strip() or type(error).__name__).splitlines()[0])

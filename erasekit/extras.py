@@ -1,4 +1,4 @@
-"""Packages that only one of erasekit's extras installs."""
+"""Import of optional packages, which erasekit's extras install."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from erasekit.errors import UsageError
 
 
 def needed(module: str, extra: str, what: str) -> Any:
-    """Import a module of a package that may be missing.
+    """Import a module of an optional package.
 
     Args:
-        module: its dotted name.
+        module: dotted name of the module.
         extra: the extra of erasekit that installs it.
         what: the feature that uses it, as the subject of a sentence.
 

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: write aside, flush, then rename."""
+"""Atomic file writes (write to a temporary file, flush, rename), JSON files, and hashes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from erasekit.errors import RunError, reason
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> Path:
-    """Let `write` fill a file beside `path`, then move it into place in one step.
+    """Let `write` fill a temporary file beside `path`, then atomically rename it to `path`.
 
     Raises:
-        RunError: when the disk is full or the folder cannot be written; `path` is
-            then as it was before.
+        RunError: when the disk is full or the folder cannot be written; `path` is then unchanged.
     """
     path = Path(path)
     aside = None
@@ -49,10 +48,9 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
-    """Write what a library made in memory.
+    """Write bytes that a library made in memory.
 
-    Libraries' own writers hide a full disk behind errors of many kinds; through here
-    it is an `OSError` like any other.
+    Writers of libraries report a full disk with errors of many types; here it is an `OSError`.
     """
     return write_whole(path, lambda aside: _write_bytes(aside, content))
 
@@ -62,12 +60,16 @@ def _write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> Path:
-    """Write JSON that a person can read and a diff can follow."""
+    """Write readable, diff-friendly JSON."""
     return write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON, or raise a `RunError` that names the file and what is wrong with it."""
+    """Read JSON.
+
+    Raises:
+        RunError: names the file and what is wrong with it.
+    """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -84,13 +86,13 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_json(value: Any) -> str:
-    """Hash of a value's canonical JSON: equal values, equal hash."""
+    """SHA-256 of a value's canonical JSON; equal values have equal hashes."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def sha256_folder(folder: Path) -> dict[str, str]:
-    """The hash of each file below `folder`, by its path there."""
+    """SHA-256 of each file in `folder` and its subfolders, by relative path."""
     return {
         path.relative_to(folder).as_posix(): sha256_file(path)
         for path in sorted(folder.rglob("*"))

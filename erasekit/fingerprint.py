@@ -1,10 +1,9 @@
-"""Which code decides a result: everything that an entry point imports, hashed by its meaning.
+"""Fingerprints of the code that determines a result.
 
-A cached model or a committed record is only as good as the code that made it. Its key holds the
-fingerprint of the module that makes it: the hash of that module and of all modules that it
-imports, directly or not. A module is hashed by its syntax tree without docstrings and comments,
-and together with the data files beside it that it names. So a change in a parent class or a
-helper changes the key, and a change of words does not.
+The key of a cached model or a committed record includes the fingerprint of the module that makes
+it: a hash of that module and of all its direct and indirect imports. A module's hash covers its
+syntax tree, without docstrings and comments, and the data files beside it that it names. A
+change in a parent class or a helper therefore changes the key; a change of wording does not.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-#: Modules that compute no result: they report, keep what others computed, or give values that
-#: are part of the key themselves. The root package holds the version and lazy imports.
+#: Modules that compute no result: they report, store results, or give values that are part of the
+#: key themselves. The root package holds the version and lazy imports.
 _REPORTS = frozenset(
     {
         *("erasekit", "erasekit.errors", "erasekit.progress", "erasekit.checks"),
@@ -33,7 +32,7 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 @cache
 def fingerprint(*entries: str) -> str:
-    """SHA-256 of all code that the modules `entries` run, as far as it is theirs or erasekit's.
+    """SHA-256 of the code of `entries` and their imports, within their packages and erasekit.
 
     Args:
         entries: dotted names of modules, such as ``erasekit.models.train_clip``.
@@ -49,10 +48,10 @@ def fingerprint(*entries: str) -> str:
 
 @cache
 def closure(*entries: str) -> tuple[str, ...]:
-    """Names of `entries` and of every module that they import, however far, sorted.
+    """Sorted names of `entries` and of all their direct and indirect imports.
 
-    Imports inside functions count, imports for type checkers do not. Only modules of erasekit and
-    of the entries' own packages are followed; the versions of other packages belong in the key.
+    Imports inside functions count; imports for type checkers do not. Only modules of erasekit and
+    of the entries' packages are followed; for other packages, the key holds versions.
     """
     homes = {"erasekit", *(entry.partition(".")[0] for entry in entries)}
     found: set[str] = set()
@@ -78,7 +77,7 @@ def module_hash(path: Path) -> str:
 
 @cache
 def _source(name: str) -> Path | None:
-    """The file of a module; None for a name that is no module. Nothing is imported."""
+    """The file of a module, found without importing it; None for a name that is not a module."""
     top, *rest = name.split(".")
     spec = find_spec(top)
     if spec is None or spec.origin is None:
@@ -101,7 +100,7 @@ def _path(name: str) -> Path:
 
 
 def _imported(path: Path, name: str, homes: Set[str]) -> Iterator[str]:
-    """Every module of `homes` that a file imports, with the packages around each."""
+    """Every module of the packages `homes` that a file imports, with its parent packages."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node in _run(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
@@ -126,7 +125,7 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
 
 
 def _run(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those under ``if TYPE_CHECKING:``."""
+    """All nodes except those under ``if TYPE_CHECKING:``."""
     yield node
     if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
         return
@@ -142,7 +141,7 @@ def _without_docstrings(tree: ast.AST) -> ast.AST:
 
 
 def _plain(node: Any) -> Any:
-    """A tree as nested tuples; empty fields are left out, since Python versions add some."""
+    """A tree as nested tuples, without empty fields, which differ between Python versions."""
     if isinstance(node, ast.AST):
         fields = ((name, getattr(node, name, None)) for name in node._fields)
         return (type(node).__name__, *((n, _plain(v)) for n, v in fields if v not in (None, [])))
@@ -150,7 +149,7 @@ def _plain(node: Any) -> Any:
 
 
 def _data_files(tree: ast.AST, folder: Path) -> list[Path]:
-    """Data files beside a module, or in a folder beside it, whose name is a literal in it."""
+    """Data files, and those in folders, beside a module whose name occurs in it as a literal."""
     literals = {
         node.value
         for node in ast.walk(tree)

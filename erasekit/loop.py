@@ -1,8 +1,8 @@
-"""The one training loop: steps, progress, history, checkpoint, resume.
+"""The training loop: steps, progress, history, checkpoint, resume.
 
-Training a CLIP and erasing from one differ in the loss of a step and nothing else,
-so that both run here. A step's loss must depend only on the weights and the step's
-number; then a resumed run gives the same bits as an uninterrupted one.
+Training and erasing only differ in the loss, so both use this loop. A step's loss must depend
+only on the weights and the step's number; a resumed run is then bit-identical to an
+uninterrupted one.
 
 Several processes may run a loop together (see `processes`): the main one reads and writes
 the checkpoint and shows progress.
@@ -32,9 +32,9 @@ from erasekit.progress import progress_bar
 
 @dataclass
 class LoopResult:
-    """What a loop did."""
+    """The result of a loop."""
 
-    history: list[dict[str, float]] = field(default_factory=list)  #: one row a step
+    history: list[dict[str, float]] = field(default_factory=list)  #: one row per step
     seconds: float = 0.0  #: wall time, earlier interrupted parts included
     steps: int = 0  #: steps done
     stopped: bool = False  #: whether `stop` ended it early
@@ -62,24 +62,25 @@ def run_loop(
     """Run `steps` optimiser steps on the sum of the terms that `loss` returns.
 
     Args:
-        model: whose parameters `optimizer` holds; saved and restored whole.
-        loss: from the step's number (0 first) to its named terms, weights applied.
-        learning_rate: from the step's number to the rate; None leaves it alone.
+        model: the model whose parameters `optimizer` updates; checkpoints hold all of it.
+        loss: function from the step's number (from 0) to its named, weighted terms.
+        learning_rate: function from the step's number to the rate; None keeps the optimiser's.
         after_step: called after each optimiser step (clamping, masks).
-        stop: called every `stop_every` steps with the history so far, whose last row
-            it may add to; the loop ends when it returns true. It must depend on the
-            history and the weights alone, so that a resumed run stops at the same step.
-        precision: at fp16 the loss is scaled before the backward pass, so that small gradients
-            do not vanish; a step whose scaled gradient overflows is left out, and the scale
+        stop: called every `stop_every` steps with the history so far, to whose last row it may
+            add values; the loop ends when it returns true. It must depend only on the history
+            and the weights, so that a resumed run stops at the same step.
+        precision: at fp16, the loss is scaled before the backward pass, so that small gradients
+            do not vanish; a step whose scaled gradient overflows is skipped, and the scale is
             halved.
         log: called with each step's row of the history.
-        checkpoint: file to resume from and to save to; removed when the loop is done.
-        identity: hash of all that decides the run; a checkpoint of another is ignored.
+        checkpoint: file to resume from and to save to; removed at the end of the loop.
+        identity: hash of everything that determines the run; checkpoints of other runs are
+            ignored.
 
     Raises:
-        RunError: when a term or the gradient is not finite. The weights are then
-            those after the last good step.
-        KeyboardInterrupt: after the step at hand, with the checkpoint saved.
+        RunError: when a term or the gradient is not finite. The weights are then those after the
+            last good step.
+        KeyboardInterrupt: after the current step, with the checkpoint saved.
     """
     result = LoopResult()
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -109,10 +110,10 @@ def run_loop(
             norm = torch.nn.utils.clip_grad_norm_(
                 parameters, math.inf if max_grad_norm is None else max_grad_norm
             )
-            # Scaled by 1 or less, a gradient that overflows is none of the scale's making.
+            # At a scale of at most 1, an overflow is not caused by the scaling.
             overflows = scaler.is_enabled() and not norm.isfinite() and scaler.get_scale() > 1
             bad = _not_finite(row if overflows else {**row, "gradient norm": float(norm)})
-            if bad:  # a forward pass moves batch statistics: undo that too
+            if bad:  # also undo the forward pass's update of batch statistics
                 for buffer, before in zip(model.buffers(), buffers, strict=True):
                     buffer.copy_(before)
                 kept = f"the state after step {step} is kept" if checkpoint and step else ""
@@ -125,7 +126,7 @@ def run_loop(
             scaler.update()
             if after_step is not None:
                 after_step()
-            # From here on the step counts; nothing before this line changed the result.
+            # The step is complete; no earlier line changes the result.
             result.history.append(row)
             result.steps = step + 1
             if stop is not None and stop_every and result.steps % stop_every == 0:
@@ -163,7 +164,7 @@ def cosine(rate: float, steps: int, warmup: int = 0) -> Callable[[int], float]:
 
 
 def write_history(path: Path, history: list[dict[str, float]]) -> Path:
-    """Write one row a step as CSV; columns are all terms that ever occurred."""
+    """Write the history as CSV, one row per step, with a column for each term that occurs."""
     columns = list(dict.fromkeys(key for row in history for key in row))
 
     def write(aside: Path) -> None:
@@ -176,16 +177,16 @@ def write_history(path: Path, history: list[dict[str, float]]) -> Path:
 
 
 def _not_finite(values: dict[str, float]) -> str:
-    """The first value that is not finite, as words; empty if all are."""
+    """The first value that is not finite, in words; empty if all are finite."""
     return next((f"{k} is {v}" for k, v in values.items() if not math.isfinite(v)), "")
 
 
 class _Interrupt:
-    """Holds a first Ctrl-C until the step is whole; a second one acts at once.
+    """Delays a first Ctrl-C until the end of the step; a second one acts immediately.
 
-    Half a step is a state that no uninterrupted run ever has. Where signals cannot
-    be caught (not the main thread), Ctrl-C acts at once and the last periodic
-    checkpoint is what remains.
+    An interrupted half step would leave a state that no uninterrupted run has. If signals cannot
+    be caught (outside the main thread), Ctrl-C acts immediately, and the last periodic checkpoint
+    remains.
     """
 
     def __init__(self) -> None:
@@ -200,7 +201,7 @@ class _Interrupt:
         self.asked = True
 
     def check(self) -> None:
-        if processes.any_of(self.asked):  # none may leave the others in the next step
+        if processes.any_of(self.asked):  # all processes must stop at the same step
             raise KeyboardInterrupt
 
     def release(self) -> None:
@@ -252,11 +253,11 @@ def _restore(
 
 
 def _read(path: Path, identity: str) -> dict | None:
-    """What a checkpoint holds; None if there is none of this run."""
+    """The content of a checkpoint; None if there is none of this run."""
     if not path.is_file():
         return None
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception:  # a damaged checkpoint is as good as none: start over
+    except Exception:  # ignore a damaged checkpoint and start over
         return None
     return state if state.get("identity") == identity else None

@@ -1,8 +1,8 @@
-"""Things by name that anyone can add to: methods, attacks, data forms, pictures.
+"""Extensible registries of methods, attacks, data forms and pictures, by name.
 
-A name comes from one of three places. The kit's own are listed with the place of their code; for
-most, that is one module a name in a package's folder. Other packages add theirs by an entry point.
-A notebook adds one with `Registry.register`. Nothing is imported before it is asked for.
+A name has one of three sources. The kit lists its own with the location of their code, mostly one
+module per name in a package. Other packages use entry points, and notebooks `Registry.register`.
+Objects are imported on first use.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ T = TypeVar("T")
 
 
 class Registry(Mapping[str, T]):
-    """Objects of one kind by name, each loaded when it is first asked for.
+    """Objects of one kind by name, each loaded on first use.
 
-    The kit's own come first, then those of other packages, then what a notebook registered.
+    The order is: the kit's own, those of other packages, those registered in a notebook.
 
     Args:
-        kind: what one is called, for messages.
-        group: of the entry points by which other packages add theirs.
-        own: where the kit's own are: ``package.module``, or ``package.module:object``.
-        find: gets the name and what was loaded, a module or an object; returns the object that
-            the registry gives, and raises a `UsageError` for what is none.
+        kind: name of the kind, for messages.
+        group: entry point group of other packages.
+        own: locations of the kit's own: ``package.module``, or ``package.module:object``.
+        find: function from the name and the loaded module or object to the registry's object;
+            raises a `UsageError` for anything unsuitable.
     """
 
     def __init__(
@@ -58,34 +58,34 @@ class Registry(Mapping[str, T]):
         """The object called `name`.
 
         Raises:
-            UsageError: for a name that is not there, with the nearest that is, and when its
-                package cannot be loaded.
+            UsageError: for an unknown name (suggests the nearest), and when its package cannot be
+                loaded.
         """
         self.check(name)
         if name in self._registered:
             return self._registered[name]
         if name not in self._loaded:
-            if name in self._own:  # an error in the kit's own code is shown whole
+            if name in self._own:  # errors in the kit's own code keep their traceback
                 self._loaded[name] = self._find(name, self._own[name].load())
             else:
                 self._loaded[name] = self._load(self._foreign[name])
         return self._loaded[name]
 
     def check(self, name: str) -> None:
-        """Refuse a name that is not there, without loading anything.
+        """Refuse an unknown name, without loading anything.
 
         Raises:
-            UsageError: naming the nearest that is there.
+            UsageError: suggests the nearest name.
         """
         if name not in self:
             raise unknown(self.kind, name, self)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The object called `name`, or `default` where there is none."""
+        """The object called `name`, or `default` if it does not exist."""
         return self[name] if name in self else default  # noqa: SIM401, for this is `get`
 
     def items(self) -> ItemsView[str, T]:
-        """All that can be loaded; a package that cannot is named in one line of warning."""
+        """All objects that can be loaded; warns in one line of each package that cannot."""
         found = {}
         for name in self:
             try:
@@ -98,12 +98,12 @@ class Registry(Mapping[str, T]):
         return dict(self.items()).values()
 
     def register(self, thing: T) -> T:
-        """Add an object under its own name; as a decorator, a class or a function.
+        """Add an object under its own name; also works as a decorator of classes and functions.
 
-        What was registered before under that name is replaced, so that a cell can be run again.
+        It replaces an earlier registration of the same name, so that a cell can be run again.
 
         Raises:
-            UsageError: for a name that the kit or another package has.
+            UsageError: for a name that the kit or another package uses.
         """
         name = str(getattr(thing, "name", None) or getattr(thing, "__name__", ""))
         if name in self._own or name in self._foreign:
@@ -113,7 +113,7 @@ class Registry(Mapping[str, T]):
 
     @cached_property
     def _foreign(self) -> dict[str, EntryPoint]:
-        """What other packages add; a name that is taken is refused in one line of warning."""
+        """Entry points of other packages; warns in one line of each name that is taken."""
         found: dict[str, EntryPoint] = {}
         for point in sorted(entry_points(group=self.group), key=lambda p: (p.name, p.value)):
             if point.name in self._own or point.name in found:
@@ -130,7 +130,7 @@ class Registry(Mapping[str, T]):
     def _load(self, point: EntryPoint) -> T:
         try:
             return self._find(point.name, point.load())
-        except Exception as error:  # whatever a stranger's module does when it is imported
+        except Exception as error:  # importing another package may raise anything
             said = " ".join(str(error).split()) or "no reason given"
             kind = "" if isinstance(error, ErasekitError) else f"{type(error).__name__}: "
             raise UsageError(
@@ -139,11 +139,11 @@ class Registry(Mapping[str, T]):
 
 
 def modules_of(package: str, first: tuple[str, ...] = ()) -> dict[str, str]:
-    """Where the modules of a package's folder are, by name; none is imported.
+    """Locations of a package's modules by name, without importing them.
 
     Args:
-        package: its dotted name. A module whose name begins with _ is a helper, and left out.
-        first: names that are listed first, in this order; the others follow by the alphabet.
+        package: its dotted name. Modules whose names begin with _ are left out.
+        first: names to list first, in this order; the others follow alphabetically.
     """
     spec = find_spec(package)
     names = {m.name for m in pkgutil.iter_modules(spec and spec.submodule_search_locations)}
@@ -152,7 +152,7 @@ def modules_of(package: str, first: tuple[str, ...] = ()) -> dict[str, str]:
 
 
 def subclass_of(base: type[T]) -> Callable[[str, Any], type[T]]:
-    """How a registry finds a class: it is given itself, or the module that it is in."""
+    """A `find` function for classes, which accepts the class or the module that defines it."""
 
     def find(name: str, found: Any) -> type[T]:
         inside = vars(found).values() if isinstance(found, ModuleType) else (found,)

@@ -1,10 +1,10 @@
-"""Several processes: one erasure shared among them, and ending what was started from here.
+"""Data-parallel erasure with several processes, and the end of child processes.
 
-`accelerate launch` starts the same program several times. At each step every process encodes
-its share of the rows, all know all features, and gradients are averaged, so that the weights
-are the same everywhere. What is not shared (training, evaluating, every file that is written)
-the main one does alone while the others wait. In an ordinary run each function here does
-nothing; none needs torch then.
+`accelerate launch` starts the same program several times. At each step, every process encodes
+its share of the rows, features are gathered, and gradients are averaged, so that all processes
+have the same weights. The main process does everything else (training, evaluation, writing
+files) while the others wait. In a run with one process, these functions do nothing and need no
+torch.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 T = TypeVar("T")
-#: How long one may wait for the others: the main one may be training an oracle.
+#: Timeout for other processes; long, because the main one may be training an oracle.
 _PATIENCE = timedelta(days=7)
 _alone: ContextVar[bool] = ContextVar("alone", default=False)
 
 
 def launched() -> int:
-    """How many processes a launcher started; 1 without one."""
+    """Number of processes that a launcher started; 1 without a launcher."""
     return int(os.environ.get("WORLD_SIZE", 1)) if "RANK" in os.environ else 1
 
 
@@ -46,19 +46,22 @@ def is_main() -> bool:
 
 
 def several() -> bool:
-    """Whether what is done now is shared with other processes."""
+    """Whether the current work is shared with other processes."""
     return launched() > 1 and not _alone.get()
 
 
 def join(device: str = "auto") -> torch.device | None:
-    """Meet the other processes, once; the device of this one, or None where there are no others.
+    """Join the other processes, once.
 
     Args:
-        device: auto, cpu or cuda. Each process gets a GPU of its own, where there are any.
+        device: auto, cpu or cuda. On GPUs, each process gets its own.
+
+    Returns:
+        the device of this process; None if there are no other processes.
 
     Raises:
-        UsageError: without `accelerate`, and for a device that cannot be shared so.
-        RunError: when the others are not found.
+        UsageError: when `accelerate` is not installed, and for an unsupported device.
+        RunError: when the other processes cannot be reached.
     """
     if not several():
         return None
@@ -79,10 +82,10 @@ def join(device: str = "auto") -> torch.device | None:
 
 
 def on_main(make: Callable[[], T]) -> T:
-    """What `make` gives on the main process, where alone it runs; all others wait for it.
+    """Run `make` on the main process only, and return its value on all processes.
 
-    The value goes to the others as a pickle. An erasekit error is raised on the main process,
-    and ends the others without a word.
+    The value is sent as a pickle. An erasekit error is raised on the main process, and ends the
+    others silently.
     """
     if not several():
         return make()
@@ -109,7 +112,7 @@ def on_main(make: Callable[[], T]) -> T:
 
 
 def share(rows: Tensor) -> Tensor:
-    """The rows of a step that this process encodes: all of them, if it is alone.
+    """The rows of a step that this process encodes: all of them in a run with one process.
 
     Raises:
         UsageError: when there are fewer rows than processes.
@@ -121,22 +124,22 @@ def share(rows: Tensor) -> Tensor:
 
 
 def shares(n: int) -> list[int]:
-    """How many of n rows each process encodes."""
+    """Number of rows, out of n, that each process encodes."""
     edges = _edges(n)
     return [end - start for start, end in pairwise(edges)]
 
 
 def gather(mine: Tensor, rows: int | Sequence[int]) -> Tensor:
-    """The features of all rows, from what each process made of its share; differentiable.
+    """Gather the features of all rows from all processes; differentiable.
 
-    Every process computes the same loss of all rows, and gradients are averaged afterwards.
-    A weight that features come from gets its gradient in parts, one from each process, and
-    what is averaged must be so many times a part; a weight of the loss itself, as the logit
-    scale, gets its whole gradient everywhere.
+    Every process computes the same loss over all rows, and gradients are averaged afterwards. For
+    weights of the encoder, each process only has the gradient of its own rows; this is multiplied
+    by the number of processes, so that the average is the whole gradient. Weights of the loss,
+    such as the logit scale, have the whole gradient on every process.
 
     Args:
-        mine: shape (rows of this process, d).
-        rows: how many there are, or how many each process has.
+        mine: features of this process, shape (rows of this process, d).
+        rows: total number of rows, or the number of rows of each process.
     """
     if not several():
         return mine
@@ -159,7 +162,7 @@ def gather(mine: Tensor, rows: int | Sequence[int]) -> Tensor:
 
 
 def average(tensors: Sequence[Tensor]) -> None:
-    """Give each tensor its mean over the processes, in place: the same bits in all of them."""
+    """Average each tensor over the processes, in place; results are bit-identical on all."""
     if not several() or not tensors:
         return
     import torch
@@ -174,7 +177,7 @@ def average(tensors: Sequence[Tensor]) -> None:
 
 
 def any_of(flag: bool) -> bool:
-    """Whether it is so on any of the processes."""
+    """Whether the flag is true on any process."""
     if not several():
         return flag
     import torch
@@ -187,11 +190,11 @@ def any_of(flag: bool) -> bool:
 
 
 def end_children(patience: float = 10.0) -> None:
-    """End every process that `multiprocessing` started from here.
+    """End every process that `multiprocessing` started from this one.
 
     Args:
-        patience: seconds that each has for ending its own affairs (papermill takes its kernel
-            down) before it is killed; a kernel without a parent ends itself.
+        patience: seconds for each to end by itself (papermill shuts its kernel down) before it is
+            killed; a kernel without a parent ends by itself.
     """
     children = multiprocessing.active_children()
     for process in children:
@@ -203,7 +206,7 @@ def end_children(patience: float = 10.0) -> None:
 
 
 def _edges(n: int) -> list[int]:
-    """Where n rows are cut into shares, as even as they can be."""
+    """Boundaries that split n rows into shares as even as possible."""
     count = launched()
     if n < count:
         raise UsageError(f"{count} processes cannot share {n} rows: start fewer, or raise a batch")
@@ -220,10 +223,10 @@ def _device() -> torch.device:
 
 @contextlib.contextmanager
 def _in_touch() -> Iterator[None]:
-    """What goes wrong between processes, as one line.
+    """Convert communication errors to a one-line error.
 
     Raises:
-        RunError: when another process is gone.
+        RunError: when another process has ended.
     """
     try:
         yield

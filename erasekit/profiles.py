@@ -1,4 +1,4 @@
-"""What each profile sets apart from the defaults of `settings.Settings`, and nothing else."""
+"""Profiles: the values that differ from the defaults of `settings.Settings`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from erasekit.errors import UsageError
 
-#: What each profile sets apart from the defaults of `Settings`.
+#: The values of each profile that differ from the defaults of `Settings`.
 PROFILES: dict[str, dict[str, Any]] = {
     "default": {},
     "smoke": {
@@ -16,15 +16,16 @@ PROFILES: dict[str, dict[str, Any]] = {
         "held_out_pictures": 9,
         "train_steps": 120,
         "train_batch": 64,
-        # A small world tears easily: gentler steps than the default's, chosen on validation.
+        # A small world is damaged easily, so steps are smaller than by default (chosen on
+        # validation).
         "steps": 48,
         "forget_batch": 8,
         "retain_batch": 40,
         "learning_rate": 5e-4,
         "draws": 100,
     },
-    # A world whose model trains in about a minute, so that every method can be held against
-    # three oracles on eight tasks. Many scenes: an oracle must not lack for them.
+    # A world whose model trains in about a minute, so that every method can be compared with
+    # three oracles on eight tasks. It has many scenes, so that the oracle has enough data.
     "benchmark": {
         "concepts": 40,
         "pictures": 40,
@@ -40,9 +41,9 @@ PROFILES: dict[str, dict[str, Any]] = {
         "draws": 20,
         "threads": 1,
     },
-    # CLIPErase's published set-up, as far as secondary notes on the paper tell it; for a folder
-    # that data_scripts/ wrote. What they leave open is listed in tutorial/reproduction.yaml, which
-    # names the paper's own backbone too: this one is the small one that folders start from.
+    # CLIPErase's published settings from secondary notes on the paper, for a folder written by
+    # data_scripts/. tutorial/reproduction.yaml lists what the notes leave open and the paper's
+    # backbone; the model here is the small default for folders.
     "paper": {
         "method": "cliperase",
         "model": "ViT-B-32-quickgelu",
@@ -51,7 +52,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "forget_batch": 16,
         "retain_batch": 16,
         "learning_rate": 1e-6,
-        # No set is cut short, as far as memory allows.
+        # High limits, so that sets are not truncated as far as memory allows.
         "most_pairs": 200_000,
         "judged_pairs": 10_000,
         "gallery": 5_000,
@@ -59,8 +60,8 @@ PROFILES: dict[str, dict[str, Any]] = {
 }
 
 
-#: What a folder of one's own pairs sets apart: a published CLIP, and CLIPErase's own learning rate
-#: and batch for it, as reported in secondary notes on the paper.
+#: Defaults for a folder: a published CLIP, and CLIPErase's learning rate and batch size for it,
+#: as reported in secondary notes on the paper.
 FOLDER: dict[str, Any] = {
     "model": "ViT-B-32-quickgelu",
     "pretrained": "openai",
@@ -70,10 +71,10 @@ FOLDER: dict[str, Any] = {
     "learning_rate": 1e-6,
 }
 
-#: What a CLIP that is trained on a folder of photographs sets apart.
+#: Defaults for a CLIP that is trained on a folder of photographs.
 FOLDER_TRAINED: dict[str, Any] = {"model": "erasekit-medium", "train_steps": 800}
 
-#: What a multimodal language model sets apart, in each profile that has one.
+#: Defaults for a multimodal language model, in each profile that has one.
 LANGUAGE: dict[str, dict[str, Any]] = {
     "default": {
         "method": "mmunlearner",
@@ -95,11 +96,11 @@ LANGUAGE: dict[str, dict[str, Any]] = {
 
 
 def clip_defaults(profile: str, *, folder: bool, train: bool) -> dict[str, Any]:
-    """What a profile sets apart for a CLIP.
+    """The values of a profile for a CLIP that differ from the defaults of `Settings`.
 
     Args:
         folder: whether the data are a folder.
-        train: whether the CLIP is trained on it.
+        train: whether the CLIP is trained on the folder.
 
     Raises:
         UsageError: for profile ``paper`` without a folder, or with a CLIP that is trained.

@@ -1,8 +1,7 @@
-"""Progress on standard error: a moving bar where somebody watches, a few lines in a log.
+"""Progress on standard error: bars in terminals and notebooks, a few lines in logs.
 
-Bars are tqdm's. Without a terminal or a notebook, as on a cluster or in CI, a bar would leave a
-line for every move of it; there the same work tells of its begin, then once a minute, and of its
-end, in whole lines.
+Bars are tqdm's. Without a terminal or a notebook, as on a cluster or in CI, a bar would print a
+line for every update; there, each task logs its start, its progress once a minute, and its end.
 """
 
 from __future__ import annotations
@@ -17,24 +16,24 @@ from typing import Any, ClassVar, TextIO
 
 from tqdm.auto import tqdm
 
-#: Set to 0, no progress is shown anywhere: for logs, and for notebooks that nobody watches.
+#: Environment variable; 0 hides all progress.
 VARIABLE = "ERASEKIT_PROGRESS"
-#: A log has at most one line of a work in this time, in seconds.
+#: Minimum time between two log lines of a task, in seconds.
 LOG_EVERY = 60.0
-#: What took less, in seconds, has no line of its end in a log.
+#: Tasks that take less time, in seconds, do not log their end.
 _WORTH_AN_END = 5.0
 _hidden: ContextVar[bool] = ContextVar("hidden", default=False)
 
 
 def progress_bar(label: str, unit: str, total: int, *, done: int = 0, show: bool = True) -> Any:
-    """A bar that goes away when it is done; where nobody watches, the few lines of `LogLines`.
+    """A progress bar that disappears at the end; without a terminal or notebook, `LogLines`.
 
     Args:
-        label: what is at work.
-        unit: what is counted; B for bytes, told in thousands and millions.
-        total: how many there are; 0 where that is not known.
-        done: how many of them were done before.
-        show: whether to show it at all; see also `hidden` and `VARIABLE`.
+        label: name of the task.
+        unit: unit of the count; B for bytes, shown with unit prefixes.
+        total: total count; 0 if unknown.
+        done: count that was done before.
+        show: whether to show progress; see also `hidden` and `VARIABLE`.
     """
     show = show and not _hidden.get() and not silenced()
     if show and not watched():
@@ -54,7 +53,7 @@ def progress_bar(label: str, unit: str, total: int, *, done: int = 0, show: bool
 
 @contextlib.contextmanager
 def hidden(hide: bool = True) -> Iterator[None]:
-    """No bar is shown within, whatever is called there."""
+    """Hide all progress within the block."""
     token = _hidden.set(hide or _hidden.get())
     try:
         yield
@@ -63,32 +62,32 @@ def hidden(hide: bool = True) -> Iterator[None]:
 
 
 def silenced() -> bool:
-    """Whether the user wants no progress at all."""
+    """Whether the user disabled progress with `VARIABLE`."""
     return os.environ.get(VARIABLE) == "0"
 
 
 def watched() -> bool:
-    """Whether standard error is a terminal or a notebook, where a bar can move."""
+    """Whether standard error is a terminal or a notebook, which can update a bar."""
     if sys.stderr.isatty():
         return True
-    ipython = sys.modules.get("IPython")  # not imported: then this is no notebook
+    ipython = sys.modules.get("IPython")  # a notebook has always imported it
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 class LogLines:
-    """What of tqdm's interface a bar here needs, said in whole lines that a log can keep.
+    """Log lines with the part of tqdm's interface that erasekit uses.
 
-    A work inside another has no lines of its begin and end: of a thousand downloads, only those
-    that take minutes are told of.
+    A task inside another does not log its start and end: of a thousand downloads, only those that
+    take minutes appear in the log.
 
     Attributes:
-        n: how many are done.
-        disable: whether nothing is shown; never so here.
+        n: count so far.
+        disable: whether output is disabled; always false.
     """
 
     disable = False
 
-    _at_work: ClassVar[list[LogLines]] = []  #: those begun and not ended, in this process
+    _at_work: ClassVar[list[LogLines]] = []  #: running tasks of this process
 
     def __init__(
         self,
@@ -100,15 +99,15 @@ class LogLines:
         file: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Tell of the begin.
+        """Log the start.
 
         Args:
-            label: what is at work.
-            unit: what is counted; B for bytes.
-            total: how many there are; 0 where that is not known.
-            done: how many of them were done before.
-            file: gets the lines; standard error if not given.
-            clock: seconds since any moment.
+            label: name of the task.
+            unit: unit of the count; B for bytes.
+            total: total count; 0 if unknown.
+            done: count that was done before.
+            file: output file; by default standard error.
+            clock: function that returns seconds.
         """
         self.n = self._before = done
         self._label, self._unit, self._total = " ".join(label.split()), unit, total
@@ -127,7 +126,7 @@ class LogLines:
         self.close()
 
     def update(self, n: int = 1) -> None:
-        """Count `n` more as done."""
+        """Add `n` to the count."""
         self.n += n
         now = self._clock()
         if now - self._said >= LOG_EVERY:
@@ -140,15 +139,15 @@ class LogLines:
             self._say(", ".join(filter(None, [*parts, self._postfix])))
 
     def set_postfix(self, refresh: bool = True, **values: object) -> None:
-        """Show named values beside the count from now on."""
+        """Show named values after the count from now on."""
         self._postfix = ", ".join(f"{name}={value}" for name, value in values.items())
 
     def set_postfix_str(self, text: str, refresh: bool = True) -> None:
-        """Show a text beside the count from now on."""
+        """Show a text after the count from now on."""
         self._postfix = text
 
     def close(self) -> None:
-        """Tell of the end, once, with its seconds."""
+        """Log the end, once, with the duration in seconds."""
         if self not in self._at_work:
             return
         self._at_work.remove(self)

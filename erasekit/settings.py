@@ -1,8 +1,8 @@
-"""The one declaration of every parameter: its name, type, default, range, unit and meaning.
+"""The single declaration of every parameter: name, type, default, range, unit and meaning.
 
-The signature of `erasekit.load`, the options of the command line, the check of a notebook's
-parameters and the defaults of every spec are made from it. Nothing here needs torch. A profile
-is a set of defaults and nothing else; each single value can still be given.
+The signature of `erasekit.load`, the command-line options, the check of notebook parameters and
+the defaults of every spec are derived from it, without torch. A profile is a set of defaults;
+each value can still be overridden.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _setting(
     gt: float | None = None,
     kind: str = "",
 ) -> Any:
-    """A field of `Settings`: at least `ge` or above `gt`; with `kind` for that kind of model."""
+    """A field of `Settings`, at least `ge` or above `gt`; `kind` limits it to a kind of model."""
     kind = "clip" if group == _FOLDER_DATA else kind
     told: dict[str, Any] = {"group": group, "help": meaning, "unit": unit, "kind": kind}
     told["bounds"] = {"ge": ge, "gt": gt}
@@ -43,7 +43,7 @@ _MODEL, _ERASING, _JUDGING, _COMPUTING = "Original", "Erasing", "Evaluation", "C
 
 @dataclass(frozen=True)
 class Settings:
-    """All parameters of an experiment as they take effect."""
+    """All parameters of an experiment, with their effective values."""
 
     profile: str = _setting(
         "default", _TASK, "Set of defaults: default, smoke, benchmark or paper."
@@ -238,16 +238,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class Declared:
-    """One setting as it is declared.
+    """The declaration of one setting.
 
     Attributes:
-        type: bool, int, float, str, dict, or ``Literal`` for a few words.
-        hint: the type with its bounds, as pydantic reads it.
-        choices: those words; empty for any other type.
-        range: in words, such as ``at least 1``; empty if any value goes.
-        help: what it means.
-        group: the part of an experiment that it belongs to.
-        kind: of model that alone has it; empty for both.
+        type: bool, int, float, str, dict, or ``Literal`` for a choice of words.
+        hint: the type with its bounds, for pydantic.
+        choices: words of a ``Literal``; empty for any other type.
+        range: range in words, such as ``at least 1``; empty if any value is allowed.
+        help: its meaning.
+        group: the part of an experiment to which it belongs.
+        kind: the only kind of model that has it; empty for both kinds.
     """
 
     name: str
@@ -263,7 +263,7 @@ class Declared:
 
     @property
     def type_name(self) -> str:
-        """For a person: the type, or the words that it may be."""
+        """The type or the choices, for display."""
         return "|".join(self.choices) or self.type.__name__
 
 
@@ -294,13 +294,13 @@ def default(name: str) -> Any:
 
 
 def check(name: str, value: Any, shown: str = "") -> Any:
-    """`value` as the setting `name` has it; numbers may come as text, text as a list of words.
+    """Check `value` for the setting `name`; accepts numbers as text, and text as a list of words.
 
     Args:
-        shown: in the message, in place of the name.
+        shown: replaces the name in messages.
 
     Raises:
-        UsageError: naming the setting, its value and what it must be.
+        UsageError: names the setting, its value and what it must be.
     """
     if DECLARED[name].type is str and isinstance(value, (list, tuple)):
         value = ",".join(map(str, value))
@@ -308,13 +308,13 @@ def check(name: str, value: Any, shown: str = "") -> Any:
 
 
 def make_settings(profile: str = "default", **given: Any) -> Settings:
-    """Settings of a profile with single values replaced.
+    """Make settings from a profile, with single values replaced.
 
-    Values of ``None`` are taken as not given. Numbers may come as text.
+    Values of ``None`` count as not given. Numbers may be given as text.
 
     Raises:
-        UsageError: for an unknown profile or parameter, naming the nearest, and for a
-            value of the wrong type or out of range, or that this kind of model does not have.
+        UsageError: for an unknown profile or parameter (suggests the nearest), for a value of the
+            wrong type or out of range, and for a parameter of another kind of model.
     """
     if profile not in PROFILES:
         raise unknown("profile", profile, PROFILES)
@@ -331,7 +331,7 @@ def make_settings(profile: str = "default", **given: Any) -> Settings:
     folder = str(given.get("data", "")).startswith("folder:")
     train = "train" in given and check("train", given["train"])
     defaults = clip_defaults(profile, folder=folder, train=train)
-    if "model" in given:  # a tag belongs to one model: who names another brings its own
+    if "model" in given:  # the profile's tag only belongs to the profile's model
         defaults.pop("pretrained", None)
     if "steps" in given:
         defaults.pop("epochs", None)
@@ -339,10 +339,10 @@ def make_settings(profile: str = "default", **given: Any) -> Settings:
 
 
 def _of_kind(settings: Settings) -> Settings:
-    """`settings`, if what other kinds of model have alone is left at its default.
+    """Return `settings`, if parameters of other kinds of model have their defaults.
 
     Raises:
-        UsageError: naming the first that is not.
+        UsageError: names the first that does not.
     """
     for name, one in DECLARED.items():
         if one.kind not in ("", settings.kind) and getattr(settings, name) != one.default:

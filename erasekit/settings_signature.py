@@ -1,4 +1,4 @@
-"""A function that takes every setting shows all of them: in its signature and its documentation."""
+"""Signature and documentation of functions that take every setting."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def takes_settings(function: _Function) -> _Function:
-    """Give a function with ``**parameters`` the signature and documentation of every setting.
+    """Add every setting to the signature and docstring of a function with ``**parameters``.
 
-    It shows the defaults of profile ``default``.
+    The defaults are those of profile ``default``.
     """
     signature = inspect.signature(function)
     own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
