@@ -40,7 +40,7 @@ def checked(name: str, value: Any, hint: Any) -> Any:
     """
     kind = base_type(hint)
     plain = isinstance(value, bool) or str(value).lower() in ("true", "false")
-    if plain is not (kind is bool) and kind in (bool, int, float):  # stricter than pydantic on bools
+    if plain is not (kind is bool) and kind in (bool, int, float):  # stricter than pydantic
         raise _refused(name, value, _WORDS[kind])
     try:
         return adapter(hint).validate_python(value)
