@@ -94,7 +94,7 @@ def cached(
 
 
 def _fetched(key: str, partial: Path) -> bool:
-    """Copy a whole entry from the shared cache in place of `partial`; whether there is one."""
+    """Replace `partial` by the entry from the shared cache; returns whether it has a whole one."""
     shared = Path(os.environ.get(SHARED) or os.devnull) / key
     if not _is_whole(shared):
         return False

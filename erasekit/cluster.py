@@ -1,8 +1,8 @@
-"""Units of work in this process, on a local Dask cluster, or on any Dask cluster by its address.
+"""Units of work in this process, on a local Dask cluster, or on a Dask cluster by its address.
 
-Dask places the units, runs those of a lost worker again, and shows its dashboard. A unit is a
-function of a module and one argument. Its outcome comes back to whoever iterates, who alone
-writes. A unit that fails is an outcome with its log; it stops no other one.
+Dask schedules the units, repeats those of a lost worker, and shows its dashboard. A unit is a
+module's function with one argument. Workers return outcomes; only the iterating process writes
+files. A failed unit gives an outcome with its log, and does not stop the others.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from erasekit.cache import code_identity
 from erasekit.errors import ErasekitError, RunError, UsageError, reason
 from erasekit.extras import needed
 
-#: Seconds in which a scheduler must answer, and in which a lost one may come back.
+#: Timeouts in seconds for a scheduler's answer, and for the return of a lost scheduler.
 ANSWER, RETURN = 6.0, 120.0
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Who does the work.
+    """The workers that run units.
 
     Attributes:
-        count: processes of a local cluster. None is one a core where Dask is installed, and this
-            process alone where it is not.
-        scheduler: the address of a Dask scheduler, whose workers do the work.
-        memory: the most memory of a worker of a local cluster, such as 4GiB.
-        threads: of the processor, that one unit computes with.
+        count: processes of a local cluster. None means as many as the CPU cores allow, at
+            `threads` each, if Dask is installed, and only this process otherwise.
+        scheduler: address of a Dask scheduler, whose workers run the units.
+        memory: memory limit of a local worker, such as 4GiB.
+        threads: CPU threads of a unit.
     """
 
     count: int | None = None
@@ -60,7 +60,7 @@ class Workers:
                 )
 
     def processes(self, units: int) -> int:
-        """How many processes a local cluster needs; 1 is this process."""
+        """Number of processes of a local cluster; 1 means this process."""
         if self.count is None and find_spec("distributed") is None:
             return 1
         count = self.count or (os.cpu_count() or 1) // self.threads
@@ -69,11 +69,11 @@ class Workers:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a unit.
+    """The outcome of a unit.
 
     Attributes:
-        error: why there is no value, in one line.
-        log: what a person needs to find the cause.
+        error: one-line error message; empty if there is a value.
+        log: details for finding the cause of an error.
     """
 
     name: str
@@ -84,14 +84,14 @@ class Outcome:
 
 
 class Pool:
-    """Units at work in this process: one after the other, in the order they were given."""
+    """Runs units in this process, one after the other, in the order of submission."""
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         self._function = function
         self._units: dict[str, Any] = {}
 
     def submit(self, name: str, unit: Any) -> None:
-        """Add a unit; also while outcomes are read."""
+        """Add a unit, also while iterating over outcomes."""
         self._units[name] = unit
 
     def __iter__(self) -> Iterator[Outcome]:
@@ -101,7 +101,7 @@ class Pool:
 
 
 class DaskPool(Pool):
-    """Units at work on a Dask cluster: outcomes come as they are ready."""
+    """Runs units on a Dask cluster; outcomes come in the order of completion."""
 
     def __init__(
         self, function: Callable[[Any], Any], address: Any, say: Callable[[str], None]
@@ -120,7 +120,7 @@ class DaskPool(Pool):
         from distributed import as_completed
 
         self._client, self._futures = client, {}
-        # Values are fetched at once: one that waited on its worker would be lost with it.
+        # Fetch values immediately, so that they are not lost with their worker.
         self._ready = as_completed(loop=client.loop, with_results=True, raise_errors=False)
         self._known = self._workers()
         for name, unit in self._units.items():
@@ -147,7 +147,7 @@ class DaskPool(Pool):
             if name is None or name not in self._units:
                 continue
             outcome = self._outcome(name, future.status, value)
-            if outcome is None:  # the scheduler is gone, and every future with it
+            if outcome is None:  # the scheduler is lost, with all futures
                 self._begin(self._found_again())
                 self._check_versions()
                 continue
@@ -171,8 +171,8 @@ class DaskPool(Pool):
         return value
 
     def _found_again(self) -> Any:
-        """A client of the scheduler that takes the place of a lost one."""
-        with suppress(Exception):  # it is reconnecting itself
+        """A new client, once a lost scheduler has been restarted."""
+        with suppress(Exception):  # the old client is still reconnecting
             self._client.close(timeout=2)
         self._say(f"lost the scheduler {self._address}: waiting for it, nothing done is lost")
         deadline = time.monotonic() + RETURN
@@ -207,12 +207,13 @@ class DaskPool(Pool):
 def open_pool(
     function: Callable[[Any], Any], workers: Workers, units: int, say: Callable[[str], None]
 ) -> Iterator[Pool]:
-    """A pool that runs `function` on each unit that it is given.
+    """Open a pool that runs `function` on each submitted unit.
 
     Args:
-        function: of a module, which the workers import.
-        units: how many there are at most; a local cluster has no more workers.
-        say: gets lines for the user, such as the dashboard's address.
+        function: function of a module that the workers can import.
+        workers: where to run the units.
+        units: maximum number of units, which limits the workers of a local cluster.
+        say: receives lines for the user, such as the dashboard's address.
 
     Raises:
         UsageError: when the cluster does not answer, has other versions, or Dask is missing.
@@ -247,25 +248,25 @@ def _local_cluster(processes: int, workers: Workers) -> Any:
 
 
 def connect(address: Any, timeout: float = ANSWER) -> Any:
-    """A client of a scheduler.
+    """Connect a client to a scheduler.
 
     Raises:
-        UsageError: when nobody answers in time, or it is no Dask scheduler.
+        UsageError: when no Dask scheduler answers in time.
     """
     distributed = needed("distributed", "cluster", "--scheduler")
     _be_quiet()
 
-    async def ask() -> None:  # a client that fails to start complains until it is collected
+    async def ask() -> None:  # tried first, because a failed Client keeps logging errors
         arguments = distributed.Security().get_connection_args("client")
         (await distributed.comm.connect(address, timeout=timeout, **arguments)).abort()
 
     try:
         if isinstance(address, str):
             asyncio.run(ask())
-        with warnings.catch_warnings():  # versions are compared by name, see `differs`
+        with warnings.catch_warnings():  # `differs` compares versions instead
             warnings.simplefilter("ignore")
             return distributed.Client(address, timeout=timeout, set_as_default=False)
-    except Exception as error:  # of every kind, where something else than Dask answers
+    except Exception as error:  # any type, if another program answers
         raise UsageError(
             f"--scheduler {address}: no Dask scheduler answers there ({_line(error)}): "
             "start one with `dask scheduler`, and give the address that it prints"
@@ -273,7 +274,7 @@ def connect(address: Any, timeout: float = ANSWER) -> Any:
 
 
 def _be_quiet() -> None:
-    """Dask logs what happens to connections with tracebacks; the pool says it in a line."""
+    """Silence Dask's logs of connections; the pool reports problems in one line."""
     for name in ("bokeh", "tornado", "distributed", *logging.root.manager.loggerDict):
         if name.partition(".")[0] in ("bokeh", "tornado", "distributed"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -282,10 +283,14 @@ def _be_quiet() -> None:
 def run_unit(
     function: Callable[[Any], Any], name: str, unit: Any, asked: dict[str, str] | None = None
 ) -> Outcome | str:
-    """Run one unit where it is called; a text says why this worker may not.
+    """Run one unit on a worker or in this process.
 
     Args:
-        asked: what `environment` gives where the unit comes from; a worker may join late.
+        asked: `environment` of the process that submitted the unit, to check workers that join
+            late.
+
+    Returns:
+        the outcome, or the reason why this worker cannot run the unit.
     """
     if asked is not None:
         from distributed import get_worker
@@ -309,17 +314,19 @@ def _line(error: BaseException) -> str:
 
 @cache
 def environment(module: str) -> dict[str, str]:
-    """What must be the same wherever units of `module` run, by name."""
+    """Versions that must be equal on all workers of units of `module`, by name."""
     dask = {name: version(name) for name in ("dask", "distributed", "cloudpickle")}
     python = ".".join(platform.python_version_tuple()[:2])
     return {"erasekit": __version__, "python": python, **dask, **code_identity(module)}
 
 
 def differs(worker: str, there: Any, here: dict[str, str]) -> str:
-    """Why a worker may not take units, in a line; empty where it may.
+    """Why a worker cannot run units, in one line; empty if it can.
 
     Args:
-        there: its `environment`, or the error that came in place of it.
+        worker: address of the worker.
+        there: `environment` of the worker, or the error that it raised.
+        here: `environment` of this process.
     """
     if not isinstance(there, dict):
         return (
@@ -341,7 +348,7 @@ def _short(value: str | None) -> str:
 
 
 def estimate(past: Iterable[float | None], units: int, workers: Workers) -> str:
-    """How long units take, in words, by the seconds of past ones."""
+    """Estimated duration of the units in words, from the seconds of past ones."""
     known = [seconds for seconds in past if seconds]
     if not units or not known:
         return "no past run tells how long that takes" if units else "nothing is left to run"
@@ -360,7 +367,7 @@ def _duration(seconds: float) -> str:
 
 
 def say(line: str) -> None:
-    """A line on standard error, above a moving bar."""
+    """Print a line on standard error, above a progress bar."""
     from tqdm import tqdm
 
     tqdm.write(line, file=sys.stderr)

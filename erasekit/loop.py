@@ -126,7 +126,7 @@ def run_loop(
             scaler.update()
             if after_step is not None:
                 after_step()
-            # The step is complete; no earlier line changes the result.
+            # The step counts from here on; no earlier line changes `result`.
             result.history.append(row)
             result.steps = step + 1
             if stop is not None and stop_every and result.steps % stop_every == 0:

@@ -105,7 +105,7 @@ class BaseExperiment(ABC, Generic[M]):
             seeds: number of oracles; those missing from the cache are trained.
 
         Raises:
-            UsageError: if more are requested than a model not trained here can have.
+            UsageError: if the model was not trained here and `oracle_model` does not suffice.
         """
         while len(self._oracles) < seeds:
             self._oracles.append(self.load(self._oracle_folder(len(self._oracles))))

@@ -1,4 +1,4 @@
-"""Experiment on a multimodal language model, built on the experiment on its CLIP image tower."""
+"""Experiment on a multimodal language model, on top of the experiment on its CLIP."""
 
 from __future__ import annotations
 

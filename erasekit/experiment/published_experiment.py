@@ -57,7 +57,7 @@ class BenchmarkTask:
 
     Args:
         data: a benchmark as in `read_benchmark`, such as ``mllmu:FOLDER``.
-        percent: share of people to forget.
+        percent: percentage of people to forget.
 
     Raises:
         UsageError: when data are missing, or the share is not published.
@@ -98,7 +98,7 @@ class PublishedExperiment:
     Args:
         data: ``mllmu:FOLDER``, ``clear:FOLDER``, or ``mllmu:hub``, which downloads the data.
         model: a hub name, such as those in `MODELS`, or a `transformers` folder.
-        percent: share of people to forget.
+        percent: percentage of people to forget.
         seed: seed of the adapters and of the order of the questions.
         device: auto, cpu, cuda or mps.
         progress: whether to show progress bars.

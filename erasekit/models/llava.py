@@ -39,7 +39,7 @@ def build_llava(clip: Clip, texts: Sequence[str], spec: LlavaSpec) -> Mllm:
 
     Args:
         clip: a CLIP from an open_clip folder.
-        texts: texts that train its tokenizer.
+        texts: texts to train its tokenizer on.
         spec: width, layers and heads of the language model, and the seed of its weights.
     """
     tokenizer: Any = _tokenizer(texts)

@@ -1,4 +1,4 @@
-"""Training of small LLaVAs on a frozen image tower: the original, and the oracle on its own."""
+"""Training of small LLaVAs on frozen image towers, for the original and the oracle."""
 
 from __future__ import annotations
 

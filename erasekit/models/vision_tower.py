@@ -39,7 +39,7 @@ class OpenClipVisionModel(PreTrainedModel):
     A token stands for a position of the tower's penultimate feature map, which LLaVA uses too. It
     concatenates the map's features there and the picture's embedding, which CLIP matches with
     text. The language model thus depends on the embedding, from which concepts are erased, and
-    still receives positions.
+    still receives spatial information.
     """
 
     config_class = OpenClipVisionConfig
