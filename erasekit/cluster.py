@@ -25,7 +25,7 @@ from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
-from erasekit import __version__
+import erasekit
 from erasekit.cache import code_identity
 from erasekit.errors import ErasekitError, RunError, UsageError, reason
 from erasekit.extras import needed
@@ -317,7 +317,7 @@ def environment(module: str) -> dict[str, str]:
     """Versions that must be equal on all workers of units of `module`, by name."""
     dask = {name: version(name) for name in ("dask", "distributed", "cloudpickle")}
     python = ".".join(platform.python_version_tuple()[:2])
-    return {"erasekit": __version__, "python": python, **dask, **code_identity(module)}
+    return {"erasekit": erasekit.__version__, "python": python, **dask, **code_identity(module)}
 
 
 def differs(worker: str, there: Any, here: dict[str, str]) -> str:
@@ -330,7 +330,7 @@ def differs(worker: str, there: Any, here: dict[str, str]) -> str:
     """
     if not isinstance(there, dict):
         return (
-            f"worker {worker} cannot run erasekit {__version__} ({_line(there)}): "
+            f"worker {worker} cannot run erasekit {erasekit.__version__} ({_line(there)}): "
             "install the same version there"
         )
     for name, value in here.items():
