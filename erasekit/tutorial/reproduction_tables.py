@@ -30,7 +30,7 @@ def splits_table(prepared: Sequence[Prepared]) -> pd.DataFrame:
                 "forget": int((mine & gone).sum()),
                 "retain": int((mine & ~gone).sum()),
             }
-    return pd.DataFrame.from_dict(lines, orient="index")
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis(["data", "split"])
 
 
 def setup_table(results: Sequence[Reproduced]) -> pd.DataFrame:
@@ -55,7 +55,7 @@ def set_up(prepared: Sequence[Prepared]) -> str:
             reasons.setdefault(each.absent, []).append(each.published.title)
     if not reasons:
         return "Everything ran as published."
-    return "; ".join(f"stand-ins for {joined(n)}: {why}" for why, n in reasons.items()) + "."
+    return "; ".join(f"Stand-ins for {joined(n)}: {why}" for why, n in reasons.items()) + "."
 
 
 def numbers(results: Sequence[Reproduced]) -> pd.DataFrame:
@@ -108,20 +108,15 @@ def table(found: pd.DataFrame) -> pd.DataFrame:
 def differences(found: pd.DataFrame) -> pd.DataFrame:
     """Reported against ours, of what can be compared: a line a data set, model and subset."""
     lines = [
-        {
-            "data": line.title,
-            "model": line.model,
-            "subset": line.subset,
-            "reported (2nd)": line.reported,
-            "ours": _ours(line),
-            "difference": line.difference,
-            "tolerance": line.tolerance,
-            "within": {True: "yes", False: "no"}.get(line.within, "–"),
-        }
+        (
+            *(line.title, line.model, line.subset, line.reported, _ours(line)),
+            *(line.difference, line.tolerance, {True: "yes", False: "no"}.get(line.within, "–")),
+        )
         for line in records(found.reset_index())
         if not np.isnan(line.difference)
     ]
-    return pd.DataFrame(lines)
+    columns = ["data", "model", "subset", "reported (2nd)", "ours"]
+    return pd.DataFrame(lines, columns=[*columns, "difference", "tolerance", "within"])
 
 
 def _ours(line: Any) -> str:

@@ -81,7 +81,7 @@ def test_a_stand_in_is_compared_with_nothing() -> None:
     assert differences(found).empty
     assert set(table(found)["title"]) == {"CIFAR-100 (stand-in)"}
     said = set_up([reproduced("there is no data").prepared])
-    assert said == "stand-ins for CIFAR-100: there is no data."
+    assert said == "Stand-ins for CIFAR-100: there is no data."
     assert against_reported_data(found)["reported"].isna().all()
 
 
