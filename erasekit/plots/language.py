@@ -21,6 +21,7 @@ from erasekit.frames import records
 from erasekit.models.mllm import Mllm
 from erasekit.plots.style import (
     FORGOTTEN,
+    INK,
     MODELS,
     WIDTH,
     model_mark,
@@ -29,6 +30,41 @@ from erasekit.plots.style import (
 )
 
 _MODULES = {"vision": MODELS["original"].colour, "projector": FORGOTTEN, "language": "#CC79A7"}
+
+
+#: Label of each box in `parts_diagram`.
+_BOXES = {
+    "vision": "image tower\nof a CLIP",
+    "projector": "projector",
+    "language": "language\nmodel",
+}
+
+
+@styled
+def parts_diagram(changed: Mapping[str, str]) -> Figure:
+    """The parts of a LLaVA from picture to answer, and what happens to each.
+
+    Args:
+        changed: by module (vision, projector, language) a few words; one that is left out is
+            drawn pale, as it stays as it is.
+    """
+    figure, axes = plt.subplots(figsize=(WIDTH, 1.9))
+    axes.set(xlim=(-0.75, 3.75), ylim=(-0.35, 1.05))
+    axes.axis("off")
+    arrow = {"arrowstyle": "->", "color": INK, "lw": 1.5}
+    for place, (module, label) in enumerate(_BOXES.items()):
+        fill = _MODULES[module] if module in changed else "white"
+        box = Rectangle((place + 0.12, 0), 0.76, 0.7, fc=fill, ec=INK, alpha=0.45, lw=1.5)
+        axes.add_patch(box)
+        axes.text(place + 0.5, 0.35, label, ha="center", va="center", fontweight="bold")
+        axes.text(place + 0.5, -0.12, changed.get(module, "unchanged"), ha="center", va="top")
+        axes.annotate("", (place + 0.12, 0.35), (place - 0.12, 0.35), arrowprops=arrow)
+    axes.text(-0.14, 0.35, "picture", ha="right", va="center")
+    axes.annotate("", (3.12, 0.35), (2.88, 0.35), arrowprops=arrow)
+    axes.text(3.14, 0.35, "answer", ha="left", va="center")
+    axes.text(2.5, 0.98, "question", ha="center", va="center")
+    axes.annotate("", (2.5, 0.7), (2.5, 0.92), arrowprops=arrow)
+    return figure
 
 
 def seen_and_known_data(scores: Scorecard, kind: str = "name") -> pd.DataFrame:

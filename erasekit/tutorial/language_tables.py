@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
+from erasekit.audit.attacks import answer_probes, answer_relearning
 from erasekit.audit.audit_result import Audit
-from erasekit.data.question_list import Questions
 from erasekit.data.question_task import MllmTask
-from erasekit.evaluate.answer_scores import METRICS, score_answers
 from erasekit.evaluate.scorecard import Scorecard
+from erasekit.models.llava_spec import MODULES
 from erasekit.models.mllm import Mllm
 
 
@@ -27,20 +26,6 @@ def questions_table(task: MllmTask, split: str = "test") -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns).set_index(["mode", "kind"])
 
 
-def one_text_question_each(task: MllmTask, split: str = "test") -> Questions:
-    """One text question of each kind about the first forgotten thing."""
-    asked = task.subsets(split)["text", "forget"].about_any(task.forgotten[:1])
-    kinds = list(dict.fromkeys(q.kind for q in asked))
-    return asked.take([next(i for i, q in enumerate(asked) if q.kind == k) for k in kinds])
-
-
-def said_table(models: Mapping[str, Mllm], questions: Questions) -> pd.DataFrame:
-    """Each question with the right answer and each model's."""
-    said = {name: model.answer(questions) for name, model in models.items()}
-    columns = {"right": [q.answer for q in questions], **said}
-    return pd.DataFrame(columns, index=[q.text for q in questions])
-
-
 def values(scores: Scorecard) -> dict[str, float]:
     """Percent of right answers as ``direction_subset_model``: names seen, all that was told."""
     wanted = {("accuracy:name", "seen"), ("accuracy", "told")}
@@ -49,17 +34,6 @@ def values(scores: Scorecard) -> dict[str, float]:
         for row in scores.rows
         if (row.metric, row.direction) in wanted
     }
-
-
-def by_metric(task: MllmTask, models: Mapping[str, Mllm], split: str = "test") -> pd.DataFrame:
-    """How the forgotten things' names are counted right, each metric a column, in percent."""
-    asked = task.subsets(split)["visual", "forget"].where(lambda q: q.kind == "name")
-    found = {name: score_answers(model, asked, METRICS) for name, model in models.items()}
-    lines = {
-        name: {metric: 100 * each.mean() for metric, each in scores.items()}
-        for name, scores in found.items()
-    }
-    return pd.DataFrame(lines).T
 
 
 def change_by_kind(scores: Scorecard, subset: str = "retain") -> pd.DataFrame:
@@ -75,13 +49,24 @@ def change_by_kind(scores: Scorecard, subset: str = "retain") -> pd.DataFrame:
     return table.sub(table["original"], axis=0).drop(columns="original")
 
 
+def mask_shares(mask: Mapping[str, float], mllm: Mllm) -> dict[str, float]:
+    """Share of the weights of each module that a mask lets climb.
+
+    Args:
+        mask: of an erasure, shares by parameter name.
+        mllm: whose parameters these are.
+    """
+    found = {}
+    for module in MODULES:
+        sizes = {name: p.numel() for name, p in mllm.parameters([module]).items()}
+        climbing = sum(size * mask.get(name, 0.0) for name, size in sizes.items())
+        found[module] = climbing / sum(sizes.values())
+    return found
+
+
 def audit_table(audit: Audit) -> pd.DataFrame:
-    """A row a test, metric and condition, a column a model, in percent."""
-    keys = ["test", "metric", "condition"]
-    return 100 * audit.frame().pivot_table(index=keys, columns="model", values="value", sort=False)
-
-
-def changed(one: Mllm, other: Mllm, questions: Questions) -> float:
-    """Percent of the questions that two models answer differently."""
-    pairs = zip(one.answer(questions), other.answer(questions), strict=True)
-    return 100 * float(np.mean([first != second for first, second in pairs]))
+    """Probes and relearning: a row a measure, a column a model, in percent."""
+    tests = (answer_probes.TEST, answer_relearning.TEST)
+    labels = {metric.name: metric.label for test in tests for metric in test.metrics}
+    frame = audit.frame().pivot_table(index="metric", columns="model", values="value", sort=False)
+    return 100 * frame.reindex(list(labels)).rename(index=labels).rename_axis(None)

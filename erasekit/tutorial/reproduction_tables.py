@@ -11,11 +11,10 @@ import pandas as pd
 from erasekit.data.folder.check import read_folder
 from erasekit.data.folder.selection import select
 from erasekit.data.worlds import SPLITS
-from erasekit.files import read_json
 from erasekit.frames import records
-from erasekit.runs.run_folder import PROVENANCE
 from erasekit.tutorial.reported import MODELS, SUBSETS
 from erasekit.tutorial.reproduction import Prepared, Reproduced
+from erasekit.tutorial.wording import joined
 
 
 def splits_table(prepared: Sequence[Prepared]) -> pd.DataFrame:
@@ -31,25 +30,32 @@ def splits_table(prepared: Sequence[Prepared]) -> pd.DataFrame:
                 "forget": int((mine & gone).sum()),
                 "retain": int((mine & ~gone).sum()),
             }
-    return pd.DataFrame.from_dict(lines, orient="index")
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis(["data", "split"])
 
 
 def setup_table(results: Sequence[Reproduced]) -> pd.DataFrame:
-    """A line a data set: what ran there, for how many steps and seeds, and on what."""
+    """A line a data set: model, rule, steps and seeds, and whether it ran as published."""
     lines = {}
     for each in results:
-        run, settings = each.runs[0], each.prepared.settings
-        record = read_json(run.path / PROVENANCE)
-        device = record["device"]
+        settings = each.prepared.settings
         lines[each.prepared.title] = {
-            "set-up": each.prepared.absent or "as published",
             "model": "small" if each.prepared.absent else settings.model,
             "forget": settings.forget,
-            "steps": run.scorecard.cost["erased"]["steps"],
+            "steps": each.runs[0].scorecard.cost["erased"]["steps"],
             "seeds": len(each.runs),
-            "ran on": record["processor"] if device == "cpu" else device,
         }
     return pd.DataFrame.from_dict(lines, orient="index")
+
+
+def set_up(prepared: Sequence[Prepared]) -> str:
+    """Which data sets have stand-ins and why, in one sentence."""
+    reasons: dict[str, list[str]] = {}
+    for each in prepared:
+        if each.absent:
+            reasons.setdefault(each.absent, []).append(each.published.title)
+    if not reasons:
+        return "Everything ran as published."
+    return "; ".join(f"Stand-ins for {joined(n)}: {why}" for why, n in reasons.items()) + "."
 
 
 def numbers(results: Sequence[Reproduced]) -> pd.DataFrame:
@@ -90,21 +96,32 @@ def numbers(results: Sequence[Reproduced]) -> pd.DataFrame:
 
 
 def table(found: pd.DataFrame) -> pd.DataFrame:
-    """`numbers` as a person reads them: a line a data set, model and subset; cells are text."""
-    lines = {}
-    for line in records(found.reset_index()):
-        within = {True: "yes", False: "no"}.get(line.within, "")
-        spread = "" if np.isnan(line.deviation) else f" ± {line.deviation:.2f}"
-        lines[line.title, line.model, line.subset] = {
-            "measure": line.measure,
-            "reported": "" if np.isnan(line.reported) else f"{line.reported:.2f} (2nd)",
-            "ours": f"{line.ours:.2f}{spread}",
-            "seeds": line.seeds,
-            "difference": "" if np.isnan(line.difference) else f"{line.difference:+.2f}",
-            "tolerance": "" if np.isnan(line.tolerance) else f"± {line.tolerance:g}",
-            "within tolerance": within if line.comparable else "not comparable: a stand-in",
-        }
-    return pd.DataFrame.from_dict(lines, orient="index")
+    """Ours in points: a line a data set and subset, a column a model; cells are text."""
+    cells = found.reset_index()
+    cells["cell"] = [_ours(line) for line in records(cells)]
+    wide = cells.pivot(index=["title", "measure", "subset"], columns="model", values="cell")
+    order = dict.fromkeys(zip(cells["title"], cells["measure"], cells["subset"], strict=True))
+    wide = wide.loc[list(order), list(MODELS)]
+    return wide.reset_index().rename_axis(columns=None)
+
+
+def differences(found: pd.DataFrame) -> pd.DataFrame:
+    """Reported against ours, of what can be compared: a line a data set, model and subset."""
+    lines = [
+        (
+            *(line.title, line.model, line.subset, line.reported, _ours(line)),
+            *(line.difference, line.tolerance, {True: "yes", False: "no"}.get(line.within, "–")),
+        )
+        for line in records(found.reset_index())
+        if not np.isnan(line.difference)
+    ]
+    columns = ["data", "model", "subset", "reported (2nd)", "ours"]
+    return pd.DataFrame(lines, columns=[*columns, "difference", "tolerance", "within"])
+
+
+def _ours(line: Any) -> str:
+    spread = "" if np.isnan(line.deviation) else f" ± {line.deviation:.1f}"
+    return f"{line.ours:.1f}{spread}"
 
 
 def values(found: pd.DataFrame) -> dict[str, float]:

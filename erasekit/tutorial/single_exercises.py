@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
     from erasekit.data.folder.listing import FolderPairs
     from erasekit.data.worlds import PairsWorld
@@ -84,25 +83,8 @@ def _a_leak() -> str:
     return LESS
 
 
-def _nearest_task(gaps: pd.DataFrame) -> str:
-    return str(gaps.loc["cliperase"].drop("mean").idxmin())
-
-
-def _words_pass_it_by() -> float:
-    return 0.0
-
-
-def _hurt_most(changes: pd.DataFrame) -> str:
-    return str(changes["erased"].idxmin())
-
-
 def _half_way(level: float, scenes: float) -> float:
     return (level + scenes) / 2
-
-
-def _worn_down(ours: pd.Series) -> float:
-    points: dict[Any, float] = ours.to_dict()
-    return points["cifar100", "original", "forget"] - points["cifar100", "control", "forget"]
 
 
 def _selected_in_test(pairs: FolderPairs, mask: np.ndarray) -> int:
@@ -128,14 +110,6 @@ SINGLE_EXERCISES: dict[str, Exercise] = {
         because="An audit that cannot fail would be worth nothing. This one found what a single "
         "step leaves behind.",
     ),
-    "09_methods": Exercise(
-        hint='`summary.gap_table(found).loc["cliperase"]` is its line: leave the `"mean"` out, and '
-        "ask for `.idxmin()`.",
-        solution='summary.gap_table(found).loc["cliperase"].drop("mean").idxmin()',
-        truth=_nearest_task,
-        because="How hard a task is differs from method to method: a comparison on one task alone "
-        "is a choice of the winner.",
-    ),
     "10_our_method": Exercise(
         hint="one of two must go: its share is a half. Weigh `level` and `scenes` by the shares "
         "that go and stay.",
@@ -145,37 +119,10 @@ SINGLE_EXERCISES: dict[str, Exercise] = {
         "forgotten one where it was.",
         within=1e-6,
     ),
-    "11_multimodal_llm": Exercise(
-        hint='erase with `e.erase("gradient_ascent", moves="projector", steps=4)`, and let '
-        "`tables.changed` compare its `.model` with `e.original` on `e.task.text.take(range(60))`.",
-        solution="tables.changed(e.original, "
-        'e.erase("gradient_ascent", moves="projector", steps=4).model, '
-        "e.task.text.take(range(60)))",
-        truth=_words_pass_it_by,
-        because="What is asked in words alone never passes through the projector. That is why an "
-        "erasure by sight can leave the words alone, if it keeps out of the language model.",
-        within=1e-6,
-    ),
-    "12_downstream": Exercise(
-        hint='`changes["erased"]` is its column: ask for `.idxmin()`.',
-        solution='changes["erased"].idxmin()',
-        truth=_hurt_most,
-        because="What a reader needs from a tower differs from question to question: a name takes "
-        "all of a feature, a number little of it.",
-    ),
     "13_your_own_data": Exercise(
         hint="`mask` is true where the rule selects, and `pairs.split[row]` names a pair's split.",
         solution='sum(mask[i] and pairs.split[i] == "test" for i in range(len(pairs)))',
         truth=_selected_in_test,
         because="Few pairs make a wide interval: it stands beside each value in `report.html`.",
-    ),
-    "14_reproduce_cliperase": Exercise(
-        hint='`ours["cifar100", "control", "forget"]` is what the control still knows, and the '
-        '`"original"` knew more.',
-        solution='ours["cifar100", "original", "forget"] - ours["cifar100", "control", "forget"]',
-        truth=_worn_down,
-        because="Training on other things wears down what is not trained on. An erasure must do "
-        "better than that, and is to be thanked for the difference alone.",
-        within=0.05,
     ),
 }

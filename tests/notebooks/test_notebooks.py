@@ -126,9 +126,10 @@ def is_it_gone(v: Values) -> None:
 
 def methods(v: Values) -> None:
     assert v["top1_retain_gradient_ascent"] < v["top1_retain_original"] / 2, "forgets by breaking"
-    assert v["gap_gradient_ascent"] > v["gap_never_seen"]
-    assert v["gap_control"] > v["gap_never_seen"], "further training alone does not forget"
+    assert "gradient_ascent" in v["broken"]
+    assert v["gap_gradient_ascent"] > v["gap_cliperase"]
     gaps = committed_gaps()
+    gaps.pop("never_seen")  # developed with many looks at this world
     floor = gaps.pop("oracle")
     filtered = gaps.pop("filter")
     for reference in ("original", "fine_tune"):
@@ -138,6 +139,8 @@ def methods(v: Values) -> None:
     told = [v[f"{name}_gap"] for name in ("best", "second", "floor", "filter")]
     assert told == pytest.approx([gaps[best], gaps[second], floor, filtered], abs=1e-4)
     assert v["filter_is"] == ("above" if filtered > floor else "not above")
+    assert v["tied"] >= 3, "so few tasks rank no winner"
+    assert v["spread"] > 3, "one method's settings differ more than an oracle from the others"
 
 
 def committed_gaps() -> dict[str, float]:
@@ -203,6 +206,10 @@ def multimodal_llm(v: Values) -> None:
     # One answer of the smoke profile is three points; over three seeds of the default it is two.
     assert v["told_forget_mmunlearner"] >= v["told_forget_original"] - 5
     assert v["seen_retain_mmunlearner"] > v["seen_retain_gradient_ascent"], "without a mask"
+    assert v["mask_language"] > 0.3, "the mask is no small selection"
+    # 86 against 0 in smoke; over three seeds of the default 40 against 0 on the way there.
+    assert v["relearned_erased"] > v["relearned_oracle"] + 20
+    assert v["conclusion"] == "suppressed rather than removed"
 
 
 def downstream(v: Values) -> None:
@@ -213,6 +220,9 @@ def downstream(v: Values) -> None:
     assert v["seen_forget_never_seen"] > v["seen_forget_original"] / 2, "it leaves pictures"
     assert v["seen_retain_erased"] < v["seen_retain_original"] - 3, "what was feared"
     assert abs(v["seen_retain_never_seen"] - v["seen_retain_original"]) < 5, "held in place"
+    assert v["clip_forget_erased"] <= v["clip_forget_original"] / 4
+    assert v["clip_forget_control"] >= v["clip_forget_erased"] + 20, "it still names them"
+    assert v["kept_retain_never_seen"] > v["kept_retain_erased"], "its pictures stayed"
     for subset in ("forget", "neighbours", "retain"):
         for tower in ("control", "erased", "never_seen"):
             words = f"told_{subset}"
@@ -231,12 +241,9 @@ def reproduce_cliperase(v: Values) -> None:
     assert v["cifar100_forget_original"] >= 50
     assert v["cifar100_forget_erased"] <= 5
     assert v["cifar100_forget_control"] >= v["cifar100_forget_erased"] + 20, "it is the method"
-    assert v["cifar100_retain_gain_erased"] > 0 and v["cifar100_retain_gain_control"] > 0, (
-        "a retained accuracy above the original's is no merit of unlearning"
-    )
     for name in ("flickr30k", "cc12m"):
         assert v[f"{name}_forget_erased"] < v[f"{name}_forget_control"]
-        assert v[f"{name}_retain_control"] > v[f"{name}_retain_original"]
+    assert (v["compared"], v["outside"], v["stand_ins"]) == (0, 0, 3)
 
 
 CLAIMS: dict[str, Callable[[Values], None]] = {

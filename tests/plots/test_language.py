@@ -85,3 +85,8 @@ def test_cells_and_bars_are_the_data():
     mask = {"model.multi_modal_projector.linear_1.weight": 0.5, "vision_tower.conv1": 0.25}
     bars = plots.mask_map(mask).axes[0].patches
     assert [bar.get_width() for bar in bars] == list(plots.mask_map_data(mask)["share"])
+
+
+def test_the_diagram_marks_what_changes():
+    words = [text.get_text() for text in plots.parts_diagram({"vision": "exchanged"}).axes[0].texts]
+    assert words.count("unchanged") == 2 and words.count("exchanged") == 1

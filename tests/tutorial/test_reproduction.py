@@ -27,7 +27,12 @@ from erasekit.tutorial.reproduction import (
     weights_here,
     why_absent,
 )
-from erasekit.tutorial.reproduction_tables import numbers, setup_table, splits_table
+from erasekit.tutorial.reproduction_tables import (
+    numbers,
+    set_up,
+    setup_table,
+    splits_table,
+)
 from erasekit.tutorial.stand_ins import FORMS, stand_in
 
 PAPERS = "ViT-B-16-quickgelu"
@@ -180,7 +185,8 @@ def test_present_data_take_the_published_way(real, results, published_data: Path
     assert found.loc["cifar100"]["within"].notna().sum() == 4
     assert found.loc["flickr30k"]["within"].isna().all(), "no tolerance can be stated"
     setup = setup_table(results)
-    assert set(setup["set-up"]) == {"as published"} and setup["ran on"].str.len().gt(2).all()
+    assert setup["model"].str.len().gt(5).all() and set(setup["seeds"]) == {2}
+    assert set_up([each.prepared for each in results]) == "Everything ran as published."
 
 
 def test_a_whole_run_is_not_run_again(real, results, monkeypatch) -> None:

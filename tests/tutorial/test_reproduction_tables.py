@@ -17,7 +17,13 @@ from erasekit.tutorial.reproduction import (
     Prepared,
     Reproduced,
 )
-from erasekit.tutorial.reproduction_tables import numbers, table, values
+from erasekit.tutorial.reproduction_tables import (
+    differences,
+    numbers,
+    set_up,
+    table,
+    values,
+)
 
 ONE = {"original_forget": 85.08, "original_retain": 79.0, "control_forget": 70, "control_retain": 8}
 
@@ -52,26 +58,30 @@ def test_the_table_by_hand() -> None:
     control = found.loc[("control", "retain")]
     assert control["ours"] == pytest.approx(8)
     assert np.isnan(control["reported"]) and np.isnan(control["difference"])
-    cells = table(numbers([reproduced("")])).loc["CIFAR-100"]
-    assert cells.loc[("erased", "forget")].to_dict() == {
-        "measure": "top1 image to text",
-        "reported": "0.00 (2nd)",
-        "ours": "2.50 ± 2.12",
-        "seeds": 2,
-        "difference": "+2.50",
-        "tolerance": "± 2",
-        "within tolerance": "no",
+    ours = table(numbers([reproduced("")]))
+    assert list(ours.columns) == ["title", "measure", "subset", *MODELS]
+    assert ours["erased"].to_list() == ["2.5 ± 2.1", "90.0 ± 2.8"]
+    assert ours["control"].to_list() == ["70.0 ± 0.0", "8.0 ± 0.0"]
+    compared = differences(numbers([reproduced("")])).set_index(["model", "subset"])
+    assert list(compared.index) == [(m, s) for m in MODELS[:2] for s in ("forget", "retain")]
+    assert compared.loc[("erased", "forget")].to_dict() == {
+        "data": "CIFAR-100",
+        "reported (2nd)": 0.0,
+        "ours": "2.5 ± 2.1",
+        "difference": pytest.approx(2.5),
+        "tolerance": 2.0,
+        "within": "no",
     }
-    assert cells.loc[("control", "forget"), "reported":].to_list()[3:] == ["", "", ""]
 
 
 def test_a_stand_in_is_compared_with_nothing() -> None:
     found = numbers([reproduced("there is no data")])
     assert found[["difference", "tolerance"]].isna().all(axis=None)
     assert found["within"].isna().all()
-    cells = table(found)
-    assert set(cells["within tolerance"]) == {"not comparable: a stand-in"}
-    assert set(cells.index.get_level_values(0)) == {"CIFAR-100 (stand-in)"}
+    assert differences(found).empty
+    assert set(table(found)["title"]) == {"CIFAR-100 (stand-in)"}
+    said = set_up([reproduced("there is no data").prepared])
+    assert said == "Stand-ins for CIFAR-100: there is no data."
     assert against_reported_data(found)["reported"].isna().all()
 
 

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from erasekit.audit.verdict import LESS
@@ -24,42 +23,10 @@ class FourPairs(NamedTuple):
         return 4
 
 
-#: Average gaps of two methods on two tasks.
-GAPS = pd.DataFrame(
-    {"one": [7.0, 9.0], "two": [5.0, 1.0], "mean": [6.0, 5.0]}, index=["cliperase", "npo"]
-)
-
-
-#: Points lost by kind of question.
-CHANGES = pd.DataFrame({"erased": [-3.0, -9.0, 0.0]}, index=["name", "left", "how many"])
-
-
 #: A folder of four pairs, and what a rule selects in it.
 OWN = {
     "pairs": FourPairs(Coded(("train", "validation", "test"), np.array([0, 2, 2, 2]))),
     "mask": np.array([True, True, False, True]),
-}
-
-
-#: Points of two models on what one of two data sets was to forget.
-OURS = pd.Series(
-    {
-        ("cc12m", "original", "forget"): 50.0,
-        ("cc12m", "control", "forget"): 49.0,
-        ("cifar100", "original", "forget"): 80.0,
-        ("cifar100", "control", "forget"): 71.5,
-    }
-)
-
-
-#: An erasure that moves no answer in words; the notebook itself runs the real one.
-PROJECTOR_ALONE = {
-    "tables": SimpleNamespace(changed=lambda one, other, asked: 100.0 * (one != other)),
-    "e": SimpleNamespace(
-        original="the words",
-        erase=lambda method, moves, steps: SimpleNamespace(model="the words"),
-        task=SimpleNamespace(text=pd.Series(range(60))),
-    ),
 }
 
 
@@ -88,15 +55,8 @@ def facts(name: str, e, erasure, card) -> tuple[dict, dict]:
                 )
             },
         ),
-        "09_methods": (
-            {"gaps": GAPS},
-            {"summary": SimpleNamespace(gap_table=lambda found: found), "found": GAPS},
-        ),
         "10_our_method": ({"level": 0.2, "scenes": 0.8}, {"level": 0.2, "scenes": 0.8}),
-        "11_multimodal_llm": ({}, PROJECTOR_ALONE),
-        "12_downstream": ({"changes": CHANGES}, {"changes": CHANGES}),
         "13_your_own_data": (OWN, dict(OWN)),
-        "14_reproduce_cliperase": ({"ours": OURS}, {"ours": OURS}),
     }[name]
 
 
