@@ -178,7 +178,7 @@ class DaskPool(Pool):
         deadline = time.monotonic() + RETURN
         while isinstance(self._address, str):
             try:
-                return connect(self._address, timeout=2)
+                return connect(self._address)
             except UsageError:
                 if time.monotonic() > deadline:
                     break
@@ -246,13 +246,17 @@ def _local_cluster(processes: int, workers: Workers) -> Any:
         ) from error
 
 
-def connect(address: Any, timeout: float = ANSWER) -> Any:
+def connect(address: Any, timeout: float | None = None) -> Any:
     """A client of a scheduler.
+
+    Args:
+        timeout: seconds in which it must answer; `ANSWER` by default.
 
     Raises:
         UsageError: when nobody answers in time, or it is no Dask scheduler.
     """
     distributed = needed("distributed", "cluster", "--scheduler")
+    timeout = timeout or ANSWER
     _be_quiet()
 
     async def ask() -> None:  # a client that fails to start complains until it is collected
