@@ -32,6 +32,8 @@ from erasekit.extras import needed
 
 #: Seconds in which a scheduler must answer, and in which a lost one may come back.
 ANSWER, RETURN = 6.0, 120.0
+#: Seconds between two looks for lost workers: the list of a thousand is long.
+LOOK_EVERY = 1.0
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,6 @@ class DaskPool(Pool):
         super().__init__(function)
         self._address, self._say = address, say
         self._here = environment(function.__module__)
-        self._known: set[str] = set()
         self._begin(connect(address))
         say(f"dashboard: {self._client.dashboard_link}")
         self._check_versions()
@@ -122,7 +123,7 @@ class DaskPool(Pool):
         self._client, self._futures = client, {}
         # Values are fetched at once: one that waited on its worker would be lost with it.
         self._ready = as_completed(loop=client.loop, with_results=True, raise_errors=False)
-        self._known = self._workers()
+        self._known, self._looked = self._workers(), time.monotonic()
         for name, unit in self._units.items():
             self._send(name, unit)
 
@@ -191,7 +192,9 @@ class DaskPool(Pool):
         return set(self._client.scheduler_info(n_workers=-1)["workers"])
 
     def _look_for_lost(self) -> None:
-        now = self._workers()
+        if time.monotonic() - self._looked < LOOK_EVERY:
+            return
+        self._looked, now = time.monotonic(), self._workers()
         for address in sorted(self._known - now):
             self._say(f"worker {address} was lost: its unit runs again")
         self._known = now
