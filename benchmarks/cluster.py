@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import argparse
 import heapq
+import logging
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench_report import CLUSTER, cluster_part, table
+from distributed import LocalCluster
 
 from erasekit.cluster import Workers, open_pool
 from erasekit.files import sha256_folder, write_json
@@ -43,11 +46,24 @@ def give(size: int) -> bytes:
     return bytes(size)
 
 
-def seconds_of(function: Callable[[Any], Any], units: list[Any], workers: int) -> float:
+@contextmanager
+def workers(count: int) -> Iterator[str]:
+    """The address of a cluster with so many workers."""
+    with LocalCluster(
+        n_workers=count,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+    ) as local:
+        yield local.scheduler_address
+
+
+def seconds_of(function: Callable[[Any], Any], units: list[Any], address: str) -> float:
     """Wall seconds of units on workers that have started and imported already."""
-    team = Workers(workers, memory="4GiB")  # a limit makes a single worker a process too
+    team = Workers(scheduler=address)
     with open_pool(function, team, len(units), lambda line: None) as pool:
-        for number in range(2 * workers):
+        for number in range(4):
             pool.submit(f"first {number}", units[0])
         list(pool)
         started = time.perf_counter()
@@ -173,11 +189,13 @@ def main(arguments: list[str] | None = None) -> int:
 
     size, units, each = (MIB, 4, 0.05) if chosen.quick else (16 * MIB, 32, 0.2)
     found: dict[str, Any] = {"load": os.getloadavg()[0], "units": units, "size": size}
-    found["one"] = seconds_of(cluster.burn, [each] * units, 1)
-    found["two"] = seconds_of(cluster.burn, [each] * units, 2)
     many = 20 if chosen.quick else 500
-    found["empty"] = seconds_of(cluster.burn, [0.0] * many, 2) / many
-    found["sent"] = seconds_of(cluster.give, [size] * units, 2) / units
+    with workers(1) as one:
+        found["one"] = seconds_of(cluster.burn, [each] * units, one)
+    with workers(2) as two:
+        found["two"] = seconds_of(cluster.burn, [each] * units, two)
+        found["empty"] = seconds_of(cluster.burn, [0.0] * many, two) / many
+        found["sent"] = seconds_of(cluster.give, [size] * units, two) / units
     found["unpacked"] = writer_seconds(size)
     found["appended"] = append_seconds()
     before = chosen.out.read_text(encoding="utf-8") if chosen.out.is_file() else ""

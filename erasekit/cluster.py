@@ -32,6 +32,8 @@ from erasekit.extras import needed
 
 #: Timeouts in seconds for a scheduler's answer, and for the return of a lost scheduler.
 ANSWER, RETURN = 6.0, 120.0
+#: Seconds between two looks for lost workers: the list of a thousand is long.
+LOOK_EVERY = 1.0
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,6 @@ class DaskPool(Pool):
         super().__init__(function)
         self._address, self._say = address, say
         self._here = environment(function.__module__)
-        self._known: set[str] = set()
         self._begin(connect(address))
         say(f"dashboard: {self._client.dashboard_link}")
         self._check_versions()
@@ -122,7 +123,7 @@ class DaskPool(Pool):
         self._client, self._futures = client, {}
         # Fetch values immediately, so that they are not lost with their worker.
         self._ready = as_completed(loop=client.loop, with_results=True, raise_errors=False)
-        self._known = self._workers()
+        self._known, self._looked = self._workers(), time.monotonic()
         for name, unit in self._units.items():
             self._send(name, unit)
 
@@ -178,7 +179,7 @@ class DaskPool(Pool):
         deadline = time.monotonic() + RETURN
         while isinstance(self._address, str):
             try:
-                return connect(self._address, timeout=2)
+                return connect(self._address)
             except UsageError:
                 if time.monotonic() > deadline:
                     break
@@ -191,7 +192,9 @@ class DaskPool(Pool):
         return set(self._client.scheduler_info(n_workers=-1)["workers"])
 
     def _look_for_lost(self) -> None:
-        now = self._workers()
+        if time.monotonic() - self._looked < LOOK_EVERY:
+            return
+        self._looked, now = time.monotonic(), self._workers()
         for address in sorted(self._known - now):
             self._say(f"worker {address} was lost: its unit runs again")
         self._known = now
@@ -247,13 +250,17 @@ def _local_cluster(processes: int, workers: Workers) -> Any:
         ) from error
 
 
-def connect(address: Any, timeout: float = ANSWER) -> Any:
+def connect(address: Any, timeout: float | None = None) -> Any:
     """Connect a client to a scheduler.
+
+    Args:
+        timeout: seconds in which it must answer; `ANSWER` by default.
 
     Raises:
         UsageError: when no Dask scheduler answers in time.
     """
     distributed = needed("distributed", "cluster", "--scheduler")
+    timeout = timeout or ANSWER
     _be_quiet()
 
     async def ask() -> None:  # tried first, because a failed Client keeps logging errors

@@ -18,6 +18,15 @@ from erasekit.errors import UsageError
 pytest.importorskip("distributed")
 
 
+#: What users get; the tests wait longer, since the machine that runs them may be busy.
+ANSWER = cluster.ANSWER
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    monkeypatch.setattr(cluster, "ANSWER", 60.0)
+
+
 def outcomes(function, given, workers: Workers, say=print) -> dict[str, Outcome]:
     with open_pool(function, workers, len(given), say) as pool:
         for number in given:
@@ -38,8 +47,11 @@ def test_in_this_process_a_unit_that_fails_stops_no_other():
 
 
 def test_on_a_local_cluster_a_unit_that_ends_its_worker_stops_no_other(capsys):
-    """Dask starts the worker anew; a unit that ended four of them is given up."""
-    found = outcomes(units.fails_at_three, [*range(6), units.ENDS], Workers(2))
+    """Dask starts the worker anew; a unit that ended four of them, here two, is given up."""
+    import dask
+
+    with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
+        found = outcomes(units.fails_at_three, [*range(6), units.ENDS], Workers(2))
     assert "it lost every worker that tried it" in found.pop(f"unit {units.ENDS}").error
     check_failures(found)
     assert "dashboard: http" in capsys.readouterr().out
@@ -61,21 +73,21 @@ def test_a_killed_worker_costs_one_unit_and_a_late_one_takes_its_part(tmp_path):
         second = stack.enter_context(units.worker(port))
         found, late = {}, None
         workers = Workers(scheduler=f"tcp://127.0.0.1:{port}")
-        with open_pool(units.waits, workers, 12, told.append) as pool:
+        with open_pool(units.waits, workers, 8, told.append) as pool:
             wait_for_workers(pool, 2)
-            for number in range(12):
-                pool.submit(str(number), (str(tmp_path), number, 0.5))
+            for number in range(8):
+                pool.submit(str(number), (str(tmp_path), number, 1.0))
             for outcome in pool:
                 found[outcome.name] = outcome.value
                 if late is None:
-                    time.sleep(0.2)  # both are in the middle of a unit
+                    time.sleep(0.5)  # both are in the middle of a unit
                     first.kill()
                     late = stack.enter_context(units.worker(port))
-    assert sorted(int(name) for name in found) == list(range(12))
+    assert sorted(int(name) for name in found) == list(range(8))
     processes = {process for _, process in found.values()}
     assert {second.pid, late.pid} <= processes
     marks = [path.name for path in tmp_path.iterdir()]
-    assert len(marks) <= 12 + 1, "only what the killed worker had in hand ran twice"
+    assert len(marks) <= 8 + 1, "only what the killed worker had in hand ran twice"
     assert any("was lost: its unit runs again" in line for line in told)
 
 
@@ -109,8 +121,8 @@ def test_where_nobody_answers_it_says_so_within_ten_seconds(address):
     started = time.monotonic()
     with pytest.raises(UsageError, match="no Dask scheduler answers there") as caught:
         cluster.connect(address, timeout=2)
-    assert time.monotonic() - started < 2 + 2
-    assert cluster.ANSWER < 10
+    assert time.monotonic() - started < 2 + 5
+    assert ANSWER < 8, "what is imported before takes its time too"
     assert "\n" not in str(caught.value)
 
 

@@ -57,6 +57,7 @@ def erasekit_command(
       erasekit export runs/a --out given/a         a folder to share, with its model card
       erasekit compare runs/a runs/b               several runs side by side
       erasekit tutorial                            every notebook, in order
+      erasekit sweep 06 --grid seed=0..4           one notebook with many parameters
 
     The first run trains a small CLIP and its oracle (about three minutes each on two
     CPU cores); both are cached, and every later run starts at once.

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from erasekit.cluster import Workers, estimate, open_pool, say
@@ -36,6 +37,8 @@ from erasekit.progress import progress_bar
 TUNING_SEED = 0
 #: What is asked for, as it stands in a record.
 _ASKED = ("profile", "seed", "split", "method", "trial")
+#: A worker may have several threads, but torch's seeds and threads are those of the process.
+_ALONE = Lock()
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,8 @@ def _bench(kind: Kind, case: Case) -> Bench:
 def make_result(asked: tuple[Unit, Mapping[str, Any]]) -> dict[str, Any]:
     """One result of a unit, as `Unit.wanted` describes it; what a worker does."""
     unit, what = asked
-    return _bench(unit.kind, unit.case).result(what["method"], what["trial"], what["split"])
+    with _ALONE:
+        return _bench(unit.kind, unit.case).result(what["method"], what["trial"], what["split"])
 
 
 @dataclass

@@ -61,21 +61,20 @@ def _all_names(given: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _measures(out: Path, runs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """The headlines of each run's scorecard; what the notebooks recorded, where none has one."""
-    from erasekit.evaluate.scorecard import Scorecard  # which take seconds to import
-    from erasekit.runs.tables import comparison
-
-    cards, values = {}, {}
+    values: dict[str, dict[str, Any]] = {}
     for name, run in runs.items():
-        values[name] = {}
         try:
             values[name] = dict(read_json(out / name / f"{run['notebook']}.json")["values"])
-            if (out / name / SCORECARD).is_file():
-                cards[name] = Scorecard.load(out / name / SCORECARD)
         except (RunError, KeyError, TypeError):
-            continue  # a notebook that records nothing, or failed before
+            values[name] = {}  # a notebook that records nothing, or failed before
+    cards = [name for name in runs if (out / name / SCORECARD).is_file()]
     if not cards:
         return values
-    table = comparison(cards).drop(columns=["forget", "seconds"])
+    from erasekit.evaluate.scorecard import Scorecard  # which takes seconds to import
+    from erasekit.runs.tables import comparison
+
+    table = comparison({name: Scorecard.load(out / name / SCORECARD) for name in cards})
+    table = table.drop(columns=["forget", "seconds"])
     return {name: table.loc[name].to_dict() if name in cards else {} for name in runs}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def test_the_report_replaces_its_own_part_alone(script, tmp_path, monkeypatch):
     out.write_text("# What erasing costs\n\n12\n")
     for name, value in (("seconds_of", 2.0), ("writer_seconds", 0.5), ("append_seconds", 0.25)):
         monkeypatch.setattr(script, name, lambda *given, value=value: value)
+    monkeypatch.setattr(script, "workers", lambda count: nullcontext("tcp://nowhere:1"))
     script.main(["--out", str(out)])
     first = out.read_text()
     script.main(["--out", str(out)])

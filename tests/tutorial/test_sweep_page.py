@@ -1,0 +1,54 @@
+"""The page that compares the runs of a sweep."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from support_pages import LOADS, make_card
+
+from erasekit.files import write_json
+from erasekit.tutorial.sweep_page import write_sweep_page
+
+
+def make_run(out: Path, name: str, values: dict, failure: str = "", **parameters) -> dict:
+    write_json(out / name / "book.json", {"values": values})
+    for file in ("book.html", "book.ipynb", "log.txt"):
+        (out / name / file).touch()
+    return {"notebook": "book", "parameters": parameters, "failure": failure, "seconds": 2.5}
+
+
+def test_a_row_has_the_parameters_what_was_recorded_and_the_links(tmp_path):
+    runs = {
+        "a b": make_run(tmp_path, "a b", {"x": 0.123456, "word": "<b>"}, seed=0),
+        "c": make_run(tmp_path, "c", {"x": float("nan")}, "<i>no</i>", forget="fruit"),
+    }
+    page = write_sweep_page(tmp_path, runs).read_text()
+    titles = re.findall(r'<button type="button">(.*?)</button>', page)
+    assert titles == ["run", "seed", "forget", "x", "word", "seconds"]
+    rows = re.findall(r"<tr><th scope=\"row\".*?</tr>", page, re.DOTALL)
+    assert len(rows) == 2
+    assert re.findall(r'data-sort="(.*?)">([^<]*)</td>', rows[0]) == [
+        ("0", "0"),
+        ("", "–"),
+        ("0.123456", "0.1235"),
+        ("&lt;b&gt;", "&lt;b&gt;"),
+        ("2.5", "2.5"),
+    ]
+    assert 'href="a%20b/book.html"' in rows[0]
+    assert 'href="a%20b/book.ipynb"' in rows[0]
+    assert "&lt;i&gt;no&lt;/i&gt;" in rows[1]
+    assert not re.search(r">\s*nan\s*<", page, re.IGNORECASE)
+    assert not re.search(LOADS, page)
+    assert 'name="viewport"' in page
+
+
+def test_where_runs_have_scorecards_their_headlines_are_compared(tmp_path):
+    runs = {name: make_run(tmp_path, name, {"x": 1}, seed=0) for name in ("a", "b")}
+    make_card().save(tmp_path / "a" / "scorecard.json")
+    page = write_sweep_page(tmp_path, runs).read_text()
+    titles = re.findall(r'<button type="button">(.*?)</button>', page)
+    assert titles[:3] == ["run", "seed", "top1 forget"]
+    assert "average gap" in titles
+    assert "x" not in titles
+    assert not re.search(r">\s*nan\s*<", page, re.IGNORECASE)
