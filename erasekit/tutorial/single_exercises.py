@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from erasekit.data.folder.listing import FolderPairs
-    from erasekit.data.worlds import PairsWorld
-    from erasekit.models.clip import Clip
 
 
 @dataclass(frozen=True)
@@ -70,20 +68,6 @@ def _same(answer: Any, truth: Any, within: float) -> bool:
     return math.isfinite(number) and abs(number - truth) <= within
 
 
-def _farthest(before: Clip, after: Clip, world: PairsWorld) -> str:
-    from erasekit.models.zero_shot import concept_features
-
-    concepts = [world.concept(i) for i in world.trained]
-    kept = (concept_features(before, concepts) * concept_features(after, concepts)).sum(1)
-    return concepts[int(kept.argmin())].name
-
-
-def _a_leak() -> str:
-    from erasekit.audit.verdict import LESS
-
-    return LESS
-
-
 def _nearest_task(gaps: pd.DataFrame) -> str:
     return str(gaps.loc["cliperase"].drop("mean").idxmin())
 
@@ -94,10 +78,6 @@ def _words_pass_it_by() -> float:
 
 def _hurt_most(changes: pd.DataFrame) -> str:
     return str(changes["erased"].idxmin())
-
-
-def _half_way(level: float, scenes: float) -> float:
-    return (level + scenes) / 2
 
 
 def _worn_down(ours: pd.Series) -> float:
@@ -112,22 +92,6 @@ def _selected_in_test(pairs: FolderPairs, mask: np.ndarray) -> int:
 
 
 SINGLE_EXERCISES: dict[str, Exercise] = {
-    "07_embedding_shift": Exercise(
-        hint="the product of two features of length 1 is their cosine: the name with the "
-        "smallest `(before * after).sum(1)` has turned furthest. `concepts` is in the same order.",
-        solution="concepts[int((before * after).sum(1).argmin())].name",
-        truth=_farthest,
-        because="A projection to two dimensions loses most of the way: measure in the full space "
-        "before you believe an arrow.",
-    ),
-    "08_is_it_gone": Exercise(
-        hint="erase with `e.erase(steps=1)`, and audit its `.model` with `e.audit(model, "
-        'tests=["prompt_leaks"])`: what stands in its `.verdicts["prompt_leaks"]`?',
-        solution='e.audit(e.erase(steps=1).model, tests=["prompt_leaks"]).verdicts["prompt_leaks"]',
-        truth=_a_leak,
-        because="An audit that cannot fail would be worth nothing. This one found what a single "
-        "step leaves behind.",
-    ),
     "09_methods": Exercise(
         hint='`summary.gap_table(found).loc["cliperase"]` is its line: leave the `"mean"` out, and '
         "ask for `.idxmin()`.",
@@ -135,15 +99,6 @@ SINGLE_EXERCISES: dict[str, Exercise] = {
         truth=_nearest_task,
         because="How hard a task is differs from method to method: a comparison on one task alone "
         "is a choice of the winner.",
-    ),
-    "10_our_method": Exercise(
-        hint="one of two must go: its share is a half. Weigh `level` and `scenes` by the shares "
-        "that go and stay.",
-        solution="(level + scenes) / 2",
-        truth=_half_way,
-        because="All of the way would take the other thing along, and none of it would leave the "
-        "forgotten one where it was.",
-        within=1e-6,
     ),
     "11_multimodal_llm": Exercise(
         hint='erase with `e.erase("gradient_ascent", moves="projector", steps=4)`, and let '

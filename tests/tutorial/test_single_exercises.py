@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from erasekit.audit.verdict import LESS
 from erasekit.data.folder.listing import Coded
 from erasekit.tutorial.single_exercises import SINGLE_EXERCISES, Exercise
 
@@ -63,36 +62,13 @@ PROJECTOR_ALONE = {
 }
 
 
-def facts(name: str, e, erasure, card) -> tuple[dict, dict]:
+def facts(name: str) -> tuple[dict, dict]:
     """What a notebook hands to its exercise, and the names its solution works with."""
-    from erasekit.models.zero_shot import concept_features
-
-    concepts = [e.world.concept(i) for i in e.world.trained]
-    before = concept_features(e.original, concepts)
     return {
-        "07_embedding_shift": (
-            {"before": e.original, "after": erasure.model, "world": e.world},
-            {
-                "before": before,
-                "after": concept_features(erasure.model, concepts),
-                "concepts": concepts,
-            },
-        ),
-        # The tiny world learns nothing that could leak; the notebook itself runs the real one.
-        "08_is_it_gone": (
-            {},
-            {
-                "e": SimpleNamespace(
-                    erase=lambda steps: SimpleNamespace(model=steps),
-                    audit=lambda model, tests: SimpleNamespace(verdicts={tests[0]: LESS}),
-                )
-            },
-        ),
         "09_methods": (
             {"gaps": GAPS},
             {"summary": SimpleNamespace(gap_table=lambda found: found), "found": GAPS},
         ),
-        "10_our_method": ({"level": 0.2, "scenes": 0.8}, {"level": 0.2, "scenes": 0.8}),
         "11_multimodal_llm": ({}, PROJECTOR_ALONE),
         "12_downstream": ({"changes": CHANGES}, {"changes": CHANGES}),
         "13_your_own_data": (OWN, dict(OWN)),
@@ -101,8 +77,8 @@ def facts(name: str, e, erasure, card) -> tuple[dict, dict]:
 
 
 @pytest.fixture(params=sorted(SINGLE_EXERCISES))
-def exercise(request, tiny_experiment, tiny_erasure, tiny_scorecard):
-    given, names = facts(request.param, tiny_experiment, tiny_erasure, tiny_scorecard)
+def exercise(request):
+    given, names = facts(request.param)
     return SINGLE_EXERCISES[request.param], given, names
 
 
