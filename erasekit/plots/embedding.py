@@ -142,7 +142,7 @@ def embedding_shift(
         Line2D([], [], color=FORGOTTEN, linewidth=2.6),
     ]
     legend_above(
-        figure, handles, ["before", "way of a retained concept", "way of a forgotten one"], 3
+        figure, handles, ["before", "move of a retained concept", "move of a forgotten one"], 3
     )
     return figure
 

@@ -12,21 +12,19 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from erasekit.frames import records, where
-from erasekit.plots.style import FAINT, INK, LINE, MODELS, WIDTH, Mark, styled
+from erasekit.plots.style import (
+    FAINT,
+    INK,
+    LINE,
+    MODELS,
+    WIDTH,
+    Mark,
+    label_points,
+    model_mark,
+    styled,
+)
 
-#: The methods that the kit is about stand out; all others look alike and bear their number.
-_MARKS = {
-    "never_seen": Mark("#D55E00", "s"),
-    "cliperase": Mark("#CC79A7", "^"),
-    "original": MODELS["original"],
-    "fine_tune": MODELS["control"],
-}
-_OTHER = Mark("#8A8F98", "o")
 _NAMES = {"fine_tune": "control"}
-
-
-def _mark(method: str) -> Mark:
-    return _MARKS.get(method, _OTHER)
 
 
 def methods_data(found: pd.DataFrame) -> pd.DataFrame:
@@ -89,13 +87,15 @@ def methods_tradeoff(found: pd.DataFrame) -> Figure:
     star = MODELS["oracle"]
     axes.plot(0, 0, star.marker, mfc="none", mec=star.colour, mew=2, ms=26, zorder=6)
     front = set(pareto_front(data)["method"])
-    for line in records(data):
-        if pd.isna(line.forget):
-            continue
-        _numbered(axes, line, line.forget, line.retain, ring=line.method in front)
-    axes.set_xlabel("top-1 on the forgotten, gap in points   (right: something is left)")
-    axes.set_ylabel("top-1 on the retained, gap in points")
+    placed = data.dropna(subset=["forget"])
+    for line in records(placed):
+        _point(axes, line.method, line.forget, line.retain, ring=line.method in front)
+    axes.set_xlabel("top-1 on the forgotten, gap in points   (above 0: not all is forgotten)")
+    axes.set_ylabel("top-1 on the retained, gap in points   (below 0: loss)")
     _key(figure, data, extra=[("oracle", star)])
+    across, up = axes.get_xlim(), axes.get_ylim()
+    cross = [(across[0], 0, across[1], 0), (0, up[0], 0, up[1]), (-2, -2, 2, 2)]
+    _number(axes, placed, "forget", "retain", cross)
     return figure
 
 
@@ -123,25 +123,29 @@ def methods_cost(found: pd.DataFrame) -> Figure:
             color=MODELS["oracle"].colour,
         )
     for line in records(data):
-        _numbered(axes, line, line.cost, line.average_gap)
+        _point(axes, line.method, line.cost, line.average_gap)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:g} %"))
     axes.set_ylim(bottom=0)
     axes.set_xlabel("cost, share of retraining")
     axes.set_ylabel("average gap in points   (lower is better)")
     _key(figure, data)
+    _number(axes, data, "cost", "average_gap")
     return figure
 
 
-def _numbered(axes: Axes, line, x: float, y: float, ring: bool = False) -> None:
-    mark = _mark(line.method)
+def _point(axes: Axes, method: str, x: float, y: float, ring: bool = False) -> None:
+    mark = model_mark(method)
     if ring:
         axes.plot(x, y, "o", ms=19, mfc="none", mec=INK, mew=1.2, zorder=3)
     axes.plot(x, y, mark.marker, color=mark.colour, ms=13, mec="white", zorder=4)
-    if line.number:
-        axes.text(
-            x, y, str(line.number), color="white", fontsize=8, ha="center", va="center", zorder=5
-        )
+
+
+def _number(axes: Axes, data: pd.DataFrame, across: str, up: str, bars: Sequence = ()) -> None:
+    """The number of each method beside its mark."""
+    own = records(where(data, kind="method"))
+    labels = [(str(line.number), getattr(line, across), getattr(line, up)) for line in own]
+    label_points(axes, labels, [INK] * len(labels), bars, fontsize=9, fontweight="bold")
 
 
 def _key(figure: Figure, data: pd.DataFrame, extra: Sequence[tuple[str, Mark]] = ()) -> None:
@@ -154,7 +158,7 @@ def _key(figure: Figure, data: pd.DataFrame, extra: Sequence[tuple[str, Mark]] =
         )
         for line in records(data)
     ]
-    marks = [_mark(method) for method in data["method"]]
+    marks = [model_mark(method) for method in data["method"]]
     entries += [name for name, _ in extra]
     marks += [mark for _, mark in extra]
     handles = [
@@ -196,9 +200,8 @@ def critical_difference(ranks: pd.Series, difference: float, tasks: int) -> Figu
     for side, named in ((-1, left), (1, right)):
         edge = 0.4 if side < 0 else k + 0.6
         for row, (name, rank) in enumerate(named):
-            y, mark = -(top + 0.62 * row), _mark(str(name))
-            colour = mark.colour if name in _MARKS else INK
-            axes.plot([rank, rank, edge], [0, y, y], color=LINE if colour == INK else colour, lw=1)
+            y, mark = -(top + 0.62 * row), model_mark(str(name))
+            axes.plot([rank, rank, edge], [0, y, y], color=LINE, lw=1)
             axes.plot(rank, 0, mark.marker, color=mark.colour, ms=7, mec="white", zorder=3)
             axes.text(
                 edge + 0.1 * side,
@@ -206,7 +209,6 @@ def critical_difference(ranks: pd.Series, difference: float, tasks: int) -> Figu
                 f"{name}  {rank:.1f}" if side < 0 else f"{rank:.1f}  {name}",
                 ha="right" if side < 0 else "left",
                 va="center",
-                color=colour,
                 fontsize=10,
             )
     axes.plot([1, 1 + difference], [1.1, 1.1], color=INK, lw=2, marker="|", ms=9)

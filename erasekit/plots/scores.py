@@ -89,7 +89,7 @@ def scorecard_bars(scorecard: Scorecard) -> Figure:
             )
             for at, value, low, high in zip(x, own["value"], own["low"], own["high"], strict=True):
                 text = (
-                    f"{value:+.2f}".replace("-", "−")
+                    f"{value:.2f}".replace("-", "−")
                     if metric == "similarity"
                     else f"{100 * value:.0f}"
                 )
@@ -101,7 +101,7 @@ def scorecard_bars(scorecard: Scorecard) -> Figure:
                     textcoords="offset points",
                     ha="center",
                     va="bottom" if up else "top",
-                    fontsize=8.5 if metric == "similarity" else 9.5,
+                    fontsize=8 if metric == "similarity" else 9.5,
                     rotation=90 if slim and metric == "similarity" else 0,
                 )
         axes.set_xticks(range(len(subsets)), subsets)

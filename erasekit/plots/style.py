@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 import matplotlib.pyplot as plt
@@ -18,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
+from matplotlib.transforms import Bbox
 
 from erasekit.plots.fonts import font_families
 
@@ -51,12 +53,18 @@ MODELS = {
     "control": Mark("#8A8F98", "D", "..."),
     "oracle": Mark("#009E73", "*", "xx"),
 }
-_OTHERS = (
-    Mark("#CC79A7", "^", "\\\\\\"),
-    Mark("#56B4E9", "v", "++"),
-    Mark("#E69F00", "P", "oo"),
-    Mark("#000000", "X", "--"),
-)
+#: Of the methods too. What a scorecard calls `erased` is CLIPErase in most notebooks.
+METHODS = {
+    "cliperase": MODELS["erased"],
+    "fine_tune": MODELS["control"],
+    "never_seen": Mark("#CC79A7", "^", "\\\\\\"),
+}
+_COLOURS = ("#56B4E9", "#E69F00", "#332288", "#882255", "#44AA99", "#999933", "#000000")
+_MARKERS, _HATCHES = "vPXphd<>", ("++", "oo", "--", "||", "OO", "**", "xx++")
+_LOOKS = [Mark(_COLOURS[i % 7], _MARKERS[i % 8], _HATCHES[i % 7]) for i in range(56)]
+_NAMES = """ssd npo munba multidelete scrub salun lip null_space slug delete random_label
+gradient_difference gradient_ascent kl_minimization task_negation mmunlearner cliperase_infonce"""
+METHODS |= dict(zip(_NAMES.split(), _LOOKS, strict=False))
 TERMS = {
     "forgetting": Mark("#E69F00", "o", dash="-"),
     "retention": Mark("#0072B2", "s", dash=(0, (6, 2))),
@@ -66,16 +74,19 @@ TERMS = {
 
 
 def model_mark(name: str, names: Sequence[str] = ()) -> Mark:
-    """The look of a model; names that no scorecard has take the free looks in turn.
+    """The look of a model or method; other names take the free looks in turn.
 
     Args:
         name: of the model.
         names: of all models in the picture, so that no two look alike.
     """
-    if name in MODELS:
-        return MODELS[name]
-    others = [n for n in names if n not in MODELS]
-    return _OTHERS[others.index(name) % len(_OTHERS) if name in others else 0]
+    known = MODELS | METHODS
+    if name in known:
+        return known[name]
+    taken = {known[n].marker for n in names if n in known}
+    free = [look for look in (METHODS["never_seen"], *_LOOKS[:8]) if look.marker not in taken]
+    others = [n for n in names if n not in known]
+    return free[others.index(name) % len(free) if name in others else 0]
 
 
 def term_mark(name: str, names: Sequence[str] = ()) -> Mark:
@@ -85,7 +96,7 @@ def term_mark(name: str, names: Sequence[str] = ()) -> Mark:
     others = [n for n in names if n not in TERMS]
     dashes = ("-", (0, (3, 1)), (0, (8, 2)))
     place = others.index(name) if name in others else 0
-    return Mark(_OTHERS[(place + 1) % len(_OTHERS)].colour, dash=dashes[place % len(dashes)])
+    return Mark(_COLOURS[place % len(_COLOURS)], dash=dashes[place % len(dashes)])
 
 
 _P = ParamSpec("_P")
@@ -215,6 +226,45 @@ def _reach(value: float, interval: tuple[float, float] | None) -> list[list[floa
         return None
     low, high = interval
     return [[max(0.0, value - low)], [max(0.0, high - value)]]
+
+
+def label_points(
+    axes: Axes,
+    labels: Sequence[tuple[str, float, float]],
+    colours: Sequence[str],
+    bars: Sequence[tuple[float, float, float, float]] = (),
+    **more: Any,
+) -> None:
+    """Write a text beside each point, clear of all points, bars and other texts.
+
+    Args:
+        labels: text, x and y of each; the axes' limits must be final.
+        colours: of each text.
+        bars: x and y of the start and the end of each line that no text may cross.
+        more: for matplotlib's `annotate`.
+    """
+    axes.figure.canvas.draw()  # only a layout that is done says how far things lie apart
+    point = axes.figure.dpi / 72
+    filled = []
+    for ends, pad in (*(((x, y, x, y), 9) for _, x, y in labels), *((bar, 2) for bar in bars)):
+        corners = axes.transData.transform(np.reshape(ends, (2, 2)))
+        filled.append(Bbox(corners).padded(pad * point))
+    for (text, x, y), colour in zip(labels, colours, strict=True):
+        written = axes.annotate(
+            text, (x, y), xytext=(0, 0), textcoords="offset points", color=colour, **more
+        )
+        written.set(ha="center", va="center")
+        box = written.get_window_extent()
+        spots = []
+        for reach, angle in product((10, 14, 21, 30, 44), np.arange(0, 2 * np.pi, np.pi / 8)):
+            shift = np.array([box.width, box.height]) / 2 + reach * point
+            shift = shift * (np.cos(angle), np.sin(angle))
+            there = box.translated(*shift)
+            outside = 9 * (not axes.bbox.padded(2).containsx(there.x1) or there.x0 < axes.bbox.x0)
+            spots.append((there.count_overlaps(filled) + outside, reach, tuple(shift), there))
+        _, reach, shift, there = min(spots, key=lambda spot: spot[:2])
+        written.set_position((shift[0] / point, shift[1] / point))
+        filled.append(there)
 
 
 def mark_handle(mark: Mark, width: float = 1.3) -> Line2D:

@@ -10,7 +10,15 @@ from matplotlib.figure import Figure
 
 from erasekit.evaluate.scorecard import Scorecard
 from erasekit.frames import records
-from erasekit.plots.style import FAINT, WIDTH, draw_point, model_mark, share_axis, styled
+from erasekit.plots.style import (
+    FAINT,
+    WIDTH,
+    draw_point,
+    label_points,
+    model_mark,
+    share_axis,
+    styled,
+)
 
 #: What the axes are called, by the main metric.
 _WORDS = {
@@ -78,17 +86,6 @@ def forget_retain(scores: Scorecard | Points) -> Figure:
             capsize=3,
             zorder=3,
         )
-    for name, (x, y, side) in _label_places(data).items():
-        axes.annotate(
-            name,
-            (x, y),
-            xytext=(13 * side, 0),
-            textcoords="offset points",
-            ha="left" if side > 0 else "right",
-            va="center",
-            fontweight="bold",
-            color=model_mark(name, names).colour,
-        )
     share_axis(axes, "x", 0.06)
     share_axis(axes, "y", 0.06)
     for axis in (axes.xaxis, axes.yaxis):
@@ -96,24 +93,20 @@ def forget_retain(scores: Scorecard | Points) -> Figure:
     measure, of = _WORDS[scores.main_metric if isinstance(scores, Scorecard) else "top1"]
     axes.set_xlabel(f"{measure} on forgotten {of}   (further left: more forgotten)")
     axes.set_ylabel(f"{measure} on retained {of}   (higher: more kept)")
+    lines = records(data.reset_index())
+    bars = [
+        bar
+        for p in lines
+        if pd.notna(p.forget_low)
+        for bar in (
+            (p.forget_low, p.retain, p.forget_high, p.retain),
+            (p.forget, p.retain_low, p.forget, p.retain_high),
+        )
+    ]
+    if "oracle" in data.index:
+        x, y = data.loc["oracle", ["forget", "retain"]]
+        bars += [(x, -1, x, 2), (-1, y, 2, y)]
+    labels = [(str(p.model), p.forget, p.retain) for p in lines]
+    colours = [model_mark(name, names).colour for name in names]
+    label_points(axes, labels, colours, bars, fontweight="bold")
     return figure
-
-
-def _label_places(data: pd.DataFrame) -> dict[str, tuple[float, float, int]]:
-    """Where each model's name goes, and on which side: clear of other points and names."""
-    points = records(data.reset_index().sort_values("retain", ascending=False))
-    places: dict[str, tuple[float, float, int]] = {}
-    for point in points:
-        side = -1 if point.forget > 0.8 else 1  # on the right a name would leave the picture
-        near = [
-            other.forget
-            for other in points
-            if abs(other.retain - point.retain) < 0.06
-            and side * (other.forget - point.forget) >= 0
-            and abs(other.forget - point.forget) < 0.2
-        ]
-        x, y = (max if side > 0 else min)(near), point.retain + 0.028
-        while any(abs(x - a) < 0.2 and abs(y - b) < 0.045 for a, b, _ in places.values()):
-            y -= 0.01
-        places[str(point.model)] = (x, y, side)
-    return places

@@ -28,7 +28,6 @@ from erasekit.files import write_json, write_whole
 from erasekit.tutorial.exercises.all_exercises import EXERCISES
 from erasekit.tutorial.parameters import check_names, check_parameters
 from erasekit.tutorial.shown import figure_html, table_html
-from erasekit.tutorial.single_exercises import SINGLE_EXERCISES
 
 if TYPE_CHECKING:
     from erasekit.audit.audit_result import Audit
@@ -236,23 +235,6 @@ class Notebook:
         """
         verdict = EXERCISES[self.name][name].verdict(answer, **facts)
         self.record(**{f"exercise_{name}": verdict.status})
-        display(Markdown(verdict.text))
-
-    def check(self, answer: Any, **facts: Any) -> None:
-        """Judge the answer to this notebook's exercise; None is no answer yet.
-
-        With the parameter ``solve`` set, the exercise's own solution answers, worked out
-        in the notebook as a learner would.
-
-        Args:
-            answer: what the learner found.
-            facts: what the exercise needs to know the truth.
-        """
-        exercise = SINGLE_EXERCISES[self.name]
-        if answer is None and self.parameters.get("solve"):
-            answer = exercise.solve(self._namespace)
-        verdict = exercise.judge(answer, **facts)
-        self.record(exercise=verdict.status)
         display(Markdown(verdict.text))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def share(value: float) -> str:
     """A share from 0 to 1 in words: none, few, some, about half, most, nearly all or all."""
@@ -22,6 +24,18 @@ def compared(value: float, other: float, within: float) -> str:
     if abs(value - other) <= within:
         return "about the same"
     return "higher" if value > other else "lower"
+
+
+def effect(differences: Sequence[float]) -> str:
+    """Whether differences of several runs are more than luck: measurable, or not.
+
+    They are if there are two or more, all of one sign, with a mean larger than their spread.
+    """
+    least, most = min(differences), max(differences)
+    if len(differences) < 2:
+        return "one run cannot tell whether that is luck"
+    apart = abs(sum(differences)) / len(differences) > most - least
+    return "measurable" if least * most > 0 and apart else "no measurable difference"
 
 
 def joined(names: list[str]) -> str:

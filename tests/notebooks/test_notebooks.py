@@ -113,13 +113,24 @@ def embedding_shift(v: Values) -> None:
     assert v["name_forgotten"] < v["name_retained"] - 0.2, (
         "the forgotten names move, the others hardly"
     )
+    assert v["right"] <= 0.1 and v["prediction"] != "its own name"
+    assert v["own_forgotten_after"] < v["own_forgotten_before"] - 0.5
+    assert 0 < v["kept"] < 1 and 0 < v["least"] <= v["shown"] <= 1, "a projection only shortens"
+    assert v["against_oracle"] == "over-forgetting"
 
 
 def is_it_gone(v: Values) -> None:
     tests = [key.removeprefix("verdict_") for key in v if key.startswith("verdict_")]
-    assert len(tests) == 10
+    assert len(tests) == v["tests"] == 10
+    leaks = [test for test in tests if v[f"verdict_{test}"] == LESS]
+    assert v["leaks"] == len(leaks)
+    assert (v["result"] == "It leaks") == bool(leaks)
     assert v["verdict_over_forgetting"] == MORE
     assert v["gap_over_forgetting"] < -20, "more was taken than by retraining"
+    assert v["named_erased"] <= 0.1 and v["named_oracle"] <= 0.1
+    assert v["probed_erased"] > v["named_erased"] + 0.3, "features hold more than names"
+    assert v["probed_oracle"] > v["named_oracle"] + 0.3, "even where nothing was learned"
+    assert v["relearned_original"] > max(v["relearned_erased"], v["relearned_oracle"]) + 0.2
     for test in ("prompt_leaks", "language_leaks", "domain_shift"):
         assert v[f"verdict_{test}"] != LESS, "the names are gone, whatever else is"
 
@@ -180,22 +191,25 @@ def committed_gaps() -> dict[str, float]:
 
 
 def our_method(v: Values) -> None:
-    # Among sixteen concepts an unknown picture is sometimes called right by chance: 0 to .11 over
-    # seeds 0 to 2 and two processors' instructions, of about .8 before. The committed records
-    # are held to 5 % (test_leaderboard).
-    assert v["top1_forget_never_seen"] <= v["top1_forget_original"] / 4
-    assert v["top1_retain_never_seen"] >= v["top1_retain_original"] - 0.1
-    for part in ("naming", "consistency"):
-        assert v[f"gap_no {part}"] > v["gap_never_seen"], "each part that is left out costs"
-    # That of forgetting costs one to three points in smoke, with the plainest instructions none.
-    assert v["gap_no forgetting"] > v["gap_never_seen"] - 0.5
-    assert v["top1_retain_no consistency"] < v["top1_retain_never_seen"] / 2, "torn along"
-    assert v["similarity_forget_no naming"] > v["similarity_forget_never_seen"], "nearer"
+    # Which original is drawn differs between processors, and with it how far never_seen gets on
+    # sixteen concepts: 0 to .28 of the forgotten named right, of about .86 before. The notebook's
+    # sentences are computed; here is what holds with room to spare.
+    assert v["top1_forget_never_seen"] <= v["top1_forget_original"] / 2
+    assert v["top1_retain_never_seen"] >= v["top1_retain_original"] - 0.15
+    assert v["top1_retain_no consistency"] < v["top1_retain_never_seen"] - 0.2, "torn along"
+    assert v["gap_no consistency"] > v["gap_never_seen"]
+    assert v["runs"] == 1
+    for part in ("forgetting", "naming", "consistency"):
+        assert v[f"{part}_is"] == "one run cannot tell whether that is luck"
+        cost = v[f"gap_no {part}"] - v["gap_never_seen"]
+        assert v[f"cost_{part}"] == pytest.approx(cost, abs=1e-4)
     oracle = v["similarity_forget_oracle"]
     ours, cliperase = (v[f"similarity_forget_{name}"] for name in ("never_seen", "cliperase"))
     assert abs(ours - oracle) < abs(cliperase - oracle) / 2, "among the unknown, not far below"
     moved = v["similarity_retain_never_seen"] - v["similarity_retain_original"]
-    assert abs(moved) < 0.05, "the retained are where they were"
+    assert abs(moved) < 0.1, "the retained are where they were"
+    faster = v["relearned_never_seen"] - v["relearned_oracle"]
+    assert (v["never_seen_relearns"] == "faster") == (faster > 0.05)
 
 
 def multimodal_llm(v: Values) -> None:

@@ -24,7 +24,10 @@ MATHEMATICS = (
     "04_retention",
     "05_consistency",
     "06_evaluation",
+    "07_embedding_shift",
+    "08_is_it_gone",
     "09_methods",
+    "10_our_method",
     "11_multimodal_llm",
 )
 each_notebook = pytest.mark.parametrize("path", PATHS, ids=NAMES)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erasekit.tutorial.wording import compared, joined, share
+from erasekit.tutorial.wording import compared, effect, joined, share
 
 ORDER = ["none", "few", "some", "about half", "most", "nearly all", "all"]
 
@@ -39,3 +39,10 @@ def test_a_difference_within_the_tolerance_is_none() -> None:
 
 def test_names_in_a_sentence() -> None:
     assert [joined(list("abc")[:n]) for n in range(4)] == ["none", "a", "a and b", "a, b and c"]
+
+
+def test_an_effect_has_one_sign_and_is_larger_than_its_spread() -> None:
+    assert effect([2.0, 3.0, 2.5]) == effect([-2.0, -3.0]) == "measurable"
+    for differences in ([-1.0, 3.0], [0.5, 4.0], [0.0, 0.0]):
+        assert effect(differences) == "no measurable difference"
+    assert "one run" in effect([5.0])

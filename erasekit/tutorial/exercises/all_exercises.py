@@ -6,6 +6,7 @@ from erasekit.tutorial.exercise import Exercise
 from erasekit.tutorial.exercises import (
     first_exercises,
     language_exercises,
+    level_exercises,
     loss_exercises,
     measure_exercises,
     method_exercises,
@@ -15,6 +16,7 @@ EXERCISES: dict[str, dict[str, Exercise]] = {
     **first_exercises.EXERCISES,
     **loss_exercises.EXERCISES,
     **measure_exercises.EXERCISES,
+    **level_exercises.EXERCISES,
     **method_exercises.EXERCISES,
     **language_exercises.EXERCISES,
 }

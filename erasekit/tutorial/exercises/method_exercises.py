@@ -1,4 +1,4 @@
-"""Exercises of notebooks 09, 10 and 14: methods compared."""
+"""Exercises of notebooks 09 and 14: methods compared, and the reproduction."""
 
 from __future__ import annotations
 
