@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -15,11 +15,14 @@ from erasekit.audit.verdict import LESS, MORE, ORIGINAL_DOES_NOT_KNOW, judge, kn
 MEAN = "mean"
 
 
-def judge_measures(test: AuditTest, result: Result) -> list[AuditRow]:
+def judge_measures(test: AuditTest, result: Result, broken: Collection[str] = ()) -> list[AuditRow]:
     """A row for each measure, with its gap to the oracles and its verdict.
 
     A metric with several conditions gets a row for their mean as well. An oracle's own gap
     is taken to the other oracles, and it gets no verdict.
+
+    Args:
+        broken: the models that no longer work, see `suite.broken_models`.
     """
     by_kind: dict[tuple[str, str], dict[str, Measure]] = {}
     for measure in result.measures:
@@ -29,11 +32,13 @@ def judge_measures(test: AuditTest, result: Result) -> list[AuditRow]:
         metric = test.metric(name)
         of_metric = [of for (metric_name, _), of in by_kind.items() if metric_name == name]
         for of in [*of_metric, *_mean(of_metric, metric.if_original_knows)]:
-            rows += [_row(test, metric, measure, of) for measure in of.values()]
+            rows += [_row(test, metric, m, of, m.model not in broken) for m in of.values()]
     return rows
 
 
-def _row(test: AuditTest, metric: Metric, measure: Measure, of: dict[str, Measure]) -> AuditRow:
+def _row(
+    test: AuditTest, metric: Metric, measure: Measure, of: dict[str, Measure], works: bool
+) -> AuditRow:
     """One row; `of` is the same measure of every model."""
     oracles = [m.estimate for k, m in of.items() if is_oracle(k) and k != measure.model]
     judged = judge(
@@ -43,6 +48,7 @@ def _row(test: AuditTest, metric: Metric, measure: Measure, of: dict[str, Measur
         original=of[ORIGINAL].estimate if ORIGINAL in of else None,
         chance=measure.chance,
         if_original_knows=metric.if_original_knows,
+        works=works,
     )
     # What is only reported may have no oracle where the audit has them: its gap to the original
     # would be taken for one to the oracles.

@@ -12,6 +12,7 @@ from erasekit.audit.attack_registry import TESTS, choose_tests
 from erasekit.audit.base import Models
 from erasekit.audit.judging import judge_measures, report_on
 from erasekit.audit.names import ORACLE, ORIGINAL
+from erasekit.audit.suite import broken_models
 from erasekit.audit.verdict import AS_THE_ORACLE, LESS, MORE
 from erasekit.data.task import ErasureTask
 from erasekit.errors import UsageError
@@ -64,7 +65,7 @@ KNOWN = {
         "a model with random weights",
         MORE,
         ("domain_shift", "over_forgetting"),
-        never=(LESS,),
+        never=(LESS, AS_THE_ORACLE),
     ),
     "another-seed": Known(
         "an oracle of another seed", AS_THE_ORACLE, (*_NAMING, "over_forgetting"), (LESS, MORE)
@@ -75,7 +76,7 @@ KNOWN = {
         "erased by forgetting alone",
         MORE,
         ("prompt_leaks", "domain_shift", "compression", "over_forgetting"),
-        never=(LESS,),
+        never=(LESS, AS_THE_ORACLE),
         open=("probes",),
     ),
 }
@@ -137,12 +138,13 @@ def known_answers(
         if needed not in models:
             raise UsageError(f"known answers need a model named '{needed}'")
     names = choose_tests("clip", tests)
+    broken = broken_models(models, task, draws=draws, seed=seed)
     verdicts: dict[str, dict[str, str]] = {name: {} for name in KNOWN if name in models}
     with progress_bar("known answers", "test", len(names), show=progress) as bar, hidden():
         for name in names:
             test = TESTS[name]
             result = test.run(models, task, draws=draws, seed=seed, **(test.smoke if smoke else {}))
-            rows = judge_measures(test, result)
+            rows = judge_measures(test, result, broken)
             for known in verdicts:
                 verdicts[known][name] = report_on(known, test, result, rows).verdict
             bar.update()

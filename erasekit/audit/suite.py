@@ -7,15 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+import numpy as np
+
+from erasekit.audit.answer_attacks import only_name
 from erasekit.audit.attack_registry import TESTS
+from erasekit.audit.attacks.over_forgetting import own_names
 from erasekit.audit.audit_result import Audit, AuditRow, TestReport
-from erasekit.audit.base import is_oracle
+from erasekit.audit.base import Estimate, estimate_mean, is_oracle
 from erasekit.audit.judging import judge_measures, report_on
-from erasekit.audit.names import AUDITED
+from erasekit.audit.names import AUDITED, ORIGINAL
+from erasekit.audit.verdict import knows
 from erasekit.data.question_task import MllmTask
 from erasekit.data.task import ErasureTask
+from erasekit.evaluate.answer_scores import score_answers, spread
 from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.progress import hidden, progress_bar
+
+#: Questions about retained things that tell whether a language model still works.
+MOST_ASKED = 200
 
 
 def audit(
@@ -43,6 +52,7 @@ def audit(
         smoke: take each test's short form.
         oracle_seeds: of the oracles in their order, to be written down.
     """
+    broken = broken_models(models, task, split=split, draws=draws, seed=seed)
     found: list[TestReport] = []
     rows: list[AuditRow] = []
     details: dict[str, list[dict[str, Any]]] = {}
@@ -54,7 +64,7 @@ def audit(
             started = time.perf_counter()
             result = test.run(models, task, split=split, draws=draws, seed=seed, **own)
             seconds = round(time.perf_counter() - started, 2)
-            judged = judge_measures(test, result)
+            judged = judge_measures(test, result, broken)
             rows += judged
             details[name] = result.details
             found.append(report_on(AUDITED, test, result, judged, seconds))
@@ -72,6 +82,34 @@ def audit(
         rows=rows,
         details=details,
     )
+
+
+def broken_models(
+    models: Mapping[str, Any], task: Any, *, split: str = "test", draws: int = DRAWS, seed: int = 0
+) -> set[str]:
+    """The models that no longer name the retained things, the original among them if need be.
+
+    They name at most half of what the original names, or no more than guessing would.
+    """
+    named = {
+        model: _named_retained(asked, task, split, draws, seed) for model, asked in models.items()
+    }
+    chance = 0.0 if isinstance(task, MllmTask) else 1 / len(task.world.trained)
+    return {
+        model
+        for model, share in named.items()
+        if share.value <= named[ORIGINAL].value / 2 or not knows(share, chance)
+    }
+
+
+def _named_retained(model: Any, task: Any, split: str, draws: int, seed: int) -> Estimate:
+    """The share of the retained things that a model names right."""
+    if isinstance(task, MllmTask):
+        asked = spread(only_name(task.subsets(split)["visual", "retain"]), MOST_ASKED)
+        return estimate_mean(score_answers(model, asked)["accuracy"], asked.subjects, draws, seed)
+    of = own_names(model, task, split)
+    kept = np.isin(of["concept"], task.retained)
+    return estimate_mean(of["top1"][kept], of["concept"][kept], draws, seed)
 
 
 def _plain(options: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,9 @@ The rule, in full:
 - **Less forgotten** (or, below, **over-forgetting**): the gap is beyond the margin and its
   interval excludes zero. A value that guessing would reach is never "less forgotten".
 - For what was to be kept, only a loss counts, and the margin must be at most 25 points.
+- A model that no longer works (it names at most half of the retained things that the
+  original names, or no more than guessing would) is never as the oracle: a model that
+  knows nothing has the oracle's value wherever that is chance or zero.
 - Everything else: **cannot tell**. Without an oracle that is every verdict; the gap and its
   interval are then to the original, and say what changed, not whether it is right.
 
@@ -44,6 +47,7 @@ VERDICTS = (AS_THE_ORACLE, LESS, MORE, CANNOT_TELL)
 
 NO_ORACLE = "there is no oracle: the gap is to the original, and says only what changed"
 ORIGINAL_DOES_NOT_KNOW = "the original does no better than guessing here"
+NO_LONGER_WORKS = "the model no longer works: it names at most half of the retained things"
 
 #: The interval of an equivalence test at 5 % on each side.
 LEVEL = 0.90
@@ -99,6 +103,7 @@ def judge(
     original: Estimate | None = None,
     chance: float | None = None,
     if_original_knows: bool = False,
+    works: bool = True,
 ) -> Verdict:
     """The verdict on one value.
 
@@ -110,6 +115,7 @@ def judge(
             where forgetting is asked about.
         chance: what guessing gives.
         if_original_knows: whether the original must do better than guessing first.
+        works: whether the model still names the retained things.
     """
     references = list(oracles) or ([original] if original is not None else [])
     if not references:
@@ -123,6 +129,8 @@ def judge(
     margin = margin_of(oracles)
 
     def verdict(word: str, reason: str) -> Verdict:
+        if word == AS_THE_ORACLE and not works:
+            word, reason = CANNOT_TELL, NO_LONGER_WORKS
         return Verdict(word, reason, gap, low, high, margin)
 
     if not oracles:

@@ -101,3 +101,16 @@ def test_what_is_only_reported_never_has_a_gap_to_the_original_beside_gaps_to_or
     rows = judge_measures(test, Result(measures))
     assert {row.gap for row in rows if row.metric == "index"} == {None}
     assert None not in {row.gap for row in rows if row.metric == "top1"}
+
+
+def test_only_the_models_that_no_longer_work_are_not_acquitted():
+    test = a_test(Metric("top1", "top-1", "remembered"))
+    values = dict(zip((*MODELS, "control"), (0.9, 0.1, 0.1, 0.1, 0.1, 0.1), strict=True))
+    result = Result([measure(m, "top1", v) for m, v in values.items()])
+    rows = judge_measures(test, result, {"erased"})
+    assert {row.model: row.verdict for row in rows if row.verdict} == {
+        "original": LESS,
+        "erased": CANNOT_TELL,
+        "control": AS_THE_ORACLE,
+    }
+    assert "no longer works" in report_on("erased", test, result, rows).reason

@@ -14,6 +14,7 @@ from erasekit.audit.verdict import (
     LEAST_MARGIN,
     LESS,
     MORE,
+    NO_LONGER_WORKS,
     ORIGINAL_DOES_NOT_KNOW,
     judge,
     margin_of,
@@ -117,6 +118,16 @@ def test_what_the_original_does_not_know_says_nothing():
     assert (ignorant.word, ignorant.reason) == (CANNOT_TELL, ORIGINAL_DOES_NOT_KNOW)
     knowing = judge(sure(0.0), none, "remembered", original=sure(0.9), **known)
     assert knowing.word == AS_THE_ORACLE
+
+
+@given(value=st.floats(0, 1), sense=st.sampled_from(["remembered", "kept"]))
+def test_a_model_that_no_longer_works_is_accused_as_any_other_but_never_acquitted(value, sense):
+    any_other = judge(sure(value), AGREED, sense, original=sure(0.9))
+    broken = judge(sure(value), AGREED, sense, original=sure(0.9), works=False)
+    if any_other.word == AS_THE_ORACLE:
+        assert (broken.word, broken.reason) == (CANNOT_TELL, NO_LONGER_WORKS)
+    else:
+        assert broken == any_other
 
 
 @pytest.mark.parametrize("sense", ["remembered", "kept", "reported"])
