@@ -146,54 +146,22 @@ def _execute(
     path: Path, executed: Path, parameters: dict[str, Any], tell: Callable[[str], None]
 ) -> Any:
     from papermill import execute_notebook
-    from papermill.engines import NBClientEngine, papermill_engines
 
     from erasekit.tutorial.kernels import kernel_environment
+    from erasekit.tutorial.papermill_engine import Engine  # noqa: F401  # registers itself
 
     os.environ.update(kernel_environment())
-
-    class Engine(NBClientEngine):
-        """papermill's own engine, which tells of each cell that begins, and marks a stop."""
-
-        @classmethod
-        def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:  # type: ignore[override]
-            cells, start, begun = nb_man.nb.cells, nb_man.cell_start, 0
-
-            def cell_start(cell: Any, cell_index: int | None = None, **more: Any) -> None:
-                nonlocal begun
-                begun = cell_index or 0
-                tell(f"cell {begun + 1} of {len(cells)}")
-                start(cell, cell_index, **more)
-
-            nb_man.cell_start = cell_start
-            try:
-                return super().execute_managed_notebook(nb_man, kernel_name, **options)
-            except BaseException:
-                # papermill itself would say that this cell and all after it were completed.
-                nb_man.cell_exception(cells[begun])
-                if cells[begun].cell_type == "code":
-                    cells[begun].outputs.append(_stopped())
-                raise
-
-    papermill_engines.register("erasekit", Engine)
     return execute_notebook(
         _literal(path),
         _literal(executed),
         parameters,
         engine_name="erasekit",
+        tell=tell,
         progress_bar=False,
         request_save_on_cell_execute=True,
         # A kernel warns of its transport, and calls its own end an error.
         extra_arguments=["--IPKernelApp.log_level=50"],
     )
-
-
-def _stopped() -> Any:
-    """The output of the cell in which a notebook was stopped."""
-    from nbformat.v4 import new_output
-
-    said = "the notebook was stopped in this cell; no cell after it has run"
-    return new_output("error", ename="Stopped", evalue=said, traceback=[said])
 
 
 def cells_not_run(notebook: Any) -> list[int]:
