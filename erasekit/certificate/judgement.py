@@ -73,7 +73,7 @@ def judge(criterion: Criterion, scorecard: Scorecard, audit: Audit | None) -> Ju
     if criterion.model != "erased" or not criterion.of_forgetting:
         return judged
     if judged.result == MET and criterion.has_original:
-        before = _judge(replace(criterion, model="original"), scorecard, audit)
+        before = _judge(criterion.model_copy(update={"model": "original"}), scorecard, audit)
         if before.result == MET:
             judged = replace(judged, result=ALREADY_MET, reason="the original met it too")
     return replace(judged, of_forgetting=True)
@@ -110,7 +110,7 @@ def _on_scorecard(criterion: ScorecardCriterion, scorecard: Scorecard) -> Judgem
         "drop_from_original": ("original", criterion.subset, -1),
         "minus_holdout": (criterion.model, "holdout", 1),
     }[criterion.compare]
-    compared = _rows(replace(criterion, subset=subset), scorecard, other)
+    compared = _rows(criterion.model_copy(update={"subset": subset}), scorecard, other)
     value = _finite(sign * (_mean(rows, "value") - _mean(compared, "value")))
     return _judged([Found("", value, None, None, _keeps(criterion, value))])
 
@@ -141,7 +141,7 @@ def _on_audit(criterion: AuditCriterion, audit: Audit | None) -> Judgement:
     if report is None:
         raise _LackingError(f"the audit did not run the test {criterion.test}")
     if criterion.metric is None:
-        met = report.verdict in criterion.verdict_in
+        met = report.verdict in (criterion.verdict_in or ())
         return _judged([Found("", report.verdict, None, None, met)], report.reason)
     rows = [
         row
@@ -163,7 +163,9 @@ def _on_audit(criterion: AuditCriterion, audit: Audit | None) -> Judgement:
 def _audit_verdict(criterion: AuditCriterion, row: AuditRow) -> Found:
     if row.verdict is None:
         raise _LackingError(f"{criterion.test} gives {criterion.model} no verdict")
-    return Found(row.condition, row.verdict, None, None, row.verdict in criterion.verdict_in)
+    return Found(
+        row.condition, row.verdict, None, None, row.verdict in (criterion.verdict_in or ())
+    )
 
 
 def _audit_bounded(criterion: AuditCriterion, audit: Audit, row: AuditRow) -> Found:

@@ -21,15 +21,14 @@ Nothing here needs torch but `check_against_audit`, which looks into the audit's
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from erasekit.audit.attack_registry import TESTS
 from erasekit.errors import UsageError, reason, unknown
@@ -37,7 +36,7 @@ from erasekit.errors import UsageError, reason, unknown
 SHIPPED = Path(__file__).with_name("policies")
 
 #: What a scorecard has; see `erasekit.evaluate.scorecard.Row`.
-METRICS = (
+Metric = Literal[
     "top1",
     "top5",
     "top1_among_forgotten",
@@ -48,28 +47,48 @@ METRICS = (
     "rank",
     "neighbourhood_kept",
     "membership_auc",
-    *("accuracy", "accuracy:name", "rouge_l", "choice", "choice:name"),
-)
-SUBSETS = ("forget", "neighbours", "retain", "holdout")
-DIRECTIONS = (
-    *("image_to_text", "text_to_image", "image_to_image", "text_to_text", "pair"),
-    *("seen", "told"),
-)
+    "accuracy",
+    "accuracy:name",
+    "rouge_l",
+    "choice",
+    "choice:name",
+]
+Subset = Literal["forget", "neighbours", "retain", "holdout"]
+Direction = Literal[
+    "image_to_text", "text_to_image", "image_to_image", "text_to_text", "pair", "seen", "told"
+]
+METRICS, SUBSETS, DIRECTIONS = map(get_args, (Metric, Subset, Direction))
+BOUNDS = ("at_most", "at_least", "verdict_in")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Criterion:
+def _known_test(name: str) -> str:
+    if name not in TESTS:
+        raise unknown("test", name, TESTS)
+    return name
+
+
+Text = Annotated[str, Field(min_length=1)]
+Test = Annotated[Text, AfterValidator(_known_test)]
+
+
+class _Written(BaseModel):
+    """What a person writes: no key that is unknown, no value of another type, no blank text."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, str_strip_whitespace=True, allow_inf_nan=False
+    )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its keys as they took effect: what `parse_policy` makes the same of."""
+        return self.model_dump(exclude_none=True)
+
+
+class _Criterion(_Written):
     """One requirement; see the module for what its keys mean."""
 
-    source: ClassVar[str]
-    #: What some keys may be; the others are free text or numbers.
-    choices: ClassVar[Mapping[str, Collection[str]]]
-
-    id: str
-    about: str
-    model: str = "erased"
-    compare: str = "value"
-    use: str = "value"
+    id: Text
+    about: Text
+    use: Literal["value", "low", "high"] = "value"
     at_most: float | None = None
     at_least: float | None = None
 
@@ -81,89 +100,88 @@ class Criterion:
     @property
     def has_original(self) -> bool:
         """Whether the original can be held to it too; it gets no verdicts."""
-        return not getattr(self, "verdict_in", [])
+        return not getattr(self, "verdict_in", None)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Its keys as they took effect: what `parse_policy` makes the same criterion of."""
-        given = {k: v for k, v in dataclasses.asdict(self).items() if v not in (None, [])}
-        return {"source": self.source, **given}
-
-    def fault(self) -> str | None:
-        """What is wrong with its keys together, in words; None if nothing is."""
-        given = [
-            name
-            for name in ("at_most", "at_least", "verdict_in")
-            if getattr(self, name, None) not in (None, [])
-        ]
-        if len(given) == 1:
-            return None
-        possible = "at_most, at_least" + (" or verdict_in" if self.source == "audit" else "")
-        what = f"{' and '.join(given)} are given" if given else "it has no bound"
-        return f"{what}: give one of {possible}"
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        possible = [name for name in BOUNDS if name in type(self).model_fields]
+        given = [name for name in possible if getattr(self, name) is not None]
+        if len(given) != 1:
+            what = f"{' and '.join(given)} are given" if given else "it has no bound"
+            raise ValueError(f"{what}: give one of {', '.join(possible)}")
+        return self
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScorecardCriterion(Criterion):
+class ScorecardCriterion(_Criterion):
     """A requirement on a value of `scorecard.json`."""
 
-    source: ClassVar[str] = "scorecard"
-    choices: ClassVar[Mapping[str, Collection[str]]] = {
-        "metric": METRICS,
-        "subset": SUBSETS,
-        "direction": DIRECTIONS,
-        "model": ("erased", "original", "control", "oracle"),
-        "compare": ("value", "gap", "drop_from_original", "minus_holdout"),
-        "use": ("value", "low", "high"),
-    }
-
-    metric: str
-    subset: str
-    direction: str | None = None
+    source: Literal["scorecard"]
+    metric: Metric
+    subset: Subset
+    direction: Direction | None = None
+    model: Literal["erased", "original", "control", "oracle"] = "erased"
+    compare: Literal["value", "gap", "drop_from_original", "minus_holdout"] = "value"
 
     @property
     def of_forgetting(self) -> bool:
         return self.subset == "forget" and self.compare != "drop_from_original"
 
-    def fault(self) -> str | None:
+    @model_validator(mode="after")
+    def _use_has_an_interval(self) -> Self:
         if self.use != "value" and self.compare != "value":
-            return f"use: {self.use} takes compare: value; a {self.compare} here has no interval"
-        return super().fault()
+            raise ValueError(
+                f"use: {self.use} takes compare: value; a {self.compare} here has no interval"
+            )
+        return self
 
 
-@dataclass(frozen=True, kw_only=True)
-class AuditCriterion(Criterion):
+class AuditCriterion(_Criterion):
     """A requirement on a test of `audit.json`: on its verdict, or on its rows."""
 
-    source: ClassVar[str] = "audit"
-    choices: ClassVar[Mapping[str, Collection[str]]] = {
-        "test": TESTS,
-        "model": ("erased", "original", "oracle"),
-        "compare": ("value", "gap"),
-        "use": ("value", "low", "high"),
-    }
+    source: Literal["audit"]
+    test: Test
+    metric: Text | None = None
+    condition: Text | None = None
+    model: Literal["erased", "original", "oracle"] = "erased"
+    compare: Literal["value", "gap"] = "value"
+    verdict_in: Annotated[list[Text], Field(min_length=1)] | None = None
 
-    test: str
-    metric: str | None = None
-    condition: str | None = None
-    verdict_in: list[str] = dataclasses.field(default_factory=list)
-
-    def fault(self) -> str | None:
-        if self.metric is None and not self.verdict_in:
-            return "a bound takes a metric: name one, or give verdict_in for the whole test"
+    @model_validator(mode="after")
+    def _keys_go_together(self) -> Self:
+        if self.metric is None and self.verdict_in is None:
+            raise ValueError(
+                "a bound takes a metric: name one, or give verdict_in for the whole test"
+            )
         if self.metric is None and (self.condition is not None or self.model != "erased"):
-            return "condition and model take a metric: name one"
+            raise ValueError("condition and model take a metric: name one")
         if self.verdict_in and (self.compare, self.use) != ("value", "value"):
-            return "compare and use go with at_most and at_least, not with verdict_in"
-        return super().fault()
+            raise ValueError("compare and use go with at_most and at_least, not with verdict_in")
+        return self
 
 
-KINDS: dict[str, type[Criterion]] = {
-    kind.source: kind for kind in (ScorecardCriterion, AuditCriterion)
-}
+Criterion = ScorecardCriterion | AuditCriterion
+_KINDS = {"scorecard": ScorecardCriterion, "audit": AuditCriterion}
 
 
-@dataclass(frozen=True)
-class Policy:
+class _File(_Written):
+    """A policy as it is written."""
+
+    name: Text
+    purpose: Text
+    criteria: Annotated[
+        list[Annotated[Criterion, Field(discriminator="source")]], Field(min_length=1)
+    ]
+
+    @model_validator(mode="after")
+    def _one_of_each_id(self) -> Self:
+        ids = [criterion.id for criterion in self.criteria]
+        for name in ids:
+            if ids.count(name) > 1:
+                raise ValueError(f"two criteria have the id '{name}'")
+        return self
+
+
+class Policy(_File):
     """All criteria of one purpose.
 
     Attributes:
@@ -173,18 +191,8 @@ class Policy:
         sha256: of the file, so that whoever has it can tell that it is this one.
     """
 
-    name: str
-    purpose: str
-    criteria: tuple[Criterion, ...]
-    origin: str
-    sha256: str
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "purpose": self.purpose,
-            "criteria": [criterion.as_dict() for criterion in self.criteria],
-        }
+    origin: str = Field(exclude=True)
+    sha256: str = Field(exclude=True)
 
 
 def policies() -> list[dict[str, Any]]:
@@ -249,77 +257,52 @@ def parse_policy(value: Any, origin: str, sha256: str) -> Policy:
     Raises:
         UsageError: for a key that is missing, unknown, or of the wrong kind.
     """
-    if not isinstance(value, dict):
-        raise UsageError(f"{origin} is not a policy: it must have name, purpose and criteria")
-    _check_keys(value, ("name", "purpose", "criteria"), (), origin)
-    name, purpose = (_text(value[key], key, origin) for key in ("name", "purpose"))
-    if not isinstance(value["criteria"], list) or not value["criteria"]:
-        raise UsageError(f"{origin}: criteria must be a list of one criterion or more")
-    criteria: list[Criterion] = []
-    for number, entry in enumerate(value["criteria"], 1):
-        criterion = _criterion(entry, origin, number)
-        if criterion.id in [other.id for other in criteria]:
-            raise UsageError(f"{origin}: two criteria have the id '{criterion.id}'")
-        criteria.append(criterion)
-    return Policy(name, purpose, tuple(criteria), origin, sha256)
+    try:
+        written = _File.model_validate(value)
+    except ValidationError as error:
+        # A key that is unknown explains one that is missing.
+        faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+        raise UsageError(f"{origin}{_fault(value, faults[0])}") from None
+    return Policy(**dict(written), origin=origin, sha256=sha256)
 
 
-def _criterion(value: Any, origin: str, number: int) -> Criterion:
-    if not isinstance(value, dict):
-        raise UsageError(f"{origin}: criterion {number} must have keys, such as id and source")
-    named = value.get("id")
-    where = f"{origin}: criterion {repr(named) if isinstance(named, str) else number}"
-    if "source" not in value:
-        raise UsageError(f"{where}: source is missing: give one of {', '.join(KINDS)}")
-    if str(value["source"]) not in KINDS:
-        raise UsageError(f"{where}: {unknown('source', value['source'], KINDS)}")
-    kind = KINDS[value["source"]]
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    required = [
-        name
-        for name, field in fields.items()
-        if field.default is field.default_factory is dataclasses.MISSING
-    ]
-    _check_keys(value, required, ("source", *fields), where)
-    given: dict[str, Any] = {}
-    for name, entry in value.items():
-        if name in ("at_most", "at_least"):
-            given[name] = _number(entry, name, where)
-        elif name == "verdict_in":
-            if not isinstance(entry, list) or not entry:
-                raise UsageError(f"{where}: verdict_in must be a list of verdicts, not {entry!r}")
-            given[name] = [_text(word, name, where) for word in entry]
-        elif name != "source":
-            given[name] = _text(entry, name, where)
-            if name in kind.choices and entry not in kind.choices[name]:
-                raise UsageError(f"{where}: {unknown(name, entry, kind.choices[name])}")
-    criterion = kind(**given)
-    if fault := criterion.fault():
-        raise UsageError(f"{where}: {fault}")
-    return criterion
+_WANTED = {
+    "criteria": "a list of one criterion or more",
+    "verdict_in": "a list of verdicts",
+    "at_most": "a number such as 0.05",
+    "at_least": "a number such as 0.05",
+}
 
 
-def _check_keys(
-    value: dict, required: tuple[str, ...] | list[str], optional: tuple[str, ...], where: str
-) -> None:
-    known = dict.fromkeys((*required, *optional))
-    for name in value:
-        if name not in known:
-            raise UsageError(f"{where}: {unknown('key', name, known)}")
-    if missing := [name for name in required if name not in value]:
-        raise UsageError(f"{where}: {missing[0]} is missing")
-
-
-def _text(value: Any, name: str, where: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise UsageError(f"{where}: {name} must be text, not {value!r}")
-    return value.strip()
-
-
-def _number(value: Any, name: str, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise UsageError(f"{where}: {name} must be a number such as 0.05, not {value!r}")
-    return float(value)
+def _fault(value: Any, fault: Mapping[str, Any]) -> str:
+    """What pydantic found, in words: where, the value, and what it must be."""
+    kind, place, given = fault["type"], fault["loc"], fault["input"]
+    where, model = "", _File
+    if len(place) > 1:
+        entry = value["criteria"][place[1]]
+        named = entry.get("id") if isinstance(entry, dict) else None
+        where = f": criterion {repr(named) if isinstance(named, str) else place[1] + 1}"
+        model, place = _KINDS.get(place[2] if place[2:] else "", _File), place[3:]
+    name = str(place[0]) if place else ""
+    if kind == "union_tag_not_found":
+        words: Any = f"source is missing: give one of {', '.join(_KINDS)}"
+    elif kind == "union_tag_invalid":
+        words = unknown("source", given["source"], _KINDS)
+    elif kind == "value_error":
+        words = fault["ctx"]["error"]
+    elif not name and where:
+        return f"{where} must have keys, such as id and source"
+    elif not name:
+        return " is not a policy: it must have name, purpose and criteria"
+    elif kind in ("extra_forbidden", "invalid_key"):
+        words = unknown("key", name, model.model_fields)
+    elif kind == "missing":
+        words = f"{name} is missing"
+    elif kind == "literal_error":
+        words = unknown(name, given, re.findall("'([^']+)'", fault["ctx"]["expected"]))
+    else:
+        words = f"{name} must be {_WANTED.get(name, 'text')}, not {given!r}"
+    return f"{where}: {words}"
 
 
 def check_against_audit(policy: Policy) -> None:
@@ -337,6 +320,6 @@ def check_against_audit(policy: Policy) -> None:
         metrics = [metric.name for metric in TESTS[criterion.test].metrics]
         if criterion.metric is not None and criterion.metric not in metrics:
             raise UsageError(f"{where}: {unknown('metric', criterion.metric, metrics)}")
-        for word in criterion.verdict_in:
+        for word in criterion.verdict_in or ():
             if word not in VERDICTS:
                 raise UsageError(f"{where}: {unknown('verdict', word, VERDICTS)}")
