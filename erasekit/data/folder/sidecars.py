@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from itertools import chain, product, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,15 @@ from erasekit.data.folder.folder_files import Folder, is_picture, within
 from erasekit.data.folder.problems import MISSING, OUTSIDE, ROW, Problem
 from erasekit.data.folder.rows import Form, Row
 from erasekit.data.folder.sample_parts import CAPTIONS, MOST_BYTES, caption_of
+from erasekit.errors import UsageError
 from erasekit.text import shown
 
 
 class Sidecars(Form):
-    """``apple.jpg`` beside ``apple.txt``, ``apple.caption`` or ``apple.json``."""
+    """``apple.jpg`` beside ``apple.txt``, ``apple.caption`` or ``apple.json``.
+
+    The texts may be in a separate folder: ``images/apple.jpg`` and ``captions/apple.txt``.
+    """
 
     name = "sidecars"
 
@@ -84,21 +89,55 @@ class Sidecars(Form):
 
 
 def _pictures(folder: Folder) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield each picture with the files that share its name, by extension."""
-    for paths in _by_folder(folder):
-        beside = defaultdict(dict)
-        for path in paths:
-            stem, ending = posixpath.splitext(path)
-            if ending.lower() in (*CAPTIONS, ".json"):
-                beside[stem][ending[1:].lower()] = path
-        for path in filter(is_picture, paths):
-            # apple.txt, or apple.jpg.txt as written by some programs
-            yield path, {**beside[posixpath.splitext(path)[0]], **beside[path]}
+    """Yield each picture with the files that share its name, by extension.
+
+    Raises:
+        UsageError: if the captions of a folder could belong to several folders of pictures.
+    """
+    paths = list(folder.files())
+    texts = defaultdict(dict)
+    for path in paths:
+        stem, ending = posixpath.splitext(path)
+        if ending.lower() in (*CAPTIONS, ".json"):
+            texts[stem][ending[1:].lower()] = path
+    pictures = list(filter(is_picture, paths))
+    elsewhere = _folders_of_captions(pictures, texts)
+    for path in pictures:
+        home, name = posixpath.split(path)
+        # apple.txt, or apple.jpg.txt as written by some programs
+        place = posixpath.join(elsewhere.get(home, home), name)
+        yield path, {**texts.get(posixpath.splitext(place)[0], {}), **texts.get(place, {})}
 
 
-def _by_folder(folder: Folder) -> Iterator[list[str]]:
-    """Yield the files of each folder below a folder."""
-    found = defaultdict(list)
-    for path in folder.files():
-        found[posixpath.dirname(path)].append(path)
-    yield from found.values()
+def _folders_of_captions(pictures: Iterable[str], texts: Iterable[str]) -> dict[str, str]:
+    """Map each folder of pictures without texts to the folder of its texts."""
+    shown_in, told_in = _by_folder(posixpath.splitext(p)[0] for p in pictures), _by_folder(texts)
+    found: dict[str, str] = {}
+    for ours, theirs in product(shown_in.keys() - told_in.keys(), told_in.keys() - shown_in.keys()):
+        if not _beside(ours, theirs) or shown_in[ours].isdisjoint(told_in[theirs]):
+            continue
+        for one, other in found.items():
+            twice = other == theirs and not shown_in[one].isdisjoint(shown_in[ours])
+            if one == ours or twice:
+                which, of = ({theirs, other}, ours) if one == ours else ({one, ours}, theirs)
+                told = " and ".join(f"{shown(each)}/" for each in sorted(which))
+                raise UsageError(
+                    f"{told} could both belong to {shown(of)}/, by the names in them: leave one"
+                )
+        found[ours] = theirs
+    return found
+
+
+def _by_folder(paths: Iterable[str]) -> dict[str, set[str]]:
+    """Return the names in each folder."""
+    found = defaultdict(set)
+    for path in paths:
+        home, name = posixpath.split(path)
+        found[home].add(name)
+    return found
+
+
+def _beside(one: str, other: str) -> bool:
+    """Return whether two paths differ in exactly one component."""
+    parts = list(zip_longest(one.split("/"), other.split("/")))
+    return None not in chain(*parts) and sum(a != b for a, b in parts) == 1

@@ -27,7 +27,7 @@ TABLES = ("pairs.csv", "pairs.tsv", "pairs.jsonl", "pairs.parquet")
 # Names in Hugging Face's image folders, and extensions of tables in general.
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _TABLE = re.compile(
-    r".*\.(csv|tsv|jsonl|ndjson|parquet)|.*(caption|annotation|result|token|pair).*\.txt",
+    r".*\.(csv|tsv|jsonl|ndjson|parquet|token)|.*(caption|annotation|result|token|pair).*\.txt",
     re.IGNORECASE,
 )
 # Rows that are inspected to check the columns.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from erasekit.data.folder.folder_files import is_picture
 from erasekit.errors import UsageError
@@ -23,6 +25,17 @@ _MARKS = {
 }
 # Bytes that are used to detect the encoding.
 _SAMPLE = 1_000_000
+# Encodings of other alphabets, by their names in `charset_normalizer`.
+_OTHERS = (
+    *("cp1251", "koi8_r", "cp1253", "cp1255", "cp1256"),
+    *("cp932", "euc_jis_2004", "gb18030", "big5", "cp949"),
+)
+# By how much every other encoding must be less plausible, in one of the two measures.
+_CHAOS, _COHERENCE = 0.08, 0.2
+# As Flickr8k.token.txt begins: 1000268201_693b08cb0e.jpg#0, a tab, a caption.
+_TOKEN = re.compile(r"([^\t]+)#\d+\t")
+# A symbol after a letter: in the encoding of another language, such as Polish, it is a letter.
+_SIGN_IN_WORD = re.compile(r"[^\W\d_][¡£¥±³¶¹¼¾¿]")
 
 
 class Line(NamedTuple):
@@ -64,10 +77,22 @@ def _encoding(file: io.BufferedReader) -> str:
         return "utf-8-sig"
     from charset_normalizer import from_bytes
 
-    # Only Western European: the detector rejects implausible text. The encodings of other
-    # alphabets are too similar to guess.
-    found = from_bytes(b"\n".join(told), cp_isolation=["cp1252"], threshold=0.1).best()
-    return "cp1252" if found is not None else "utf-8-sig"
+    # Western European first: the detector rejects implausible text.
+    sample = b"\n".join(told)
+    western = from_bytes(sample, cp_isolation=["cp1252"], threshold=0.1).best()
+    if western is not None:
+        return "utf-8-sig" if _SIGN_IN_WORD.search(str(western)) else "cp1252"
+    found = list(from_bytes(sample, cp_isolation=list(_OTHERS), threshold=0.2))
+    best = max(found, key=lambda match: (match.coherence, -match.chaos), default=None)
+    if best is None or any(_as_likely(match, best) for match in found if match is not best):
+        return "utf-8-sig"  # no guess: each such line is reported
+    return best.encoding
+
+
+def _as_likely(match: Any, best: Any) -> bool:
+    """Return whether another encoding reads the bytes as another, about as plausible text."""
+    odder = match.chaos - best.chaos >= _CHAOS
+    return not odder and best.coherence - match.coherence < _COHERENCE and str(match) != str(best)
 
 
 def _is_utf8(line: bytes) -> bool:
@@ -98,6 +123,8 @@ def table_lines(file: TextIO, table: str) -> tuple[list[str], str, Iterator[Line
         between = separator(first)
         if first.lower().startswith("sep="):
             first, before = file.readline(), 2
+        if (token := _TOKEN.match(first)) and is_picture(token[1]):
+            return ["image", "caption"], "\t", _tokens(chain([first], file))
         names = next(csv.reader([first], delimiter=between), [])
     except csv.Error as error:
         raise UsageError(f"{table} has no line with the columns' names ({error})") from error
@@ -107,6 +134,17 @@ def table_lines(file: TextIO, table: str) -> tuple[list[str], str, Iterator[Line
     if spaced:
         lines = (line._replace(cells=[cell.strip() for cell in line.cells]) for line in lines)
     return [name.strip() for name in names], between, lines
+
+
+def _tokens(lines: Iterable[str]) -> Iterator[Line]:
+    """Yield the rows of a token file, which has no header; its quotes belong to the captions."""
+    for number, line in enumerate(lines, start=1):
+        image, between, caption = line.rstrip("\r\n").partition("\t")
+        name, _, index = image.rpartition("#")
+        if name and index.isdigit() and between:
+            yield Line(number, [name, caption])
+        elif line.strip():
+            yield Line(number, [], "it does not begin with a picture's name, # and a number")
 
 
 def _lines(file: TextIO, between: str, columns: int, before: int) -> Iterator[Line]:

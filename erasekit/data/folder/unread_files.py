@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from erasekit.data.folder.folder_files import PICTURES, Folder, is_note, is_picture, within
+from erasekit.data.folder.sample_parts import CAPTIONS
 from erasekit.data.folder.table_rows import opened_table
 from erasekit.errors import ErasekitError, UsageError
 from erasekit.text import shown
@@ -37,6 +38,10 @@ def check_all_read(folder: Folder) -> None:
         for path in files:
             if path.lower().endswith(endings):
                 raise _refusal(path, _why_not(folder.root / path, folder) or mend)
+    named = {PurePosixPath(path).stem for path in folder.files() if is_picture(path)}
+    for path in files:
+        if path.lower().endswith(CAPTIONS) and PurePosixPath(path).stem in named:
+            raise _refusal(path, "it has the name of a picture: put it beside that picture")
     for path in files[:_OTHERS]:
         with (folder.root / path).open("rb") as file:
             if found := _PICTURE.search(file.read(_HEAD)):

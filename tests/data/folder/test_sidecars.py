@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support_folder import only_problem, problems, put, told, write_pictures
 
 from erasekit.data.folder.check import check_folder, read_folder
+from erasekit.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -99,3 +102,72 @@ def test_a_caption_outside_the_folder_is_not_read(tmp_path: Path) -> None:
         "path outside the folder",
         "a.txt is a link out of the folder",
     )
+
+
+@pytest.mark.parametrize(
+    ("pictures", "texts"),
+    [
+        ("images", "captions"),
+        ("images/train", "labels/train"),
+        ("train/images", "train/txt"),
+        ("set/img/0", "set/txt/0"),
+    ],
+)
+def test_captions_may_lie_in_a_folder_beside_the_pictures(
+    tmp_path: Path, pictures: str, texts: str
+) -> None:
+    write_pictures(tmp_path, f"{pictures}/a.png", f"{pictures}/b.png")
+    for name in "ab":
+        put(tmp_path / texts / f"{name}.txt", f"caption {name}".encode())
+    pairs = read_folder(tmp_path)
+    assert pairs.captions([0, 1]) == ["caption a", "caption b"]
+    assert not check_folder(tmp_path).passed_over
+    (tmp_path / texts / "b.txt").unlink()
+    assert only_problem(tmp_path)[:2] == (f"file {pictures}/b.png", "missing file")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("alt/a.txt", r"alt/ and captions/ could both belong to images/"),
+        ("masks/a.png", r"images/ and masks/ could both belong to captions/"),
+    ],
+)
+def test_folders_that_could_both_be_meant_are_named(tmp_path: Path, more: str, said: str) -> None:
+    write_pictures(tmp_path, "images/a.png", *([more] if more.endswith("png") else []))
+    put(tmp_path / "captions" / "a.txt", b"a")
+    if more.endswith("txt"):
+        put(tmp_path / more, b"another")
+    with pytest.raises(UsageError, match=said):
+        check_folder(tmp_path)
+
+
+def test_boxes_in_a_folder_beside_the_pictures_are_no_captions(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "images/a.png")
+    put(tmp_path / "labels" / "a.txt", b"0 0.5 0.5 0.25 0.25\n")
+    assert "boxes of a detector" in only_problem(tmp_path)[2]
+
+
+_NAMES = st.text("ab.é -_", min_size=1, max_size=6).filter(lambda n: n.strip(" .") == n)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    names=st.sets(_NAMES, min_size=1, max_size=4),
+    captions=st.lists(st.text("aé\n\"',;\t=", max_size=8), min_size=4, max_size=4),
+    apart=st.booleans(),
+)
+def test_what_was_written_beside_a_picture_is_read_or_it_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, names: set[str], captions: list[str], apart: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("sidecars")
+    texts = folder / ("captions" if apart else "images")
+    written = dict(zip(sorted(names), captions, strict=False))
+    write_pictures(folder, *(f"images/{name}.png" for name in written))
+    for name, caption in written.items():
+        put(texts / f"{name}.txt", caption.encode())
+    if check_folder(folder).problems():  # an empty caption, or none in a folder of such
+        return
+    pairs = read_folder(folder)
+    read = {pairs.row(i): pairs.caption(i) for i in range(len(pairs))}
+    assert read == {f"file images/{n}.png": c.strip() for n, c in written.items()}

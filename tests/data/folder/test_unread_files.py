@@ -24,7 +24,8 @@ pytestmark = pytest.mark.usefixtures("own_cache")
         ("data-00000-of-00001.arrow", b"", "save it as Parquet"),
         ("labels.csv", b"id,label\n1,x\n", "has no column 'image'; it has id, label"),
         ("apple/1.xml", b"<a/>", "write pairs.csv"),
-        ("results.token", b"1.png#0\tan apple\n", r"it names pictures \(1.png\)"),
+        ("results.tok", b"1.png#0\tan apple\n", r"it names pictures \(1.png\)"),
+        ("captions/v/1.txt", b"an apple", "it has the name of a picture: put it beside"),
         ("lists/all.txt", b"apple/1.png an apple\n", r"it names pictures \(apple/1.png\)"),
     ],
 )
