@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench_report import machine, report
+from bench_report import cluster_part, machine, report
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
@@ -57,7 +57,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"measuring: {name}", file=sys.stderr, flush=True)
         results[name] = measure(plan)
     results["machine"] = machine()
-    chosen.out.write_text(report(results), encoding="utf-8")
+    before = chosen.out.read_text(encoding="utf-8") if chosen.out.is_file() else ""
+    kept = cluster_part(before)
+    text = report(results) + (f"\n{kept}" if kept else "")
+    chosen.out.write_text(text, encoding="utf-8")
     print(chosen.out)
     return 0
 

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from statistics import median
 
+#: The title of the part that `cluster.py` writes, which is the last.
+CLUSTER = "# Units on a cluster"
+
+
+def cluster_part(text: str) -> str:
+    """That part of the results, or nothing where there is none."""
+    at = text.find(f"{CLUSTER}\n")
+    return text[at:] if at >= 0 else ""
+
 
 def report(results: dict) -> str:
     """The results as Markdown: a sentence and a table for each question."""

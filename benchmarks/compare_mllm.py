@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from erasekit.cluster import Workers
 from erasekit.leaderboard.answer_page import write_page
 from erasekit.leaderboard.answer_summary import comparison_table
 from erasekit.leaderboard.plan import LANGUAGE, pick_methods
@@ -26,7 +27,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=["all"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--out", type=Path, required=True, help="file of results")
-    parser.add_argument("--jobs", type=int, default=1, help="processes at once")
+    parser.add_argument("--workers", type=int, default=1, help="processes at once")
     parser.add_argument("--page", type=Path, help="folder that receives the page")
     given = parser.parse_args()
     methods = pick_methods(given.methods, LANGUAGE)
@@ -37,7 +38,7 @@ def main() -> None:
         given.seeds,
         given.out,
         kind=LANGUAGE,
-        jobs=given.jobs,
+        workers=Workers(given.workers),
     ).read()
     print(comparison_table(records).round(3).to_string())
     if given.page:

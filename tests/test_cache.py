@@ -190,3 +190,22 @@ def test_the_users_cache_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None
     assert cache_root() == Path(platformdirs.user_cache_dir("erasekit"))
     monkeypatch.setenv("ERASEKIT_CACHE", os.sep + "elsewhere")
     assert cache_root() == Path(os.sep) / "elsewhere"
+
+
+def test_an_entry_is_copied_from_a_shared_cache_or_made(tmp_path, monkeypatch, empty_cache):
+    shared, own = tmp_path / "shared", tmp_path / "own"
+    monkeypatch.setenv("ERASEKIT_CACHE", str(shared))
+    make = Maker()
+    there = cached("model", RECIPE, make)
+    monkeypatch.setenv("ERASEKIT_CACHE", str(own))
+    monkeypatch.setenv(cache.SHARED, str(shared))
+    here = cached("model", RECIPE, make)
+    assert make.calls == 1
+    assert here.parent == own
+    assert cache.sha256_folder(here) == cache.sha256_folder(there)
+    cached("model", {**RECIPE, "steps": 4}, make)
+    assert make.calls == 2, "what is not in the shared one is made"
+    (there / "inner" / "weights").write_text("damaged")
+    monkeypatch.setenv("ERASEKIT_CACHE", str(tmp_path / "another"))
+    cached("model", RECIPE, make)
+    assert make.calls == 3, "nor is a damaged one copied"

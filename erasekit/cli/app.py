@@ -27,6 +27,7 @@ from erasekit.cli.leaderboard_commands import benchmark
 from erasekit.cli.list_commands import list_
 from erasekit.cli.settings_options import SectionedCommand
 from erasekit.cli.share_commands import export
+from erasekit.cli.sweep_commands import sweep
 from erasekit.cli.tutorial_commands import tutorial
 from erasekit.errors import ErasekitError, UsageError
 
@@ -72,9 +73,13 @@ def erasekit_command(
 
 for command in (
     *(erase, evaluate, compare, audit, report, certify, verify, export, preview),
-    *(tutorial, benchmark, list_),
+    *(tutorial, sweep, benchmark, list_),
 ):
     app.command(command.__name__.strip("_"), cls=SectionedCommand)(command)
+leaderboard = typer.Typer(help="Compare every method on the same tasks.", rich_markup_mode=None)
+leaderboard.command("run", cls=SectionedCommand)(benchmark)
+leaderboard.callback()(lambda: None)  # or typer would take a lone command for the group itself
+app.add_typer(leaderboard, name="leaderboard")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""`benchmark`: compare every method on the same tasks."""
+"""`benchmark`, also called `leaderboard run`: compare every method on the same tasks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ from typing import Annotated
 
 import typer
 
+from erasekit.cli.worker_options import (
+    DryRunOption,
+    MemoryOption,
+    SchedulerOption,
+    ThreadsOption,
+    WorkersOption,
+)
 from erasekit.errors import UsageError
 
 
@@ -30,10 +37,11 @@ def benchmark(
         Path | None,
         typer.Option(metavar="FOLDER", help="Write leaderboard.md with its pictures there."),
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Processes at once; one a core by default."),
-    ] = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = "",
+    memory: MemoryOption = "",
+    threads: ThreadsOption = 1,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Hold every method against three oracles on the same tasks, tuned with the same budget.
 
@@ -41,19 +49,27 @@ def benchmark(
     Examples:
       erasekit benchmark --methods all --tasks all --seeds 0 1 2     hours; resumable
       erasekit benchmark --methods cliperase,munba --tasks one_group --seeds 0
+      erasekit benchmark --scheduler tcp://10.0.0.5:8786             on a Dask cluster
 
     Each method's settings are chosen on validation for each task, then tested once a seed.
     Results are appended as they come: the same command goes on where it stopped.
+    `erasekit leaderboard run` is the same command.
     """
     from erasekit.leaderboard.plan import pick_methods, pick_tasks
 
     chosen = pick_methods(_names(methods))
     asked = [task.name for task in pick_tasks(profile, _names(tasks))]
     numbers = _seeds([*seeds.replace(",", " ").split(), *(more or [])])
-    from erasekit.leaderboard.run import run_benchmark
+    from erasekit.cluster import Workers
+    from erasekit.leaderboard.run import outlook, plan_units, run_benchmark
     from erasekit.leaderboard.summary import summary_text
 
-    records = run_benchmark(profile, chosen, asked, numbers, out, jobs=jobs)
+    team = Workers(workers, scheduler, memory, threads)
+    if dry_run:
+        units = plan_units(profile, chosen, asked, numbers, threads=threads)
+        typer.echo(outlook(units, out, team))
+        return
+    records = run_benchmark(profile, chosen, asked, numbers, out, workers=team)
     typer.echo(summary_text(records.read()))
     typer.echo(f"results: {out}")
     if page is not None:

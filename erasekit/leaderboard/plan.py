@@ -192,6 +192,8 @@ def pick_methods(wanted: Sequence[str], kind: Kind = CLIP) -> list[str]:
     return [name for name in names if name != CONTROL]
 
 
-def settings_of(profile: str, task: Task, seed: int, kind: Kind = CLIP) -> Settings:
+def settings_of(
+    profile: str, task: Task, seed: int, kind: Kind = CLIP, threads: int = 1
+) -> Settings:
     """The settings of one task's experiment."""
-    return make_settings(profile, kind=kind.name, forget=task.forget, seed=seed, threads=1)
+    return make_settings(profile, kind=kind.name, forget=task.forget, seed=seed, threads=threads)

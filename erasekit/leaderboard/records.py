@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 from filelock import FileLock
 
 from erasekit.cache import code_identity
-from erasekit.errors import RunError
+from erasekit.errors import RunError, reason
 from erasekit.files import sha256_json
 
 
@@ -58,17 +60,34 @@ class Records:
         return found
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Add one record, whole or not at all."""
+        """Add one record, whole or not at all.
+
+        Raises:
+            RunError: when it cannot be written; the file is then as it was.
+        """
         line = json.dumps(_rounded(record), ensure_ascii=False, allow_nan=False)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock, self.path.open("r+b" if self.path.exists() else "w+b") as file:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self._lock:
+                self._append(f"{line}\n".encode())
+        except OSError as error:
+            raise RunError(
+                f"cannot write {self.path}: {reason(error)}. What is in it is whole: "
+                "make room, and the same command goes on"
+            ) from error
+
+    def _append(self, line: bytes) -> None:
+        mode = "r+b" if self.path.exists() else "w+b"
+        with self.path.open(mode, buffering=0) as file:
             # What a crash left behind the last line end goes first.
             end = file.seek(0, 2)
             while end and (file.seek(end - 1), file.read(1))[1] != b"\n":
                 end -= 1
             file.truncate(end)
             file.seek(end)
-            file.write(f"{line}\n".encode())
+            if file.write(line) != len(line):  # the disk is full
+                file.truncate(end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _rounded(value: Any) -> Any:

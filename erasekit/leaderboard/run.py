@@ -1,24 +1,25 @@
 """Run the benchmark: tune every method alike on validation, then test each once a seed.
 
-A unit is one task and one seed, so that its models are loaded once. Units run in processes
-of their own with one thread each, as many at once as there are cores, and append every
-result as it comes; what is there already is not run again.
+Each result is made alone, in this process or by the workers of a Dask cluster, and appended here
+as it comes. What is there already is not made again.
 """
 
 from __future__ import annotations
 
 import math
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from erasekit.cluster import Workers, estimate, open_pool, say
 from erasekit.data.data_spec import WorldSpec
+from erasekit.errors import RunError
 from erasekit.experiment.specs import make_plan
+from erasekit.files import write_text
 from erasekit.leaderboard.bench import Bench, Case
 from erasekit.leaderboard.plan import (
     CLIP,
@@ -29,7 +30,6 @@ from erasekit.leaderboard.plan import (
     trials_of,
 )
 from erasekit.leaderboard.records import Records, key_of
-from erasekit.processes import end_children
 from erasekit.progress import progress_bar
 
 #: The seed on which methods are tuned.
@@ -40,10 +40,11 @@ _ASKED = ("profile", "seed", "split", "method", "trial")
 
 @dataclass(frozen=True)
 class Unit:
-    """The results of one task and seed that one process makes.
+    """The results of one task and seed, which share their models.
 
     Attributes:
         tuning: whether trials are compared on validation; else the best ones are tested.
+        threads: of the processor; results of other threads are other results.
     """
 
     profile: str
@@ -52,12 +53,13 @@ class Unit:
     methods: tuple[str, ...]
     tuning: bool
     kind: Kind = CLIP
+    threads: int = 1
 
     @property
     def case(self) -> Case:
         """What decides the models of this unit."""
         task = task_of(self.kind, self.profile, self.task)
-        settings = settings_of(self.profile, task, self.seed, self.kind)
+        settings = settings_of(self.profile, task, self.seed, self.kind, self.threads)
         plan = make_plan(settings)
         assert isinstance(plan.data, WorldSpec) and plan.train is not None
         return Case(
@@ -131,6 +133,82 @@ def _or_worst(gap: float | None) -> float:
     return math.inf if gap is None else gap
 
 
+@lru_cache(maxsize=1)
+def _bench(kind: Kind, case: Case) -> Bench:
+    """A bench with its models, for the next result of the same case."""
+    module, name = kind.bench
+    return getattr(import_module(module), name)(case)
+
+
+def make_result(asked: tuple[Unit, Mapping[str, Any]]) -> dict[str, Any]:
+    """One result of a unit, as `Unit.wanted` describes it; what a worker does."""
+    unit, what = asked
+    return _bench(unit.kind, unit.case).result(what["method"], what["trial"], what["split"])
+
+
+@dataclass
+class Plan:
+    """What is asked for, and what of it the records hold."""
+
+    units: Sequence[Unit]
+    records: Records
+
+    def __post_init__(self) -> None:
+        self.have = {record["key"]: record for record in self.records.read()}
+
+    @property
+    def total(self) -> int:
+        return sum(
+            sum(len(trials_of(u.kind, name)) for name in u.methods)
+            if u.tuning
+            else len(u.methods) + len(u.kind.references)
+            for u in self.units
+        )
+
+    def missing(self, unit: Unit) -> dict[str, dict[str, Any]]:
+        """What a unit lacks by key; of a test only methods whose tuning is whole."""
+        if not unit.tuning:
+            tuning = replace(unit, tuning=True, seed=TUNING_SEED)
+            open_ones = {what["method"] for what in self.missing(tuning).values()}
+            unit = replace(unit, methods=tuple(n for n in unit.methods if n not in open_ones))
+        wanted = unit.wanted(list(self.have.values()))
+        return {key: what for key, what in wanted.items() if key not in self.have}
+
+    def there(self) -> int:
+        """How many of the results asked for the records hold."""
+        have = list(self.have.values())
+        return sum(key in self.have for unit in self.units for key in unit.wanted(have))
+
+
+def plan_units(
+    profile: str,
+    methods: Sequence[str],
+    tasks: Sequence[str],
+    seeds: Sequence[int],
+    kind: Kind = CLIP,
+    threads: int = 1,
+) -> list[Unit]:
+    """Every unit of a benchmark, each task's tuning before its tests."""
+    names, units = tuple(methods), []
+    for task in tasks:
+        units.append(Unit(profile, task, TUNING_SEED, names, True, kind, threads))
+        units += [Unit(profile, task, seed, names, False, kind, threads) for seed in seeds]
+    return units
+
+
+def outlook(units: Sequence[Unit], path: Path, workers: Workers) -> str:
+    """What a benchmark would run, what is there, and how long it takes by past results."""
+    plan = Plan(units, Records(path))
+    there = plan.there()
+    left = plan.total - there
+    lines = [f"{plan.total} results: {there} are there, {left} to make"]
+    for unit in units:
+        for what in plan.missing(unit).values():
+            place = f"{unit.task} seed {unit.seed} {what['split']}"
+            lines.append(f"  to make: {place} {what['method']} {what['trial'] or ''}".rstrip())
+    return "\n".join([*lines, estimate([r.get("took") for r in plan.have.values()], left, workers)])
+
+
 def run_benchmark(
     profile: str,
     methods: Sequence[str],
@@ -139,7 +217,7 @@ def run_benchmark(
     path: Path,
     *,
     kind: Kind = CLIP,
-    jobs: int | None = None,
+    workers: Workers | None = None,
     progress: bool = True,
 ) -> Records:
     """Run whatever is not in the records yet.
@@ -151,81 +229,58 @@ def run_benchmark(
         seeds: of the tests; tuning always takes seed 0.
         path: the file of records.
         kind: of model.
-        jobs: processes at once; one a core by default.
+        workers: who does the work; this process alone by default.
 
     Raises:
-        RunError: when the records are damaged.
+        RunError: when the records are damaged, or cannot be written; and at the end, when results
+            failed: each is named, with its log.
     """
-    records = Records(path)
-    jobs = jobs or os.cpu_count() or 1
-    names = tuple(methods)
-    tunings = [Unit(profile, task, TUNING_SEED, names, True, kind) for task in tasks]
-    tests = [Unit(profile, task, seed, names, False, kind) for task in tasks for seed in seeds]
-    total = len(tunings) * sum(len(trials_of(kind, name)) for name in names)
-    total += len(tests) * (len(names) + len(kind.references))
-    with progress_bar("benchmark", "result", total, show=progress) as bar:
-        done = 0
+    workers = workers or Workers(1)
+    units = plan_units(profile, methods, tasks, seeds, kind, workers.threads)
+    plan = Plan(units, Records(path))
+    total, there = plan.total, plan.there()
+    asked: dict[str, tuple[Unit, str, dict[str, Any]]] = {}
+    failed: dict[str, str] = {}
+    open_trials: Counter[str] = Counter()  # by task: it is tested once there are none
+    logs = path.with_suffix(".logs")
+    with (
+        progress_bar("benchmark", "result", total, done=there, show=progress) as bar,
+        open_pool(make_result, workers, total - there, say) as pool,
+    ):
 
-        def look() -> None:
-            nonlocal done
-            found = records.read()
-            have = {record["key"] for record in found}
-            now = sum(key in have for unit in (*tunings, *tests) for key in unit.wanted(found))
-            bar.update(now - done)
-            done = now
+        def submit(task: str, tuning: bool) -> None:
+            for unit in units:
+                if (unit.task, unit.tuning) == (task, tuning):
+                    for key, what in plan.missing(unit).items():
+                        name = f"{task}-{unit.seed}-{what['split']}-{what['method']}-{key[:8]}"
+                        asked[name] = unit, key, what
+                        pool.submit(name, (unit, what))
+                        open_trials[task] += tuning
 
-        if jobs == 1:
-            for unit in _in_order(tunings, tests):
-                run_unit(unit, path)
-                look()
-            return records
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-            try:
-                _run_in_pool(pool, tunings, tests, path, look)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                end_children()
-                raise
-    return records
-
-
-def _in_order(tunings: Sequence[Unit], tests: Sequence[Unit]) -> Iterator[Unit]:
-    for tuning in tunings:
-        yield tuning
-        yield from (test for test in tests if test.task == tuning.task)
-
-
-def _run_in_pool(
-    pool: ProcessPoolExecutor,
-    tunings: Sequence[Unit],
-    tests: Sequence[Unit],
-    path: Path,
-    look: Callable[[], None],
-) -> None:
-    """Tests of a task begin when its tuning is done."""
-    running: dict[Future[None], Unit] = {pool.submit(run_unit, u, path): u for u in tunings}
-    while running:
-        finished, _ = wait(running, timeout=10, return_when=FIRST_COMPLETED)
-        look()
-        for future in finished:
-            unit = running.pop(future)
-            future.result()
-            if unit.tuning:
-                for test in tests:
-                    if test.task == unit.task:
-                        running[pool.submit(run_unit, test, path)] = test
-
-
-def run_unit(unit: Unit, path: Path) -> None:
-    """Make every result of a unit that the records do not hold."""
-    records = Records(path)
-    have = records.read()
-    keys = {record["key"] for record in have}
-    missing = {key: what for key, what in unit.wanted(have).items() if key not in keys}
-    if not missing:
-        return
-    bench = unit.bench()
-    for key, what in missing.items():
-        found = bench.result(what["method"], what["trial"], what["split"])
-        records.append({"key": key, **what, **found})
+        for task in tasks:
+            submit(task, tuning=True)
+        for task in tasks:
+            if not open_trials[task]:
+                submit(task, tuning=False)
+        for outcome in pool:
+            unit, key, what = asked[outcome.name]
+            if outcome.error:
+                failed[outcome.name] = outcome.error
+                log = write_text(logs / f"{outcome.name}.log", outcome.log)
+                say(f"failed: {outcome.name}: {outcome.error} (log: {log})")
+            else:
+                record = {"key": key, **what, **outcome.value, "took": outcome.seconds}
+                plan.records.append(record)
+                plan.have[key] = record
+                bar.update()
+            open_trials[unit.task] -= unit.tuning
+            if unit.tuning and not open_trials[unit.task]:
+                submit(unit.task, tuning=False)
+    _bench.cache_clear()
+    if failed:
+        name, error = next(iter(failed.items()))
+        raise RunError(
+            f"{len(failed)} of {len(asked)} results failed, and {path} lacks "
+            f"{total - plan.there()}. The first is {name}: {error}. Logs: {logs}"
+        )
+    return plan.records

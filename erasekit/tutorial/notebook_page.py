@@ -21,12 +21,13 @@ _SCRIPT = re.compile(r"<script\b.*?</script\s*>", re.DOTALL | re.IGNORECASE)
 _NOTEBOOK_LINK = re.compile(r'href="(?![a-z]+:)([^"#?]+)\.ipynb')
 
 
-def render_notebook(ipynb: Path, html: Path) -> Path:
+def render_notebook(ipynb: Path, html: Path, back: str = "index.html") -> Path:
     """Write an executed notebook as a page that needs no network.
 
     Args:
         ipynb: the notebook with its outputs.
-        html: the page to write; it links back to `index.html` in the same folder.
+        html: the page to write.
+        back: the page that it links back to.
 
     Raises:
         RunError: when the notebook is missing or damaged.
@@ -50,7 +51,7 @@ def render_notebook(ipynb: Path, html: Path) -> Path:
         title=_title(notebook) or ipynb.stem,
         cells=_NOTEBOOK_LINK.sub(r'href="\1.html', cells),
         highlight=HtmlFormatter(style="default").get_style_defs(".highlight"),
-        back="index.html",
+        back=back,
     )
     return write_text(html, page)
 

@@ -84,6 +84,7 @@ def run_notebook(
     parameters: Mapping[str, Any] | None = None,
     *,
     tell: Callable[[str], None] | None = None,
+    forked: bool = True,
 ) -> Path:
     """Run one notebook from beginning to end.
 
@@ -92,6 +93,7 @@ def run_notebook(
         folder: receives the executed notebook, and whatever it records.
         parameters: replace the notebook's own; ``out`` becomes `folder` unless given.
         tell: is told of each cell that begins; by default progress is shown.
+        forked: whether the kernel is forked, which pays off from the second notebook on.
 
     Returns:
         the executed notebook.
@@ -114,13 +116,13 @@ def run_notebook(
 
     if tell is None:
         with Progress(path.stem) as progress:
-            return run_notebook(path, folder, given, tell=progress.tell)
+            return run_notebook(path, folder, given, tell=progress.tell, forked=forked)
 
     from papermill.exceptions import PapermillExecutionError
 
     executed = folder / path.name
     try:
-        notebook = _execute(path, executed, given, tell)
+        notebook = _execute(path, executed, given, tell, forked)
     except PapermillExecutionError as error:
         raise RunError(
             f"{path.stem} stopped in cell {error.cell_index + 1}: {error.ename}: "
@@ -143,14 +145,19 @@ def run_notebook(
 
 
 def _execute(
-    path: Path, executed: Path, parameters: dict[str, Any], tell: Callable[[str], None]
+    path: Path,
+    executed: Path,
+    parameters: dict[str, Any],
+    tell: Callable[[str], None],
+    forked: bool,
 ) -> Any:
     from papermill import execute_notebook
 
     from erasekit.tutorial.kernels import kernel_environment
     from erasekit.tutorial.papermill_engine import Engine  # noqa: F401  # registers itself
 
-    os.environ.update(kernel_environment())
+    if forked:
+        os.environ.update(kernel_environment())
     return execute_notebook(
         _literal(path),
         _literal(executed),

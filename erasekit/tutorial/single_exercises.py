@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
     from erasekit.data.folder.listing import FolderPairs
     from erasekit.data.worlds import PairsWorld
-    from erasekit.evaluate.scorecard import Scorecard
     from erasekit.models.clip import Clip
-    from erasekit.unlearn.engine import Erasure
 
 
 @dataclass(frozen=True)
@@ -72,18 +70,6 @@ def _same(answer: Any, truth: Any, within: float) -> bool:
     return math.isfinite(number) and abs(number - truth) <= within
 
 
-def _two_pairs() -> float:
-    return math.log(1 + math.exp(-1))
-
-
-def _first_consistency(erasure: Erasure) -> float:
-    return erasure.history[0]["consistency"]
-
-
-def _similarity_gap(scorecard: Scorecard) -> float:
-    return scorecard.gap("similarity", "forget")
-
-
 def _farthest(before: Clip, after: Clip, world: PairsWorld) -> str:
     from erasekit.models.zero_shot import concept_features
 
@@ -126,32 +112,6 @@ def _selected_in_test(pairs: FolderPairs, mask: np.ndarray) -> int:
 
 
 SINGLE_EXERCISES: dict[str, Exercise] = {
-    "04_retention": Exercise(
-        hint="each row's loss is −log of its softmax at the true pair: −log(e¹ / (e¹ + e⁰)).",
-        solution='__import__("math").log(1 + __import__("math").exp(-1))',
-        truth=_two_pairs,
-        because="A loss of log 2 ≈ 0.693 would be a coin's toss between the two.",
-        within=0.005,
-    ),
-    "05_consistency": Exercise(
-        hint='look into `erased.history[0]["consistency"]`, and think of which two models it '
-        "compares before the first step.",
-        solution='round(erased.history[0]["consistency"], 3)',
-        truth=_first_consistency,
-        because="Before the first step the model still is the original: nothing has moved, and "
-        "there is nothing to hold back.",
-        within=0.001,
-    ),
-    "06_evaluation": Exercise(
-        hint='subtract: `card.value("erased", "similarity", "forget")` minus the same of '
-        '`"oracle"`, times 100.',
-        solution='100 * (card.value("erased", "similarity", "forget") '
-        '- card.value("oracle", "similarity", "forget"))',
-        truth=_similarity_gap,
-        because="The sign is the point of it: below zero the method went further than never "
-        "having learned, above zero something is left.",
-        within=0.5,
-    ),
     "07_embedding_shift": Exercise(
         hint="the product of two features of length 1 is their cosine: the name with the "
         "smallest `(before * after).sum(1)` has turned furthest. `concepts` is in the same order.",

@@ -42,6 +42,7 @@ GROUND = {
         "settings_signature",
         "profiles",
         "checks",
+        "cluster",
         "frames",
         "text",
         "extras",

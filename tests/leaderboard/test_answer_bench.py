@@ -97,7 +97,7 @@ def test_a_run_tunes_on_validation_tests_on_test_and_runs_nothing_twice(
     path = tmp_path / "results.jsonl"
 
     def all_of(names: list[str]) -> list[dict]:
-        given = {"kind": LANGUAGE, "jobs": 1, "progress": False}
+        given = {"kind": LANGUAGE, "progress": False}
         return run_benchmark("default", names, ["fruit"], [0], path, **given).read()
 
     names = list(SPACE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -71,3 +72,20 @@ def test_a_key_is_of_all_that_was_asked_and_of_the_code(monkeypatch: pytest.Monk
     assert len({own, key_of({**WHAT, "seed": 1}, code), key_of(WHAT, code, "erasekit.loop")}) == 3
     monkeypatch.setattr(module, "code_identity", lambda *entries: {"code": f"changed: {entries}"})
     assert key_of(WHAT, code) != own
+
+
+def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path):
+    records = Records(tmp_path / "r.jsonl")
+    records.append({"key": "a", "value": "x" * 100})
+    whole = records.path.read_bytes()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 50, before[1]))
+    try:
+        for letters in (200, 100_000):
+            with pytest.raises(RunError, match=r"cannot write \S+r.jsonl: .*goes on"):
+                records.append({"key": "b", "value": "y" * letters})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert records.path.read_bytes() == whole
+    records.append({"key": "c"})
+    assert [r["key"] for r in records.read()] == ["a", "c"]

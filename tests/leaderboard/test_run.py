@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from erasekit.cli import app as cli
+from erasekit.cluster import Workers
 from erasekit.errors import RunError
 from erasekit.leaderboard import plan, records
 from erasekit.leaderboard.clip_bench import ClipBench
 from erasekit.leaderboard.plan import CLIP, LANGUAGE, Task
 from erasekit.leaderboard.records import Records
-from erasekit.leaderboard.run import Unit, best_trial, run_benchmark
+from erasekit.leaderboard.run import Plan, Unit, best_trial, run_benchmark
 from erasekit.profiles import PROFILES
 
 METHODS = ("null_space", "gradient_difference")
@@ -45,8 +46,12 @@ def tiny_bench(tiny: dict):
 @pytest.fixture(scope="module")
 def done(tiny_bench, tmp_path_factory) -> Records:
     path = tmp_path_factory.mktemp("bench") / "r.jsonl"
-    run_benchmark("smoke", METHODS, ["two", "inside"], [0], path, jobs=1, progress=False)
-    return run_benchmark("smoke", METHODS, ["one"], [0, 1], path, jobs=1, progress=False)
+    run_benchmark(
+        "smoke", METHODS, ["two", "inside"], [0], path, workers=Workers(1), progress=False
+    )
+    return run_benchmark(
+        "smoke", METHODS, ["one"], [0, 1], path, workers=Workers(1), progress=False
+    )
 
 
 def chosen(records: Records, **what) -> list[dict]:
@@ -107,8 +112,10 @@ def test_what_is_there_is_not_run_again_and_what_is_lost_is(done: Records, tmp_p
         "erase",
         lambda self, model, name, *rest: made.append(name) or erase(self, model, name, *rest),
     )
-    run_benchmark("smoke", METHODS, list(TASKS), [0], path, jobs=1, progress=False)
-    again = run_benchmark("smoke", METHODS, ["one"], [0, 1], path, jobs=1, progress=False)
+    run_benchmark("smoke", METHODS, list(TASKS), [0], path, workers=Workers(1), progress=False)
+    again = run_benchmark(
+        "smoke", METHODS, ["one"], [0, 1], path, workers=Workers(1), progress=False
+    )
     assert made == ["null_space"]
     before = {r["key"]: r["metrics"] for r in done.read()}
     assert {r["key"]: r["metrics"] for r in again.read()} == before, "recomputed, it is the same"
@@ -120,7 +127,9 @@ def test_a_method_that_fails_is_written_down_and_stops_nothing(done, tmp_path, m
 
     path = tmp_path / "r.jsonl"
     monkeypatch.setattr(ClipBench, "erase", broken)
-    records = run_benchmark("smoke", ("null_space",), ["one"], [0], path, jobs=1, progress=False)
+    records = run_benchmark(
+        "smoke", ("null_space",), ["one"], [0], path, workers=Workers(1), progress=False
+    )
     failed = chosen(records, method="null_space")
     assert len(failed) == len(SPACE["null_space"]) + 1
     assert all("the loss is nan" in r["failed"] for r in failed)
@@ -134,7 +143,9 @@ def test_what_fails_besides_a_method_is_no_result(done, tmp_path, monkeypatch):
     path = tmp_path / "r.jsonl"
     monkeypatch.setattr(ClipBench, "oracles", property(full))
     with pytest.raises(RunError, match="cannot write the cache"):
-        run_benchmark("smoke", ("null_space",), ["one"], [0], path, jobs=1, progress=False)
+        run_benchmark(
+            "smoke", ("null_space",), ["one"], [0], path, workers=Workers(1), progress=False
+        )
     assert not any(r["method"].startswith("oracle") for r in Records(path).read())
 
 
@@ -150,6 +161,16 @@ def test_the_best_trial_has_the_least_expected_gap_and_none_is_needed():
     found[1]["expected_gap"] = None  # it failed
     assert best_trial(unit, "null_space", found) == SPACE["null_space"][0]
     assert best_trial(unit, "null_space", []) == SPACE["null_space"][0]
+
+
+def test_a_method_is_tested_once_its_tuning_is_whole(tmp_path):
+    test = Unit("smoke", "one", 0, ("null_space",), tuning=False)
+    records, tested = Records(tmp_path / "r.jsonl"), []
+    for key in dataclasses.replace(test, tuning=True).wanted(()):
+        records.append({"key": key, "expected_gap": 1.0})
+        missing = Plan([test], records).missing(test).values()
+        tested.append("null_space" in {what["method"] for what in missing})
+    assert tested == [False, True]
 
 
 def test_a_method_without_trials_is_tried_once_with_its_defaults(monkeypatch):
@@ -190,12 +211,28 @@ def test_the_command_runs_it_and_prints_the_gaps(done: Records, tmp_path: Path, 
     path = tmp_path / "r.jsonl"
     path.write_bytes(done.path.read_bytes())
     given = ["--methods", "null_space", "--tasks", "one,two", "--seeds", "0"]
-    code = cli.run(["benchmark", *given, "--profile", "smoke", "--out", str(path), "--jobs", "1"])
+    code = cli.run(
+        ["benchmark", *given, "--profile", "smoke", "--out", str(path), "--workers", "1"]
+    )
     printed = capsys.readouterr().out
     assert code == 0
     assert "null_space" in printed
     assert "oracle (floor)" in printed
     assert f"results: {path}" in printed
+
+
+def test_a_dry_run_runs_nothing_and_says_what_is_left(done: Records, tmp_path: Path, capsys):
+    path = tmp_path / "r.jsonl"
+    lines = done.path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]), encoding="utf-8")
+    words = ["--tasks", "one", "--seeds", "0,1", "--profile", "smoke", "--out", str(path)]
+    words += ["--methods", ",".join(METHODS), "--workers", "1", "--dry-run"]
+    assert cli.run(["leaderboard", "run", *words]) == 0
+    printed = capsys.readouterr().out
+    assert "18 results: 17 are there, 1 to make" in printed
+    assert "to make: one seed 1 test gradient_difference" in printed
+    assert f"by {len(lines) - 1} past runs" in printed
+    assert path.read_text(encoding="utf-8") == "".join(lines[:-1])
 
 
 @pytest.mark.parametrize(
@@ -213,20 +250,25 @@ def test_misuse_is_told_in_a_line(given, words, capsys):
 
 
 @pytest.mark.slow
-def test_several_processes_make_the_same_results(tmp_path):
+def test_the_results_are_the_same_whatever_the_number_of_workers(tmp_path):
     """On the real smoke tasks: what is patched above does not reach another process."""
-    code = (
+    pytest.importorskip("distributed")
+    script = tmp_path / "script.py"
+    script.write_text(
         "import sys; from pathlib import Path\n"
+        "from erasekit.cluster import Workers\n"
         "from erasekit.leaderboard.run import run_benchmark\n"
         "if __name__ == '__main__':\n"
-        "    run_benchmark('smoke', ['null_space'], ['one_group', 'two_requests'], [0],\n"
-        "                  Path(sys.argv[1]), jobs=2, progress=False)\n"
+        "    run_benchmark('smoke', ['null_space'], ['one_group'], [0], Path(sys.argv[1]),\n"
+        "                  workers=Workers(int(sys.argv[2])), progress=False)\n"
     )
-    script = tmp_path / "script.py"
-    script.write_text(code)
-    out = tmp_path / "r.jsonl"
-    subprocess.run([sys.executable, str(script), str(out)], check=True)
-    records = Records(out).read()
-    assert {r["task"] for r in records} == {"one_group", "two_requests"}
-    assert len(records) == 2 * (4 + 6)
-    assert not any(r["failed"] for r in records)
+    found = []
+    for workers in (2, 1):
+        out = tmp_path / f"{workers}.jsonl"
+        subprocess.run([sys.executable, str(script), str(out), str(workers)], check=True)
+        records = Records(out).read()
+        assert len(records) == 4 + 6
+        assert not any(r["failed"] for r in records)
+        assert all(r["took"] > 0 for r in records)
+        found.append({r["key"]: (r["metrics"], r.get("expected_gap")) for r in records})
+    assert found[0] == found[1]

@@ -18,7 +18,7 @@ from erasekit.tutorial.runner import declared_parameters
 NAMES = [path.stem for path in PATHS]
 LONGEST_CELL = 15
 #: Notebooks in which the reader writes the mathematics: formula, torch, comparison with the kit.
-MATHEMATICS = ("02_base_model", "03_forgetting")
+MATHEMATICS = ("02_base_model", "03_forgetting", "04_retention", "05_consistency", "06_evaluation")
 each_notebook = pytest.mark.parametrize("path", PATHS, ids=NAMES)
 
 

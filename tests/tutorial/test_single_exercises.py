@@ -70,9 +70,6 @@ def facts(name: str, e, erasure, card) -> tuple[dict, dict]:
     concepts = [e.world.concept(i) for i in e.world.trained]
     before = concept_features(e.original, concepts)
     return {
-        "04_retention": ({}, {}),
-        "05_consistency": ({"erasure": erasure}, {"erased": erasure}),
-        "06_evaluation": ({"scorecard": card}, {"card": card}),
         "07_embedding_shift": (
             {"before": e.original, "after": erasure.model, "world": e.world},
             {

@@ -1,0 +1,366 @@
+"""Units of work in this process, on a local Dask cluster, or on any Dask cluster by its address.
+
+Dask places the units, runs those of a lost worker again, and shows its dashboard. A unit is a
+function of a module and one argument. Its outcome comes back to whoever iterates, who alone
+writes. A unit that fails is an outcome with its log; it stops no other one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import platform
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from statistics import median
+from typing import Any
+
+from erasekit import __version__
+from erasekit.cache import code_identity
+from erasekit.errors import ErasekitError, RunError, UsageError, reason
+from erasekit.extras import needed
+
+#: Seconds in which a scheduler must answer, and in which a lost one may come back.
+ANSWER, RETURN = 6.0, 120.0
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who does the work.
+
+    Attributes:
+        count: processes of a local cluster. None is one a core where Dask is installed, and this
+            process alone where it is not.
+        scheduler: the address of a Dask scheduler, whose workers do the work.
+        memory: the most memory of a worker of a local cluster, such as 4GiB.
+        threads: of the processor, that one unit computes with.
+    """
+
+    count: int | None = None
+    scheduler: str = ""
+    memory: str = ""
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for option, value in (("--workers", self.count), ("--memory", self.memory)):
+            if self.scheduler and value:
+                raise UsageError(
+                    f"{option} {value} is for a local cluster: give it to the workers of "
+                    f"{self.scheduler} where they are started"
+                )
+
+    def processes(self, units: int) -> int:
+        """How many processes a local cluster needs; 1 is this process."""
+        if self.count is None and find_spec("distributed") is None:
+            return 1
+        count = self.count or (os.cpu_count() or 1) // self.threads
+        return max(1, min(count, units))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a unit.
+
+    Attributes:
+        error: why there is no value, in one line.
+        log: what a person needs to find the cause.
+    """
+
+    name: str
+    value: Any = None
+    error: str = ""
+    log: str = ""
+    seconds: float = 0.0
+
+
+class Pool:
+    """Units at work in this process: one after the other, in the order they were given."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self._function = function
+        self._units: dict[str, Any] = {}
+
+    def submit(self, name: str, unit: Any) -> None:
+        """Add a unit; also while outcomes are read."""
+        self._units[name] = unit
+
+    def __iter__(self) -> Iterator[Outcome]:
+        while self._units:
+            name = next(iter(self._units))
+            yield run_unit(self._function, name, self._units.pop(name))
+
+
+class DaskPool(Pool):
+    """Units at work on a Dask cluster: outcomes come as they are ready."""
+
+    def __init__(
+        self, function: Callable[[Any], Any], address: Any, say: Callable[[str], None]
+    ) -> None:
+        super().__init__(function)
+        self._address, self._say = address, say
+        self._here = environment(function.__module__)
+        self._known: set[str] = set()
+        self._begin(connect(address))
+        say(f"dashboard: {self._client.dashboard_link}")
+        self._check_versions()
+        if not self._known:
+            say("no worker has joined yet: units wait for the first one")
+
+    def _begin(self, client: Any) -> None:
+        from distributed import as_completed
+
+        self._client, self._futures = client, {}
+        # Values are fetched at once: one that waited on its worker would be lost with it.
+        self._ready = as_completed(loop=client.loop, with_results=True, raise_errors=False)
+        self._known = self._workers()
+        for name, unit in self._units.items():
+            self._send(name, unit)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def submit(self, name: str, unit: Any) -> None:
+        super().submit(name, unit)
+        self._send(name, unit)
+
+    def _send(self, name: str, unit: Any) -> None:
+        future = self._client.submit(
+            run_unit, self._function, name, unit, self._here, key=f"{name}-{time.time_ns()}"
+        )
+        self._futures[future] = name
+        self._ready.add(future)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        while self._units:
+            future, value = next(self._ready)
+            name = self._futures.pop(future, None)
+            if name is None or name not in self._units:
+                continue
+            outcome = self._outcome(name, future.status, value)
+            if outcome is None:  # the scheduler is gone, and every future with it
+                self._begin(self._found_again())
+                self._check_versions()
+                continue
+            self._look_for_lost()
+            del self._units[name]
+            yield outcome
+
+    def _outcome(self, name: str, status: str, value: Any) -> Outcome | None:
+        from distributed import KilledWorker
+
+        if status == "error":
+            _, error, trace = value
+            said, log = _line(error), "".join(traceback.format_exception(None, error, trace))
+            if isinstance(error, KilledWorker):
+                said = f"it lost every worker that tried it, the last {error.last_worker.address}"
+            return Outcome(name, error=said, log=log)
+        if isinstance(value, BaseException):
+            return None
+        if isinstance(value, str):
+            raise UsageError(value)
+        return value
+
+    def _found_again(self) -> Any:
+        """A client of the scheduler that takes the place of a lost one."""
+        with suppress(Exception):  # it is reconnecting itself
+            self._client.close(timeout=2)
+        self._say(f"lost the scheduler {self._address}: waiting for it, nothing done is lost")
+        deadline = time.monotonic() + RETURN
+        while isinstance(self._address, str):
+            try:
+                return connect(self._address, timeout=2)
+            except UsageError:
+                if time.monotonic() > deadline:
+                    break
+        raise RunError(
+            f"the scheduler {self._address} did not come back: start it, and the same command "
+            "goes on where this one stopped"
+        )
+
+    def _workers(self) -> set[str]:
+        return set(self._client.scheduler_info(n_workers=-1)["workers"])
+
+    def _look_for_lost(self) -> None:
+        now = self._workers()
+        for address in sorted(self._known - now):
+            self._say(f"worker {address} was lost: its unit runs again")
+        self._known = now
+
+    def _check_versions(self) -> None:
+        found = self._client.run(environment, self._function.__module__, on_error="return")
+        for worker, there in found.items():
+            if problem := differs(worker, there, self._here):
+                raise UsageError(problem)
+
+
+@contextmanager
+def open_pool(
+    function: Callable[[Any], Any], workers: Workers, units: int, say: Callable[[str], None]
+) -> Iterator[Pool]:
+    """A pool that runs `function` on each unit that it is given.
+
+    Args:
+        function: of a module, which the workers import.
+        units: how many there are at most; a local cluster has no more workers.
+        say: gets lines for the user, such as the dashboard's address.
+
+    Raises:
+        UsageError: when the cluster does not answer, has other versions, or Dask is missing.
+    """
+    processes = workers.processes(units)
+    if not units or not (workers.scheduler or workers.memory or processes > 1):
+        yield Pool(function)
+        return
+    with ExitStack() as stack:
+        address = workers.scheduler or stack.enter_context(_local_cluster(processes, workers))
+        pool = DaskPool(function, address, say)
+        stack.callback(pool.close)
+        yield pool
+
+
+def _local_cluster(processes: int, workers: Workers) -> Any:
+    distributed = needed("distributed", "cluster", "more than one worker")
+    _be_quiet()
+    try:
+        return distributed.LocalCluster(
+            n_workers=processes,
+            threads_per_worker=1,
+            memory_limit=workers.memory or "auto",
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        )
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            f"--memory {workers.memory}: {reason(error)}; give a size such as 4GiB"
+        ) from error
+
+
+def connect(address: Any, timeout: float = ANSWER) -> Any:
+    """A client of a scheduler.
+
+    Raises:
+        UsageError: when nobody answers in time, or it is no Dask scheduler.
+    """
+    distributed = needed("distributed", "cluster", "--scheduler")
+    _be_quiet()
+
+    async def ask() -> None:  # a client that fails to start complains until it is collected
+        arguments = distributed.Security().get_connection_args("client")
+        (await distributed.comm.connect(address, timeout=timeout, **arguments)).abort()
+
+    try:
+        if isinstance(address, str):
+            asyncio.run(ask())
+        with warnings.catch_warnings():  # versions are compared by name, see `differs`
+            warnings.simplefilter("ignore")
+            return distributed.Client(address, timeout=timeout, set_as_default=False)
+    except Exception as error:  # of every kind, where something else than Dask answers
+        raise UsageError(
+            f"--scheduler {address}: no Dask scheduler answers there ({_line(error)}): "
+            "start one with `dask scheduler`, and give the address that it prints"
+        ) from error
+
+
+def _be_quiet() -> None:
+    """Dask logs what happens to connections with tracebacks; the pool says it in a line."""
+    for name in ("bokeh", "tornado", "distributed", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] in ("bokeh", "tornado", "distributed"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def run_unit(
+    function: Callable[[Any], Any], name: str, unit: Any, asked: dict[str, str] | None = None
+) -> Outcome | str:
+    """Run one unit where it is called; a text says why this worker may not.
+
+    Args:
+        asked: what `environment` gives where the unit comes from; a worker may join late.
+    """
+    if asked is not None:
+        from distributed import get_worker
+
+        here = environment(function.__module__)
+        if problem := differs(get_worker().address, here, asked):
+            return problem
+    started = time.monotonic()
+    try:
+        value = function(unit)
+    except Exception as error:
+        log = traceback.format_exc()
+        return Outcome(name, None, _line(error), log, time.monotonic() - started)
+    return Outcome(name, value, seconds=time.monotonic() - started)
+
+
+def _line(error: BaseException) -> str:
+    said = reason(error)
+    return said if isinstance(error, ErasekitError) else f"{type(error).__name__}: {said}"
+
+
+@cache
+def environment(module: str) -> dict[str, str]:
+    """What must be the same wherever units of `module` run, by name."""
+    dask = {name: version(name) for name in ("dask", "distributed", "cloudpickle")}
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"erasekit": __version__, "python": python, **dask, **code_identity(module)}
+
+
+def differs(worker: str, there: Any, here: dict[str, str]) -> str:
+    """Why a worker may not take units, in a line; empty where it may.
+
+    Args:
+        there: its `environment`, or the error that came in place of it.
+    """
+    if not isinstance(there, dict):
+        return (
+            f"worker {worker} cannot run erasekit {__version__} ({_line(there)}): "
+            "install the same version there"
+        )
+    for name, value in here.items():
+        if there.get(name) != value:
+            what = "the code of erasekit" if name == "code" else name
+            return (
+                f"worker {worker} has {what} {_short(there.get(name))}, and this program has "
+                f"{_short(value)}: install the same there"
+            )
+    return ""
+
+
+def _short(value: str | None) -> str:
+    return (value or "none")[:16]
+
+
+def estimate(past: Iterable[float | None], units: int, workers: Workers) -> str:
+    """How long units take, in words, by the seconds of past ones."""
+    known = [seconds for seconds in past if seconds]
+    if not units or not known:
+        return "no past run tells how long that takes" if units else "nothing is left to run"
+    each, at_once = median(known), workers.processes(units)
+    said = f"about {_duration(each * units)} of work, by {len(known)} past runs"
+    if workers.scheduler or at_once == 1:
+        return said
+    return f"{said}; {_duration(each * math.ceil(units / at_once))} on {at_once} workers"
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def say(line: str) -> None:
+    """A line on standard error, above a moving bar."""
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stderr)

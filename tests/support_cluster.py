@@ -1,0 +1,95 @@
+"""Units of work for tests of the cluster, and the processes of a cluster, started one by one."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+#: The unit that ends the process that runs it.
+ENDS = 99
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def fails_at_three(number: int) -> int:
+    if number == ENDS:
+        os._exit(1)
+    if number == 3:
+        raise ValueError("three is\nnot for me")
+    return number
+
+
+def waits(unit: tuple[str, int, float]) -> tuple[int, int]:
+    """Leave a mark in a folder, wait, and say which process it was."""
+    folder, number, seconds = unit
+    (Path(folder) / f"{number}-{os.getpid()}").touch()
+    time.sleep(seconds)
+    return number, os.getpid()
+
+
+def model(unit: tuple[str, str, bool]) -> str:
+    """Make a small entry of the model cache, and note in a file who made it."""
+    from erasekit.cache import cached
+
+    log, disk, shared = unit
+    os.environ["ERASEKIT_CACHE"] = str(Path(disk) / ("shared" if shared else str(os.getpid())))
+
+    def make(folder: Path) -> None:
+        with Path(log).open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        (folder / "weights").write_text("model")
+
+    folder = cached("model", {"of": "a test"}, make, code="support_cluster")
+    time.sleep(0.2)
+    return (folder / "weights").read_text()
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@contextmanager
+def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of `dask`, killed when the block ends."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dask", *arguments],
+        env={**os.environ, "PYTHONPATH": paths, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def scheduler(port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A scheduler that listens at the port already."""
+    place = ("--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+    with started("scheduler", *place) as process:
+        while socket.socket().connect_ex(("127.0.0.1", port)):
+            assert process.poll() is None
+            time.sleep(0.1)
+        yield process
+
+
+def worker(port: int, **environment: str) -> Any:
+    return started(
+        *("worker", f"tcp://127.0.0.1:{port}", "--nthreads", "1", "--no-dashboard", "--no-nanny"),
+        **environment,
+    )

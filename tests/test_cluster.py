@@ -1,0 +1,185 @@
+"""Units on real Dask workers: one is killed, one joins late, the scheduler is restarted."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+import support_cluster as units
+
+from erasekit import cluster
+from erasekit.cluster import Outcome, Workers, open_pool
+from erasekit.errors import UsageError
+
+pytest.importorskip("distributed")
+
+
+def outcomes(function, given, workers: Workers, say=print) -> dict[str, Outcome]:
+    with open_pool(function, workers, len(given), say) as pool:
+        for number in given:
+            pool.submit(f"unit {number}", number)
+        return {outcome.name: outcome for outcome in pool}
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Workers]:
+    """A cluster that somebody started: a scheduler and two workers, each a process."""
+    port = units.free_port()
+    with units.scheduler(port), units.worker(port), units.worker(port):
+        yield Workers(scheduler=f"tcp://127.0.0.1:{port}")
+
+
+def test_in_this_process_a_unit_that_fails_stops_no_other():
+    check_failures(outcomes(units.fails_at_three, range(6), Workers(1)))
+
+
+def test_on_a_local_cluster_a_unit_that_ends_its_worker_stops_no_other(capsys):
+    """Dask starts the worker anew; a unit that ended four of them is given up."""
+    found = outcomes(units.fails_at_three, [*range(6), units.ENDS], Workers(2))
+    assert "it lost every worker that tried it" in found.pop(f"unit {units.ENDS}").error
+    check_failures(found)
+    assert "dashboard: http" in capsys.readouterr().out
+
+
+def check_failures(found: dict[str, Outcome]) -> None:
+    assert {name: one.value for name, one in found.items() if not one.error} == {
+        f"unit {n}": n for n in (0, 1, 2, 4, 5)
+    }
+    assert found["unit 3"].error == "ValueError: three is"
+    assert "fails_at_three" in found["unit 3"].log
+
+
+def test_a_killed_worker_costs_one_unit_and_a_late_one_takes_its_part(tmp_path):
+    port, told = units.free_port(), []
+    with ExitStack() as stack:
+        stack.enter_context(units.scheduler(port))
+        first = stack.enter_context(units.worker(port))
+        second = stack.enter_context(units.worker(port))
+        found, late = {}, None
+        workers = Workers(scheduler=f"tcp://127.0.0.1:{port}")
+        with open_pool(units.waits, workers, 12, told.append) as pool:
+            wait_for_workers(pool, 2)
+            for number in range(12):
+                pool.submit(str(number), (str(tmp_path), number, 0.5))
+            for outcome in pool:
+                found[outcome.name] = outcome.value
+                if late is None:
+                    time.sleep(0.2)  # both are in the middle of a unit
+                    first.kill()
+                    late = stack.enter_context(units.worker(port))
+    assert sorted(int(name) for name in found) == list(range(12))
+    processes = {process for _, process in found.values()}
+    assert {second.pid, late.pid} <= processes
+    marks = [path.name for path in tmp_path.iterdir()]
+    assert len(marks) <= 12 + 1, "only what the killed worker had in hand ran twice"
+    assert any("was lost: its unit runs again" in line for line in told)
+
+
+def test_a_restarted_scheduler_gets_what_is_not_done(tmp_path):
+    port, told, found = units.free_port(), [], []
+    with ExitStack() as stack:
+        scheduler = stack.enter_context(units.scheduler(port))
+        stack.enter_context(units.worker(port))
+        workers = Workers(scheduler=f"tcp://127.0.0.1:{port}")
+        with open_pool(units.waits, workers, 6, told.append) as pool:
+            for number in range(6):
+                pool.submit(str(number), (str(tmp_path), number, 0.3))
+            for outcome in pool:
+                assert not outcome.error
+                found.append(int(outcome.name))
+                if len(found) == 2:
+                    scheduler.kill()
+                    scheduler.wait()
+                    stack.enter_context(units.scheduler(port))
+                    stack.enter_context(units.worker(port))
+    assert sorted(found) == list(range(6)), "each once"
+    assert any("lost the scheduler" in line for line in told)
+
+
+def wait_for_workers(pool, count: int) -> None:
+    pool._client.wait_for_workers(count, timeout=30)
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "tcp://[", ""])
+def test_where_nobody_answers_it_says_so_within_ten_seconds(address):
+    started = time.monotonic()
+    with pytest.raises(UsageError, match="no Dask scheduler answers there") as caught:
+        cluster.connect(address, timeout=2)
+    assert time.monotonic() - started < 2 + 2
+    assert cluster.ANSWER < 10
+    assert "\n" not in str(caught.value)
+
+
+def test_a_worker_with_other_versions_is_refused_by_name(running, monkeypatch):
+    here = cluster.environment("support_cluster")
+    monkeypatch.setattr(cluster, "environment", lambda module: {**here, "torch": "1.0"})
+    with pytest.raises(UsageError, match=r"worker tcp://\S+ has torch 2\S+, and .* has 1.0"):
+        outcomes(units.double, range(2), running)
+
+
+def test_a_worker_with_other_versions_that_joins_late_is_refused(running, monkeypatch):
+    monkeypatch.setattr(cluster.DaskPool, "_check_versions", lambda pool: None)
+    here = cluster.environment("support_cluster")
+    monkeypatch.setattr(cluster, "environment", lambda module: {**here, "dask": "1.0"})
+    with pytest.raises(UsageError, match=r"worker tcp://\S+ has dask 2\S+, and .* has 1.0"):
+        outcomes(units.double, range(2), running)
+
+
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [
+        ({"python": "3.11", "code": "abc"}, ""),
+        ({"python": "3.12", "code": "abc"}, "has python 3.12, and this program has 3.11"),
+        ({"python": "3.11", "code": "abd"}, "has the code of erasekit abd"),
+        ({"code": "abc"}, "has python none"),
+        (ModuleNotFoundError("No module named 'erasekit'"), "cannot run erasekit"),
+    ],
+)
+def test_what_differs_is_named(there, words):
+    said = cluster.differs("tcp://w", there, {"python": "3.11", "code": "abc"})
+    assert words in said
+    assert bool(said) == bool(words)
+
+
+@pytest.mark.parametrize(("shared", "made"), [(True, 1), (False, 2)])
+def test_a_model_is_made_once_on_a_shared_disk_and_once_a_worker_elsewhere(
+    running, tmp_path, shared, made
+):
+    log = tmp_path / "log"
+    with open_pool(units.model, running, 6, print) as pool:
+        for number in range(6):
+            pool.submit(str(number), (str(log), str(tmp_path), shared))
+        assert {outcome.value for outcome in pool} == {"model"}
+    lines = log.read_text().split()
+    assert len(lines) == len(set(lines)) == made
+
+
+def test_what_a_running_cluster_decides_itself_is_refused():
+    for given in ({"count": 2}, {"memory": "1GiB"}):
+        with pytest.raises(UsageError, match="is for a local cluster"):
+            Workers(scheduler="tcp://a:1", **given)
+    with pytest.raises(UsageError, match="--memory lots"):
+        outcomes(units.double, range(2), Workers(2, memory="lots"))
+
+
+def test_without_dask_one_worker_works_and_more_name_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.setattr(cluster, "find_spec", lambda name: None)
+    assert outcomes(units.double, [4], Workers())["unit 4"].value == 8
+    with pytest.raises(UsageError, match=r"pip install 'erasekit\[cluster\]'"):
+        outcomes(units.double, range(3), Workers(2))
+    with pytest.raises(UsageError, match=r"pip install 'erasekit\[cluster\]'"):
+        outcomes(units.double, range(3), Workers(scheduler="tcp://a:1"))
+
+
+def test_a_local_cluster_is_no_larger_than_the_work_or_the_machine(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert Workers().processes(100) == 8
+    assert Workers(threads=3).processes(100) == 2
+    assert Workers(threads=16).processes(100) == 1
+    assert Workers(4).processes(3) == 3
+    assert Workers(4).processes(0) == 1
