@@ -126,6 +126,13 @@ def test_captions_may_lie_in_a_folder_beside_the_pictures(
     assert only_problem(tmp_path)[:2] == (f"file {pictures}/b.png", "missing file")
 
 
+def test_a_folder_that_differs_in_two_names_is_not_that_of_the_captions(tmp_path: Path) -> None:
+    write_pictures(tmp_path, "images/train/a.png")
+    put(tmp_path / "captions" / "val" / "a.txt", b"another a")
+    with pytest.raises(UsageError, match="it has the name of a picture"):
+        check_folder(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
