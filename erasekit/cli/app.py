@@ -78,7 +78,7 @@ for command in (
     app.command(command.__name__.strip("_"), cls=SectionedCommand)(command)
 leaderboard = typer.Typer(help="Compare every method on the same tasks.", rich_markup_mode=None)
 leaderboard.command("run", cls=SectionedCommand)(benchmark)
-leaderboard.callback()(lambda: None)  # or typer would take a lone command for the group itself
+leaderboard.callback()(lambda: None)  # without it, typer treats a single command as the group
 app.add_typer(leaderboard, name="leaderboard")
 
 

@@ -1,4 +1,4 @@
-"""Pictures with their captions beside them, in a file of the same name."""
+"""Pictures with captions in files of the same name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from erasekit.text import shown
 class Sidecars(Form):
     """``apple.jpg`` beside ``apple.txt``, ``apple.caption`` or ``apple.json``.
 
-    The captions may lie in a folder of their own: ``captions/apple.txt``, ``images/apple.jpg``.
+    Captions may be in a separate folder: ``captions/apple.txt``, ``images/apple.jpg``.
     """
 
     name = "sidecars"
@@ -89,10 +89,10 @@ class Sidecars(Form):
 
 
 def _pictures(folder: Folder) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each picture with the files that share its name, by their ending.
+    """Yield each picture with the files that share its name, by extension.
 
     Raises:
-        UsageError: when it is not clear which folder's pictures a folder's captions belong to.
+        UsageError: when folders of captions and of pictures match ambiguously.
     """
     paths = list(folder.files())
     texts = defaultdict(dict)
@@ -104,13 +104,13 @@ def _pictures(folder: Folder) -> Iterator[tuple[str, dict[str, str]]]:
     elsewhere = _folders_of_captions(pictures, texts)
     for path in pictures:
         home, name = posixpath.split(path)
-        # apple.txt, or apple.jpg.txt as some programs write it
+        # apple.txt, or apple.jpg.txt as written by some programs
         place = posixpath.join(elsewhere.get(home, home), name)
         yield path, {**texts.get(posixpath.splitext(place)[0], {}), **texts.get(place, {})}
 
 
 def _folders_of_captions(pictures: Iterable[str], texts: Iterable[str]) -> dict[str, str]:
-    """For a folder of pictures alone, the folder of texts alone whose path differs in one name."""
+    """Map folders with only pictures to folders with only texts; paths differ in one name."""
     shown_in, told_in = _by_folder(posixpath.splitext(p)[0] for p in pictures), _by_folder(texts)
     found: dict[str, str] = {}
     for ours, theirs in product(shown_in.keys() - told_in.keys(), told_in.keys() - shown_in.keys()):
@@ -129,7 +129,7 @@ def _folders_of_captions(pictures: Iterable[str], texts: Iterable[str]) -> dict[
 
 
 def _by_folder(paths: Iterable[str]) -> dict[str, set[str]]:
-    """The names in each folder."""
+    """Return the names in each folder."""
     found = defaultdict(set)
     for path in paths:
         home, name = posixpath.split(path)

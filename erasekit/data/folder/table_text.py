@@ -1,4 +1,4 @@
-"""The lines of a table of text: its encoding, its separator, and the rows that a quote swallows."""
+"""Read delimited text: detect encoding and separator, and rows hidden by an unclosed quote."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TextIO
 from erasekit.data.folder.folder_files import is_picture
 from erasekit.errors import UsageError
 
-#: Between the cells of a row, and what each is called.
+#: Separators and their names.
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe"}
 _MARKS = {
     b"\xef\xbb\xbf": "utf-8-sig",
@@ -23,34 +23,34 @@ _MARKS = {
     b"\xff\xfe": "utf-16",
     b"\xfe\xff": "utf-16",
 }
-# Bytes by which an encoding is told.
+# Bytes that are used to detect the encoding.
 _SAMPLE = 1_000_000
-# Encodings of alphabets but the Latin one, one a family, as `charset_normalizer` calls them.
+# Encodings of non-Latin alphabets, one per family, as named by `charset_normalizer`.
 _OTHERS = (
     *("cp1251", "koi8_r", "cp1253", "cp1255", "cp1256"),
     *("cp932", "euc_jis_2004", "gb18030", "big5", "cp949"),
 )
-# How far the next encoding must be behind: in what is odd in the text, or like its language.
+# Minimum lead of the best encoding over the next one, in chaos or in coherence.
 _CHAOS, _COHERENCE = 0.08, 0.2
-# As Flickr8k.token.txt begins: 1000268201_693b08cb0e.jpg#0, a tab, a caption.
+# Start of a line of Flickr8k.token.txt: 1000268201_693b08cb0e.jpg#0, a tab, a caption.
 _TOKEN = re.compile(r"([^\t]+)#\d+\t")
-# A sign behind a letter: there another alphabet has a letter too, as Polish has.
+# A sign after a letter suggests another encoding, with a letter in its place (as in Polish).
 _SIGN_IN_WORD = re.compile(r"[^\W\d_][¡£¥±³¶¹¼¾¿]")
 
 
 class Line(NamedTuple):
-    """A row of a table as it stands there."""
+    """A raw row of a table."""
 
-    number: int  #: of its first line
+    number: int  #: number of its first line
     cells: list[str]
     wrong: str = ""  #: why it cannot be read
 
 
 @contextmanager
 def opened_text(table: Path) -> Iterator[tuple[TextIO, str]]:
-    """A text file, and its encoding where it is not UTF-8.
+    """Open a text file; also return its encoding if it is not UTF-8.
 
-    Bytes that the encoding does not have come through as marks, so that their row can be named.
+    Invalid bytes become replacement characters, so that their row can be reported.
     """
     with table.open("rb") as file:
         encoding = _encoding(file)
@@ -65,19 +65,19 @@ def _encoding(file: io.BufferedReader) -> str:
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):
             return encoding
-    for encoding, start in (("utf-16-le", 1), ("utf-16-be", 0)):  # as written without a mark
+    for encoding, start in (("utf-16-le", 1), ("utf-16-be", 0)):  # without a byte order mark
         if len(head) > 1 and not any(head[start:64:2]):
             return encoding
     whole = head if len(head) < _SAMPLE else head[: head.rfind(b"\n")]
     told = [line for line in whole.splitlines() if not line.isascii()]
     if not told or any(map(_is_utf8, told)):
         return "utf-8-sig"
-    file.seek(0)  # a single line in UTF-8 says that the others are broken
+    file.seek(0)  # one valid UTF-8 line means that the other lines are broken
     if any(not line.isascii() and _is_utf8(line) for line in file):
         return "utf-8-sig"
     from charset_normalizer import from_bytes
 
-    # Western Europe's first: it refuses text that would look like none.
+    # Western European first: the detector rejects implausible text.
     sample = b"\n".join(told)
     western = from_bytes(sample, cp_isolation=["cp1252"], threshold=0.1).best()
     if western is not None:
@@ -85,12 +85,12 @@ def _encoding(file: io.BufferedReader) -> str:
     found = list(from_bytes(sample, cp_isolation=list(_OTHERS), threshold=0.2))
     best = max(found, key=lambda match: (match.coherence, -match.chaos), default=None)
     if best is None or any(_as_likely(match, best) for match in found if match is not best):
-        return "utf-8-sig"  # their lines are told as broken: no guess
+        return "utf-8-sig"  # do not guess: the lines are reported as broken
     return best.encoding
 
 
 def _as_likely(match: Any, best: Any) -> bool:
-    """Whether another encoding would explain the bytes about as well, as another text."""
+    """Whether another encoding fits about as well and gives a different text."""
     odder = match.chaos - best.chaos >= _CHAOS
     return not odder and best.coherence - match.coherence < _COHERENCE and str(match) != str(best)
 
@@ -104,20 +104,19 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def separator(first: str) -> str:
-    """What stands between the cells of a table, by the line with its columns' names."""
+    """Detect the separator of a table from its header line."""
     if first.lower().startswith("sep=") and len(first.strip("\r\n")) == 5:
         return first[4]
     return max(SEPARATORS, key=lambda each: len(next(csv.reader([first], delimiter=each), [])))
 
 
 def table_lines(file: TextIO, table: str) -> tuple[list[str], str, Iterator[Line]]:
-    """The names of a table's columns, what stands between its cells, and every row.
+    """Return the names of a table's columns, its separator, and every row.
 
-    A row that takes in whole other rows, because a quote in it is not closed, is told as unreadable
-    line by line.
+    If an unclosed quote swallows other rows, each of their lines is reported as unreadable.
 
     Raises:
-        UsageError: when there is no line with the columns' names.
+        UsageError: when there is no header with the columns' names.
     """
     first, before = file.readline(), 1
     try:
@@ -129,7 +128,7 @@ def table_lines(file: TextIO, table: str) -> tuple[list[str], str, Iterator[Line
         names = next(csv.reader([first], delimiter=between), [])
     except csv.Error as error:
         raise UsageError(f"{table} has no line with the columns' names ({error})") from error
-    # As in Flickr30K's results.csv: a space after each separator belongs to it.
+    # As in Flickr30K's results.csv, a space after each separator belongs to the separator.
     spaced = len(names) > 1 and all(name.startswith(" ") for name in names[1:])
     lines = _lines(file, between, len(names), before)
     if spaced:
@@ -138,7 +137,7 @@ def table_lines(file: TextIO, table: str) -> tuple[list[str], str, Iterator[Line
 
 
 def _tokens(lines: Iterable[str]) -> Iterator[Line]:
-    """The rows of a table without names, whose quotes are part of the captions."""
+    """Yield the rows of a table without header; quotes are part of the captions."""
     for number, line in enumerate(lines, start=1):
         image, between, caption = line.rstrip("\r\n").partition("\t")
         name, _, index = image.rpartition("#")
@@ -174,7 +173,7 @@ def _lines(file: TextIO, between: str, columns: int, before: int) -> Iterator[Li
 
 
 def _swallows(cells: Sequence[str], between: str) -> bool:
-    """Whether a cell has another row in it: a line with a picture's name and a caption."""
+    """Whether a cell contains another row: a line with a picture's name and a caption."""
     inner = [line for cell in cells for line in cell.splitlines()[1:]]
     found = csv.reader(inner, delimiter=between, quoting=csv.QUOTE_NONE)
     return any(len(row) > 1 and any(map(is_picture, map(str.strip, row))) for row in found)
