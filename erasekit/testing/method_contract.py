@@ -236,7 +236,7 @@ def _check_moves(method: Method, before: Mapping[str, Tensor]) -> None:
 
 
 def _check_terms(method: Method) -> None:
-    """Check that a term with weight 0 is omitted. A term is proportional to its weight."""
+    """Check that a term with weight 0 is omitted. A term is proportional to its weight option."""
     if not method.trains:
         return
     for name, hint in method.option_types().items():

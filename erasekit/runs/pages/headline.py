@@ -92,7 +92,7 @@ def _drop(card: Scorecard) -> float:
 
 
 def _main(card: Scorecard) -> tuple[str, str]:
-    """Return metric and condition of the first sentences."""
+    """Return the words for the main metric and for what it counts."""
     return _MAIN_WORDS[card.main_metric]
 
 
