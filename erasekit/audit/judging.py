@@ -1,4 +1,4 @@
-"""From the measures of a test to rows with verdicts, and to the test's own verdict."""
+"""Turn the measures of a test into rows with verdicts and a report."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MEAN = "mean"
 
 
 def judge_measures(test: AuditTest, result: Result, broken: Collection[str] = ()) -> list[AuditRow]:
-    """A row for each measure, with its gap to the oracles and its verdict.
+    """Return one row per measure, with its gap to the oracles and its verdict.
 
-    A metric with several conditions gets a row for their mean as well. An oracle's own gap
-    is taken to the other oracles, and it gets no verdict.
+    A metric with several conditions also gets a row for their mean. The gap of an oracle is
+    to the other oracles, and it gets no verdict.
 
     Args:
-        broken: the models that no longer work, see `suite.broken_models`.
+        broken: models that no longer work, see `suite.broken_models`.
     """
     by_kind: dict[tuple[str, str], dict[str, Measure]] = {}
     for measure in result.measures:
@@ -39,7 +39,7 @@ def judge_measures(test: AuditTest, result: Result, broken: Collection[str] = ()
 def _row(
     test: AuditTest, metric: Metric, measure: Measure, of: dict[str, Measure], works: bool
 ) -> AuditRow:
-    """One row; `of` is the same measure of every model."""
+    """Return one row; `of` is the same measure of every model."""
     oracles = [m.estimate for k, m in of.items() if is_oracle(k) and k != measure.model]
     judged = judge(
         measure.estimate,
@@ -50,8 +50,8 @@ def _row(
         if_original_knows=metric.if_original_knows,
         works=works,
     )
-    # What is only reported may have no oracle where the audit has them: its gap to the original
-    # would be taken for one to the oracles.
+    # A reported metric may lack oracles although the audit has some: its gap to the original
+    # would look like a gap to the oracles.
     has_gap = bool(oracles) or (metric.sense != "reported" and measure.model != ORIGINAL)
     is_judged = not is_oracle(measure.model)
     return AuditRow(
@@ -72,9 +72,9 @@ def _row(
 
 
 def _mean(of_metric: list[dict[str, Measure]], if_original_knows: bool) -> list[dict[str, Measure]]:
-    """The mean over a metric's conditions for each model; empty with fewer than two.
+    """Return the mean over a metric's conditions for each model; empty for fewer than two.
 
-    Conditions under which the original does no better than guessing are left out.
+    Skips conditions under which the original does no better than guessing.
     """
     known = [
         of
@@ -105,15 +105,15 @@ def _mean(of_metric: list[dict[str, Measure]], if_original_knows: bool) -> list[
 def report_on(
     model: str, test: AuditTest, result: Result, rows: Sequence[AuditRow], seconds: float = 0.0
 ) -> TestReport:
-    """What a test found about one model, see `audit.verdict`.
+    """Report the findings of a test about one model, see `audit.verdict`.
 
     Args:
-        model: its name in the audit.
-        rows: of the test, from `judge_measures`.
+        model: name of the model in the audit.
+        rows: rows of the test, from `judge_measures`.
     """
     own = [row for row in rows if row.model == model and row.verdict]
-    # What the original does not know either is no evidence for or against forgetting, and
-    # on what is only reported no verdict rests.
+    # If the original does not know a concept, its value is no evidence about forgetting.
+    # Reported metrics have no verdict.
     telling = [
         row
         for row in own
@@ -156,6 +156,6 @@ def report_on(
 
 
 def _place(test: AuditTest, metric: str, conditions: Sequence[str]) -> str:
-    """A metric and the conditions it was measured under, in words."""
+    """Describe a metric and its conditions."""
     under = ", ".join(filter(None, conditions))
     return test.metric(metric).label + (f" ({under})" if under else "")

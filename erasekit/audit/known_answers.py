@@ -1,6 +1,6 @@
-"""Is the audit itself right? Models whose verdict is known beforehand.
+"""Validation of the audit on models whose verdicts are known in advance.
 
-An audit that is wrong about these is not to be believed about any other.
+If the audit is wrong about these models, its other verdicts cannot be trusted.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from erasekit.progress import hidden, progress_bar
 
 @dataclass(frozen=True)
 class Known:
-    """A model of which one knows what an audit must find.
+    """A model with known verdicts.
 
     Attributes:
-        name: in words.
-        word: the verdict that it must get in the tests of `tests`.
-        tests: those that have the power to say so in every profile.
-        never: verdicts that no other test may give it.
-        open: tests of which one does not know beforehand what they find.
+        name: description of the model.
+        word: the verdict that the tests in `tests` must give.
+        tests: tests with enough power for this verdict in every profile.
+        never: verdicts that no other test may give.
+        open: tests whose verdict is not known in advance.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Known:
     open: tuple[str, ...] = ()
 
     def must(self, test: str) -> str:
-        """What `test` must say of it, in words; empty where anything is right."""
+        """Describe the verdict that `test` must give; empty if any verdict is right."""
         if test in self.open:
             return ""
         if test in self.tests:
@@ -46,14 +46,14 @@ class Known:
         return "never " + " or ".join(f"“{word}”" for word in self.never)
 
     def right(self, test: str, verdict: str) -> bool:
-        """Whether `test` may give it this verdict."""
+        """Whether `test` may give this verdict."""
         if test in self.open:
             return True
         return verdict == self.word if test in self.tests else verdict not in self.never
 
 
 _NAMING = ("prompt_leaks", "language_leaks", "domain_shift")
-#: By the name under which each is put among the models.
+#: Known models by their name in the audit.
 KNOWN = {
     "itself": Known(
         "the original itself",
@@ -70,8 +70,8 @@ KNOWN = {
     "another-seed": Known(
         "an oracle of another seed", AS_THE_ORACLE, (*_NAMING, "over_forgetting"), (LESS, MORE)
     ),
-    # Forgetting alone parts pictures from names, and each tower keeps its own order: whether
-    # a probe of the texts still tells the forgotten apart is found, not known.
+    # The forgetting loss alone separates pictures from names, but each tower keeps its structure:
+    # whether a text probe still separates the forgotten concepts is not known in advance.
     "forgetting-alone": Known(
         "erased by forgetting alone",
         MORE,
@@ -84,7 +84,7 @@ KNOWN = {
 
 @dataclass(frozen=True)
 class KnownAnswers:
-    """What the audit said of each known model: its verdict by test."""
+    """The audit's verdicts on each known model, by test."""
 
     verdicts: dict[str, dict[str, str]]
 
@@ -98,7 +98,7 @@ class KnownAnswers:
         )
 
     def text(self) -> str:
-        """A paragraph a model, a line a test, for a terminal."""
+        """Format for a terminal: one paragraph per model, one line per test."""
         lines = []
         for name, said in self.verdicts.items():
             known = KNOWN[name]
@@ -124,12 +124,12 @@ def known_answers(
     seed: int = 0,
     progress: bool = True,
 ) -> KnownAnswers:
-    """Audit the known models beside original and oracles.
+    """Audit the known models with the original and the oracles.
 
     Args:
-        models: ``original``, oracles, and the names of `KNOWN`; ``itself`` is the original
+        models: ``original``, oracles, and the names in `KNOWN`; ``itself`` is the original
             under that name.
-        tests: names of audit tests; all but the costly ones by default.
+        tests: names of audit tests; by default all that are not opt-in.
 
     Raises:
         UsageError: without an original or an oracle.

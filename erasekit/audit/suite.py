@@ -1,4 +1,4 @@
-"""The audit: every test on every model, each value judged against the oracles."""
+"""The audit: run every test on every model, and compare each value with the oracles."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from erasekit.evaluate.answer_scores import score_answers, spread
 from erasekit.evaluate.bootstrap import DRAWS
 from erasekit.progress import hidden, progress_bar
 
-#: Questions about retained things that tell whether a language model still works.
+#: Maximum number of questions about retained things to check that a language model still works.
 MOST_ASKED = 200
 
 
@@ -40,17 +40,17 @@ def audit(
     oracle_seeds: Sequence[int] = (),
     progress: bool = True,
 ) -> Audit:
-    """Ask every test of every model, and judge what comes out.
+    """Run every test on every model, and judge the results.
 
     Args:
         models: ``original`` and the audited model under ``erased``; oracles as ``oracle``,
-            ``oracle-1``, … Without one, every verdict is "cannot tell" and gaps are to the
-            original.
-        task: what was to be forgotten.
-        tests: names of `attack_registry`, of the models' kind.
-        options: by test, what replaces its own defaults.
-        smoke: take each test's short form.
-        oracle_seeds: of the oracles in their order, to be written down.
+            ``oracle-1``, … Without an oracle, every verdict is "cannot tell" and gaps are to
+            the original.
+        task: the erasure task.
+        tests: names from `attack_registry`, for the models' kind.
+        options: options of each test that replace its defaults.
+        smoke: whether to use each test's short form.
+        oracle_seeds: seeds of the oracles in order, for the record.
     """
     broken = broken_models(models, task, split=split, draws=draws, seed=seed)
     found: list[TestReport] = []
@@ -87,9 +87,9 @@ def audit(
 def broken_models(
     models: Mapping[str, Any], task: Any, *, split: str = "test", draws: int = DRAWS, seed: int = 0
 ) -> set[str]:
-    """The models that no longer name the retained things, the original among them if need be.
+    """Return the models that no longer name the retained things; this may include the original.
 
-    They name at most half of what the original names, or no more than guessing would.
+    They name at most half of what the original names, or no more than chance.
     """
     named = {
         model: _named_retained(asked, task, split, draws, seed) for model, asked in models.items()
@@ -103,7 +103,7 @@ def broken_models(
 
 
 def _named_retained(model: Any, task: Any, split: str, draws: int, seed: int) -> Estimate:
-    """The share of the retained things that a model names right."""
+    """Estimate the share of the retained things that a model names correctly."""
     if isinstance(task, MllmTask):
         asked = spread(only_name(task.subsets(split)["visual", "retain"]), MOST_ASKED)
         return estimate_mean(score_answers(model, asked)["accuracy"], asked.subjects, draws, seed)
@@ -113,7 +113,7 @@ def _named_retained(model: Any, task: Any, split: str, draws: int, seed: int) ->
 
 
 def _plain(options: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Options as JSON holds them: a recipe as its fields."""
+    """Return options as JSON-serialisable values; a recipe becomes its fields."""
     return {
         test: {k: asdict(v) if is_dataclass(v) else v for k, v in own.items()}  # type: ignore[arg-type]
         for test, own in options.items()

@@ -1,30 +1,29 @@
-"""From measures to words: as the oracle, less, more, or cannot tell.
+"""Verdicts on measures: as the oracle, less forgotten, over-forgetting, or cannot tell.
 
-The rule, in full:
+The rules:
 
-- The *gap* is a model's value minus the mean of the oracles'. Its interval (90 %) comes
-  from drawing concepts again, the same ones for all models.
-- The *margin* is how far an oracle of yet another seed may stray: the deviation of the
-  oracles' seeds, times what puts such an oracle's whole interval inside in 98 of 100
-  cases. It is at least 2 points, and at least three pictures.
-- **As the oracle**: the whole interval lies within the margin. A test with few pictures
-  has a wide interval, so that low power never passes. And the margin must be at most half
-  of the original's own gap: a test that would hardly tell the original from an oracle
-  cannot acquit anyone.
+- The *gap* is a model's value minus the mean of the oracles' values. Its 90 % interval comes
+  from a bootstrap over concepts, with the same draws for all models.
+- The *margin* is how far an oracle with another seed may deviate: the standard deviation
+  between the oracles' seeds, times a factor with which such an oracle's whole interval is
+  inside in 98 of 100 cases. It is at least 2 points, and at least three pictures.
+- **As the oracle**: the whole interval is within the margin. A test with few pictures has a
+  wide interval and does not pass. The margin must also be at most half of the original's
+  gap: a test that hardly separates the original from an oracle cannot pass any model.
 - **Less forgotten** (or, below, **over-forgetting**): the gap is beyond the margin and its
-  interval excludes zero. A value that guessing would reach is never "less forgotten".
-- For what was to be kept, only a loss counts, and the margin must be at most 25 points.
+  interval excludes zero. A value at chance level is never "less forgotten".
+- For retained concepts, only a loss counts, and the margin must be at most 25 points.
 - A model that no longer works (it names at most half of the retained things that the
-  original names, or no more than guessing would) is never as the oracle: a model that
-  knows nothing has the oracle's value wherever that is chance or zero.
-- Everything else: **cannot tell**. Without an oracle that is every verdict; the gap and its
-  interval are then to the original, and say what changed, not whether it is right.
+  original names, or no more than chance) is never as the oracle: a model that knows nothing
+  has the oracle's value wherever that is chance or zero.
+- Everything else: **cannot tell**. Without an oracle this is every verdict; the gap and its
+  interval are then to the original, and show what changed, not whether it is right.
 
-A test is what its gravest value is; it is as the oracle if its metrics are, each by the
-mean over its conditions.
+A test gets its most severe verdict; it is as the oracle if all of its acquitting metrics are,
+each by the mean over its conditions.
 
-An equivalence test at 5 % in the manner of two one-sided tests (Schuirmann 1987); the
-margin is not chosen by hand but is the oracles' own spread.
+This is an equivalence test at 5 % like two one-sided tests (Schuirmann 1987); the margin is
+the spread of the oracles, not chosen by hand.
 """
 
 from __future__ import annotations
@@ -49,25 +48,25 @@ NO_ORACLE = "there is no oracle: the gap is to the original, and says only what 
 ORIGINAL_DOES_NOT_KNOW = "the original does no better than guessing here"
 NO_LONGER_WORKS = "the model no longer works: it names at most half of the retained things"
 
-#: The interval of an equivalence test at 5 % on each side.
+#: Level of the interval of an equivalence test at 5 % on each side.
 LEVEL = 0.90
-#: Half the interval of another oracle's gap, and how far its middle strays 98 times of 100.
+#: Half width of another oracle's interval, plus the deviation of its centre in 98 of 100 cases.
 _REACH = NormalDist().inv_cdf(0.95) + NormalDist().inv_cdf(0.99)
 LEAST_MARGIN, LEAST_PICTURES = 0.02, 3
-#: Of what was to be kept; elsewhere the original's own gap sets the limit.
+#: Limit of the margin for retained concepts; elsewhere the original's gap sets the limit.
 MOST_MARGIN = 0.25
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How one value compares.
+    """Verdict on one value.
 
     Attributes:
         word: one of `VERDICTS`.
-        reason: why, in one sentence.
+        reason: the reason, in one sentence.
         gap, low, high: value minus the mean of the oracles', with its 90 % interval; minus
-            the original's where there is no oracle, NaN where there is neither.
-        margin: the oracles' spread; None where there are fewer than two oracles.
+            the original's if there is no oracle, NaN if there is neither.
+        margin: the margin; None with fewer than two oracles.
     """
 
     word: str
@@ -79,11 +78,11 @@ class Verdict:
 
 
 def margin_of(oracles: Sequence[Estimate]) -> float | None:
-    """How far another oracle's gap may stray, interval included; None below two oracles.
+    """Return how far another oracle's interval may reach; None with fewer than two oracles.
 
-    The deviation between seeds is estimated twice, from the values and from how their
-    differences vary over concepts, and the larger is taken: two or three values alone
-    would too often look closer than they are.
+    The deviation between seeds is estimated from the values and from the variation of their
+    differences over concepts; the larger estimate is used, since two or three values alone
+    often underestimate it.
     """
     if len(oracles) < 2:
         return None
@@ -105,16 +104,16 @@ def judge(
     if_original_knows: bool = False,
     works: bool = True,
 ) -> Verdict:
-    """The verdict on one value.
+    """Judge one value.
 
     Args:
         own: the value to judge.
         oracles: the same measure of each oracle.
-        sense: what more or less of it means.
-        original: the same of the original, without which nothing is found as the oracle
-            where forgetting is asked about.
-        chance: what guessing gives.
-        if_original_knows: whether the original must do better than guessing first.
+        sense: meaning of the value, see `audit.base.Sense`.
+        original: the same measure of the original; without it, no measure of forgetting is
+            as the oracle.
+        chance: the value of guessing.
+        if_original_knows: whether the original must do better than guessing.
         works: whether the model still names the retained things.
     """
     references = list(oracles) or ([original] if original is not None else [])
@@ -159,16 +158,16 @@ def judge(
 
 
 def knows(original: Estimate | None, chance: float | None) -> bool:
-    """Whether the original does better than guessing, its interval included."""
+    """Whether the original's whole interval is better than guessing."""
     return original is not None and (chance is None or original.interval[0] > chance)
 
 
 def summarise(accused: Sequence[str], acquitting: Sequence[str]) -> str:
-    """One word for a test: a leak first, then over-forgetting, then doubt.
+    """Return the verdict of a test: a leak first, then over-forgetting, then cannot tell.
 
     Args:
-        accused: the verdicts of all its values.
-        acquitting: those that must all be as the oracle for the test to be so.
+        accused: verdicts of all its values.
+        acquitting: verdicts that must all be as the oracle for the test to pass.
     """
     for word in (LESS, MORE):
         if word in accused:

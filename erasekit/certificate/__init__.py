@@ -1,1 +1,1 @@
-"""The certificate: what was asked, what was measured, and that no byte has changed since."""
+"""Certificates: a run's results against a policy, with hashes that detect later changes."""

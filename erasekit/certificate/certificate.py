@@ -1,13 +1,14 @@
-"""The certificate of a run folder: what it holds, and how it is made.
+"""The certificate of a run folder: content and creation.
 
-`certificate.json` is a DSSE envelope around an in-toto Statement. Its subjects are the files of
-the model, and its predicate is a test result. The field `certificate` of the predicate holds the
-policy, what became of each criterion, where the run comes from, and the sha256 of every file of
-the folder. Left out are the certificate's own files, the manifest, `report.html`, which is made
-from the others, and what may still be written: hidden files, checkpoints and executed notebooks.
+`certificate.json` is a DSSE envelope around an in-toto Statement. Its subjects are the model's
+files, and its predicate is a test result. The field `certificate` of the predicate holds the
+policy, the result of each criterion, the provenance of the run, and the sha256 of every file of
+the folder. The exceptions are the certificate's own files, the manifest, `report.html`, which is
+made from the others, and files that may still change: hidden files, checkpoints and executed
+notebooks.
 
-The statement is canonical JSON: keys sorted by code point, no spaces, UTF-8, numbers as Python
-writes them.
+The statement is canonical JSON: keys sorted by code point, no spaces, UTF-8, numbers as written
+by Python.
 """
 
 from __future__ import annotations
@@ -50,23 +51,21 @@ _NOT_COVERED = {CERTIFICATE, PAGE, MANIFEST, REPORT, CHECKPOINT}
 
 
 def certify(path: Path, policy: Policy, key: Path | None = None) -> dict[str, Any]:
-    """Hold a run against a policy and write its certificate and page into the folder.
+    """Check a run against a policy, and write its certificate and page into the folder.
 
-    A certificate that is there is replaced, its signature too.
+    Replaces an existing certificate and its signature.
 
     Args:
-        path: the folder of a whole run; audited, if the policy asks for audit tests.
-        policy: what must hold.
-        key: PEM file of the Ed25519 private key to sign with; not signed without.
+        path: the folder of a complete run; audited, if the policy requires audit tests.
+        policy: the policy.
+        key: PEM file of the Ed25519 private key; None for an unsigned certificate.
 
     Returns:
-        the certificate in the statement; its ``result`` is met, not met or not tested.
+        The certificate in the statement; its ``result`` is met, not met or not tested.
 
     Raises:
-        UsageError: for a folder that is no run, names that no test has, or a key that
-            does not do.
-        RunError: when the run is interrupted or damaged, or its model is not the one
-            that was measured.
+        UsageError: for a folder without a run, unknown test names, or an unsuitable key.
+        RunError: when the run is interrupted or damaged, or its model is not the evaluated one.
     """
     folder = RunFolder.open(path)
     private = signature.load_private_key(key) if key is not None else None
@@ -79,13 +78,13 @@ def certify(path: Path, policy: Policy, key: Path | None = None) -> dict[str, An
         payload = statement(_content(folder, policy, signer))
         written = signature.signed(payload, private)
         write_bytes(folder.path / CERTIFICATE, written)
-        content = stated(payload)  # the page is of what is in the file, in its order
+        content = stated(payload)  # the page shows the content of the file, in its order
         write_text(folder.path / PAGE, render(content, hashlib.sha256(written).hexdigest()))
     return content
 
 
 def certified_files(folder: Path) -> dict[str, str]:
-    """The sha256 of every file that a certificate covers, by its path in the folder."""
+    """Return the sha256 of every file that a certificate covers, by path in the folder."""
 
     def counts(name: PurePath) -> bool:
         return str(name) not in _NOT_COVERED and (len(name.parts) > 1 or name.suffix != ".ipynb")
@@ -94,11 +93,11 @@ def certified_files(folder: Path) -> dict[str, str]:
 
 
 def statement(content: dict[str, Any]) -> bytes:
-    """The in-toto Statement of a certificate, which gets the hash of all else in it."""
+    """Return the in-toto Statement of a certificate, and add the certificate's own hash."""
     rest = {key: value for key, value in content.items() if key != "sha256"}
     results = {criterion["id"]: criterion["result"] for criterion in content["criteria"]}
     predicate = {
-        # What was not tested did not pass.
+        # An untested policy has not passed.
         "result": "PASSED" if content["result"] == "met" else "FAILED",
         "configuration": [
             {"name": content["policy"]["name"], "digest": {"sha256": content["policy_sha256"]}}
@@ -124,7 +123,7 @@ def statement(content: dict[str, Any]) -> bytes:
 
 
 def stated(payload: bytes) -> dict[str, Any]:
-    """The certificate in a statement."""
+    """Return the certificate in a statement."""
     return json.loads(payload)["predicate"]["certificate"]
 
 
@@ -133,7 +132,7 @@ def _content(folder: RunFolder, policy: Policy, signer: str | None) -> dict[str,
     from erasekit.audit.audit_result import Audit
     from erasekit.certificate.judgement import judge, overall
 
-    files = certified_files(folder.path)  # before they are read: what is judged is what is hashed
+    files = certified_files(folder.path)  # before reading: judges what was hashed
     scorecard = folder.scorecard
     audit = Audit.load(folder.path / AUDIT) if AUDIT in files else None
     if audit is not None and not audit.task.items() <= scorecard.task.items():
@@ -178,7 +177,7 @@ def _content(folder: RunFolder, policy: Policy, signer: str | None) -> dict[str,
 
 
 def _criterion(criterion: Criterion, judged: Judgement) -> dict[str, Any]:
-    """A criterion, what became of it, and how its numbers are shown."""
+    """Return a criterion, its result, and the format of its numbers."""
     from erasekit.audit.attack_registry import TESTS
     from erasekit.audit.verdict import CANNOT_TELL
 
@@ -186,7 +185,7 @@ def _criterion(criterion: Criterion, judged: Judgement) -> dict[str, Any]:
     unit = {"similarity": "cosine", "membership_auc": "auc"}.get(asked.get("metric", ""), "share")
     if "test" in asked:
         unit = TESTS[asked["test"]].metric(asked["metric"]).unit if "metric" in asked else ""
-    # Met by a policy that takes doubt for an answer: nobody should read it as evidence.
+    # Met because the policy accepts "cannot tell": this is no evidence.
     doubtful = judged.result == "met" and any(f.value == CANNOT_TELL for f in judged.found)
     return {**asked, "unit": unit, "doubtful": doubtful, **judged.as_dict()}
 
@@ -194,7 +193,7 @@ def _criterion(criterion: Criterion, judged: Judgement) -> dict[str, Any]:
 def _limits(
     task: dict, provenance: dict, audit: Audit | None, criteria: list[dict], signer: str | None
 ) -> list[str]:
-    """What the certificate does not say: always, and for this run."""
+    """List the limits of the certificate, general ones and those of this run."""
     limits = [
         "It tells what was measured, and proves nothing beyond it: another attack than those "
         "named may find what these did not.",
@@ -235,10 +234,10 @@ def _limits(
 
 
 def check_weights(folder: RunFolder) -> None:
-    """Refuse a folder whose model is not the one that its numbers are about.
+    """Refuse a folder whose model is not the evaluated one.
 
     Raises:
-        RunError: for such a folder, and for a damaged model.
+        RunError: for such a folder, or a damaged model.
     """
     made = read_json(folder.path / PROVENANCE).get("models", {}).get("erased")
     if folder.load_model().fingerprint() != made:

@@ -1,4 +1,4 @@
-"""The certificate as a page: made from `certificate.json` alone, so that it can be compared."""
+"""The certificate as a page, made only from `certificate.json`, so that both can be compared."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _RESULTS = {
 
 
 def render(certificate: dict[str, Any], digest: str) -> str:
-    """The page of a certificate.
+    """Render the page of a certificate.
 
     Args:
-        certificate: what `certificate.json` holds.
-        digest: the sha256 of that file, shown so that a printed page names its file.
+        certificate: content of `certificate.json`.
+        digest: the sha256 of that file, so that a printed page identifies it.
     """
     sign, mood = _RESULTS[certificate["result"]]
     return render_page(
@@ -40,7 +40,7 @@ def render(certificate: dict[str, Any], digest: str) -> str:
 
 
 def verdict(certificate: dict[str, Any]) -> str:
-    """The outcome in one sentence."""
+    """Return the result in one sentence."""
     results = Counter(criterion["result"] for criterion in certificate["criteria"])
     name, total = certificate["policy"]["name"], results.total()
     if certificate["result"] == "met" and results["met"] == total:
@@ -55,7 +55,7 @@ def verdict(certificate: dict[str, Any]) -> str:
 
 
 def line_of_text(criterion: dict[str, Any]) -> str:
-    """A criterion for the terminal: what became of it, what was found, what was asked."""
+    """Format a criterion for the terminal: result, value and requirement."""
     line = _line(criterion)
     if criterion["result"] == "not tested":
         return f"not tested: {criterion['id']}: {criterion['reason']}"
@@ -85,7 +85,7 @@ def _doubt(criterion: dict[str, Any]) -> str:
 
 
 def _what(criterion: dict[str, Any]) -> str:
-    """Which number of which file it is, for whoever wants to look it up."""
+    """Return the source of the number: the file and the entry in it."""
     keys = ("test", "metric", "subset", "direction", "condition")
     parts = [criterion["source"], *(criterion[key] for key in keys if key in criterion)]
     if criterion["model"] != "erased":
@@ -105,7 +105,7 @@ def _what(criterion: dict[str, Any]) -> str:
 
 
 def _value(criterion: dict[str, Any]) -> tuple[str, str]:
-    """What was found, and what stands small below it."""
+    """Return the value, and the small print below it."""
     found = criterion["found"]
     if not found:
         return "–", criterion["reason"]
@@ -116,7 +116,7 @@ def _value(criterion: dict[str, Any]) -> tuple[str, str]:
         return "; ".join(f"{word} ({n} of {len(found)})" for word, n in words.items()), (
             _conditions(found)
         )
-    # Of several numbers the one nearest to breaking the bound, or furthest beyond it.
+    # Of several numbers, show the one nearest to the bound, or furthest beyond it.
     pick = max if "at_most" in criterion else min
     worst = pick(found, key=lambda each: each["value"])
     more = ""
@@ -171,7 +171,7 @@ def _asked(certificate: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _request(request: dict[str, Any]) -> list[tuple[str, int, list[str]]]:
-    """What became of a request for pictures in a folder: label, how many, and each of them."""
+    """Return label, number and items for each part of a request for pictures in a folder."""
     copies = [
         f"{c['image']}, a {c['kind']} copy of {c['copy_of']}" for c in request["also_removed"]
     ]
@@ -186,7 +186,7 @@ def _request(request: dict[str, Any]) -> list[tuple[str, int, list[str]]]:
 
 
 def _origins(provenance: dict[str, Any]) -> list[tuple[str, str]]:
-    """Code, data, models and machine of the run, as far as it wrote them down."""
+    """Return code, data, models and machine of the run, as far as recorded."""
     data, models = provenance.get("data", {}), provenance.get("models", {})
     dirty = " with changes" if provenance.get("dirty") else ""
     lines = [

@@ -1,7 +1,7 @@
-"""A policy compared with what was measured: met, not met, already met, or not tested.
+"""Compare measures with a policy: met, not met, already met, or not tested.
 
-What a run lacks is never met: a criterion without a number gets the result "not tested". A bound
-on the forgotten that the original keeps too is "already met": it says nothing of the erasure.
+A criterion without a number is "not tested", never "met". A bound on forgetting that the original
+satisfies too is "already met": it is no evidence about the erasure.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ MET, NOT_MET, ALREADY_MET, NOT_TESTED = "met", "not met", "already met", "not te
 
 @dataclass(frozen=True)
 class Found:
-    """One value that a criterion looks at.
+    """One value that a criterion checks.
 
     Attributes:
-        condition: under which the audit measured it; empty elsewhere.
-        value: the number or the verdict that is held against the requirement.
-        low, high: its interval, where the number is the middle of one.
-        met: whether it keeps the requirement.
+        condition: condition of the audit's measurement; empty for other sources.
+        value: the number or the verdict that is compared with the requirement.
+        low, high: the interval of the number, if it has one.
+        met: whether it meets the requirement.
     """
 
     condition: str
@@ -41,13 +41,13 @@ class Found:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What became of one criterion.
+    """Result of one criterion.
 
     Attributes:
         result: `MET`, `NOT_MET`, `ALREADY_MET` or `NOT_TESTED`.
-        reason: for `NOT_TESTED`, what is lacking; with verdicts, the audit's own reasons.
-        found: every value it looked at.
-        of_forgetting: whether it asks if something was forgotten, and not what was kept.
+        reason: for `NOT_TESTED`, what is missing; for verdicts, the audit's reasons.
+        found: every value that was checked.
+        of_forgetting: whether the criterion is about forgetting, not about retention.
     """
 
     result: str
@@ -60,14 +60,14 @@ class Judgement:
 
 
 class _LackingError(Exception):
-    """Something the criterion needs was not measured."""
+    """A measure that the criterion needs is missing."""
 
 
 def judge(criterion: Criterion, scorecard: Scorecard, audit: Audit | None) -> Judgement:
     """Compare one criterion with a run.
 
     Args:
-        audit: None where the run was not audited.
+        audit: None if the run was not audited.
     """
     judged = _judge(criterion, scorecard, audit)
     if criterion.model != "erased" or not criterion.of_forgetting:
@@ -90,9 +90,9 @@ def _judge(criterion: Criterion, scorecard: Scorecard, audit: Audit | None) -> J
 
 
 def overall(judged: Sequence[Judgement]) -> str:
-    """One result for all criteria: what is not met weighs more than what is not tested.
+    """Return one result for all criteria: "not met" takes precedence over "not tested".
 
-    Where the original met all that is asked of the forgotten, no forgetting was shown.
+    If the original meets all criteria on forgetting, no forgetting was shown.
     """
     results = [each.result for each in judged]
     forgetting = {each.result for each in judged if each.of_forgetting}
@@ -188,8 +188,8 @@ def _bounded(criterion: Criterion, condition: str, rows: Sequence[Any]) -> Found
 def _finite(value: float) -> float:
     if not math.isfinite(value):
         raise _LackingError("what was measured is not a finite number")
-    # Files hold six digits: more in a difference are dust, which could break a bound that
-    # is met exactly. Adding zero makes a negative zero a plain one.
+    # Files hold six digits: further digits of a difference are rounding errors, which could break
+    # a bound that is met exactly. Adding zero turns a negative zero into zero.
     return round(value, 6) + 0.0
 
 

@@ -1,22 +1,22 @@
-"""A policy: the bounds that a run must keep, written down before anyone looks.
+"""Policies: bounds that a run must satisfy, defined before the results are known.
 
 A policy is a YAML file with a ``name``, a ``purpose`` and a list of ``criteria``. Each
-criterion has an ``id``, a sentence ``about`` it that a person reads, and a ``source``:
+criterion has an ``id``, a sentence ``about`` it for readers, and a ``source``:
 
-- ``scorecard``: ``metric`` and ``subset`` say which row, ``direction`` which way (the mean
-  over directions otherwise). ``compare`` says what is compared with the bound: the
-  ``value``, its ``gap`` to the oracle, its ``drop_from_original``, or ``minus_holdout``: how far
-  it is above the same model's value on pictures of the same kind that it never saw.
-- ``audit``: ``test`` says which test, and alone stands for the verdict of the whole test.
-  With ``metric``, and ``condition`` if one is named, every row of it must keep the bound;
+- ``scorecard``: ``metric`` and ``subset`` select the row, ``direction`` the direction (default:
+  the mean over directions). ``compare`` selects what is compared with the bound: the
+  ``value``, its ``gap`` to the oracle, its ``drop_from_original``, or ``minus_holdout``: the
+  difference to the same model's value on pictures of the same kind that it never saw.
+- ``audit``: ``test`` selects the test, and without ``metric`` its overall verdict. With
+  ``metric``, and optionally ``condition``, every matching row must satisfy the bound;
   ``compare`` is ``value`` or ``gap``.
 
-One requirement each: ``at_most``, ``at_least``, or, on the audit, ``verdict_in``. Bounds
-are in the units of the files: shares from 0 to 1, so that 10 points are 0.10. ``use`` takes
-the ``low`` or ``high`` end of the interval in place of the value, ``model`` another model
-than the erased one.
+Each criterion has one requirement: ``at_most``, ``at_least``, or, for the audit, ``verdict_in``.
+Bounds are in the units of the files: shares from 0 to 1, so 10 points are 0.10. ``use`` selects
+the ``low`` or ``high`` end of the interval instead of the value, ``model`` another model than
+the erased one.
 
-Nothing here needs torch but `check_against_audit`, which looks into the audit's tests.
+Only `check_against_audit`, which uses the audit's tests, needs torch.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from erasekit.errors import UsageError, reason, unknown
 
 SHIPPED = Path(__file__).with_name("policies")
 
-#: What a scorecard has; see `erasekit.evaluate.scorecard.Row`.
+#: Metrics of a scorecard; see `erasekit.evaluate.scorecard.Row`.
 Metric = Literal[
     "top1",
     "top5",
@@ -72,19 +72,19 @@ Test = Annotated[Text, AfterValidator(_known_test)]
 
 
 class _Written(BaseModel):
-    """What a person writes: no key that is unknown, no value of another type, no blank text."""
+    """Base of the models of a policy file: no unknown keys, no type conversion, no blank texts."""
 
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, str_strip_whitespace=True, allow_inf_nan=False
     )
 
     def as_dict(self) -> dict[str, Any]:
-        """Its keys as they took effect: what `parse_policy` makes the same of."""
+        """Return the effective keys; `parse_policy` restores an equal object from them."""
         return self.model_dump(exclude_none=True)
 
 
 class _Criterion(_Written):
-    """One requirement; see the module for what its keys mean."""
+    """One requirement; the module explains its keys."""
 
     id: Text
     about: Text
@@ -94,12 +94,12 @@ class _Criterion(_Written):
 
     @property
     def of_forgetting(self) -> bool:
-        """Whether it asks if something was forgotten, and not what was kept."""
+        """Whether it is about forgetting, not about retention."""
         return True
 
     @property
     def has_original(self) -> bool:
-        """Whether the original can be held to it too; it gets no verdicts."""
+        """Whether it can also be checked for the original, which gets no verdicts."""
         return not getattr(self, "verdict_in", None)
 
     @model_validator(mode="after")
@@ -136,7 +136,7 @@ class ScorecardCriterion(_Criterion):
 
 
 class AuditCriterion(_Criterion):
-    """A requirement on a test of `audit.json`: on its verdict, or on its rows."""
+    """A requirement on the verdict or the rows of a test in `audit.json`."""
 
     source: Literal["audit"]
     test: Test
@@ -164,7 +164,7 @@ _KINDS = {"scorecard": ScorecardCriterion, "audit": AuditCriterion}
 
 
 class _File(_Written):
-    """A policy as it is written."""
+    """The content of a policy file."""
 
     name: Text
     purpose: Text
@@ -182,13 +182,13 @@ class _File(_Written):
 
 
 class Policy(_File):
-    """All criteria of one purpose.
+    """A policy: all criteria for one purpose.
 
     Attributes:
-        name, purpose: for a person.
-        criteria: in the order of the file.
+        name, purpose: for readers.
+        criteria: criteria in the order of the file.
         origin: the file, for messages.
-        sha256: of the file, so that whoever has it can tell that it is this one.
+        sha256: hash of the file, to identify it.
     """
 
     origin: str = Field(exclude=True)
@@ -196,7 +196,7 @@ class Policy(_File):
 
 
 def policies() -> list[dict[str, Any]]:
-    """The policies that erasekit ships, by the name that stands for the file."""
+    """List the policies that erasekit ships, by name."""
     return [
         {"name": path.stem, "title": policy.name, "purpose": policy.purpose}
         for path in sorted(SHIPPED.glob("*.yaml"))
@@ -208,7 +208,7 @@ def load_policy(given: str | Path) -> Policy:
     """Read a policy: the name of a shipped one, or a YAML file.
 
     Raises:
-        UsageError: when there is no such file, or it is not a policy.
+        UsageError: when the file does not exist, or is not a policy.
     """
     path = _find(given)
     try:
@@ -234,7 +234,7 @@ def _find(given: str | Path) -> Path:
 
 
 class _Strict(yaml.SafeLoader):
-    """YAML in which a key given twice is a fault: the looser bound could be the last."""
+    """YAML loader that rejects duplicate keys: the last one could be a looser bound."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -247,20 +247,20 @@ class _Strict(yaml.SafeLoader):
 
 
 def parse_policy(value: Any, origin: str, sha256: str) -> Policy:
-    """A policy from plain values.
+    """Parse a policy from plain values.
 
     Args:
-        value: what YAML or JSON gave.
-        origin: where it comes from, for messages.
-        sha256: of that file.
+        value: parsed YAML or JSON.
+        origin: its source, for messages.
+        sha256: hash of the file.
 
     Raises:
-        UsageError: for a key that is missing, unknown, or of the wrong kind.
+        UsageError: for a missing or unknown key, or a value of the wrong type.
     """
     try:
         written = _File.model_validate(value)
     except ValidationError as error:
-        # A key that is unknown explains one that is missing.
+        # An unknown key first: it often explains a missing one.
         faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
         raise UsageError(f"{origin}{_fault(value, faults[0])}") from None
     return Policy(**dict(written), origin=origin, sha256=sha256)
@@ -275,7 +275,7 @@ _WANTED = {
 
 
 def _fault(value: Any, fault: Mapping[str, Any]) -> str:
-    """What pydantic found, in words: where, the value, and what it must be."""
+    """Describe an error of pydantic: the place, the value, and the requirement."""
     kind, place, given = fault["type"], fault["loc"], fault["input"]
     where, model = "", _File
     if len(place) > 1:
@@ -306,10 +306,10 @@ def _fault(value: Any, fault: Mapping[str, Any]) -> str:
 
 
 def check_against_audit(policy: Policy) -> None:
-    """Check what a policy says of the audit's tests: their metrics, and the verdicts.
+    """Check the tests, metrics and verdicts in a policy against those of the audit.
 
     Raises:
-        UsageError: for a name that there is not, with the nearest that there is.
+        UsageError: for an unknown name; suggests the nearest known one.
     """
     from erasekit.audit.verdict import VERDICTS
 

@@ -1,7 +1,8 @@
-"""DSSE envelopes with Ed25519 signatures, by the package cryptography.
+"""DSSE envelopes with Ed25519 signatures, using the package cryptography.
 
-DSSE (https://github.com/secure-systems-lab/dsse) is a small JSON format around a payload and its
-signatures, which many public tools verify. Keys are given as PEM files and never made here.
+DSSE (https://github.com/secure-systems-lab/dsse) is a small JSON format for a payload and its
+signatures, which many public tools can verify. Keys are PEM files from the user; erasekit does
+not create keys.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
 
 def pae(payload: bytes) -> bytes:
-    """The bytes that a signature covers: type and payload, each with its length before it."""
+    """Return the bytes to sign: type and payload, each preceded by its length."""
     kind = PAYLOAD_TYPE.encode()
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
 def enveloped(payload: bytes, signatures: list[dict[str, str]]) -> bytes:
-    """The envelope as canonical JSON."""
+    """Return the envelope as canonical JSON."""
     envelope = {
         "payload": base64.b64encode(payload).decode(),
         "payloadType": PAYLOAD_TYPE,
@@ -41,7 +42,7 @@ def enveloped(payload: bytes, signatures: list[dict[str, str]]) -> bytes:
 
 
 def signed(payload: bytes, key: Ed25519PrivateKey | None) -> bytes:
-    """The envelope with a signature by `key`, or without one."""
+    """Return the envelope, signed with `key` if given."""
     if key is None:
         return enveloped(payload, [])
     signature = base64.b64encode(key.sign(pae(payload))).decode()
@@ -49,10 +50,10 @@ def signed(payload: bytes, key: Ed25519PrivateKey | None) -> bytes:
 
 
 def load_private_key(path: Path) -> Ed25519PrivateKey:
-    """The private key in a PEM file.
+    """Load the private key in a PEM file.
 
     Raises:
-        UsageError: when there is no such key, or cryptography is not installed.
+        UsageError: when the file holds no such key, or cryptography is not installed.
     """
     asymmetric, serialization = _cryptography()
     content = _read(path)
@@ -60,16 +61,16 @@ def load_private_key(path: Path) -> Ed25519PrivateKey:
         key = serialization.load_pem_private_key(content, password=None)
     except TypeError as error:
         raise UsageError(f"{path} is protected by a password: give a key without one") from error
-    except Exception as error:  # cryptography has a kind for each thing that can be wrong
+    except Exception as error:  # cryptography raises many kinds of errors
         raise UsageError(f"{path} is not a private key in PEM form") from error
     return _of_kind(key, asymmetric.Ed25519PrivateKey, path)
 
 
 def load_public_key(path: Path) -> Ed25519PublicKey:
-    """The public key in a PEM file.
+    """Load the public key in a PEM file.
 
     Raises:
-        UsageError: when there is no such key, or cryptography is not installed.
+        UsageError: when the file holds no such key, or cryptography is not installed.
     """
     asymmetric, serialization = _cryptography()
     content = _read(path)
@@ -81,7 +82,7 @@ def load_public_key(path: Path) -> Ed25519PublicKey:
 
 
 def fingerprint(key: Ed25519PublicKey) -> str:
-    """The sha256 of a public key's DER form: what names a key."""
+    """Return the sha256 of a public key's DER form, which identifies the key."""
     _, serialization = _cryptography()
     der = key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -90,7 +91,7 @@ def fingerprint(key: Ed25519PublicKey) -> str:
 
 
 def is_signed_by(key: Ed25519PublicKey, signatures: list[dict[str, str]], payload: bytes) -> bool:
-    """Whether one of the signatures of this payload is by this key."""
+    """Whether this key made one of the signatures of this payload."""
     from cryptography.exceptions import InvalidSignature
 
     for signature in signatures:
@@ -99,7 +100,7 @@ def is_signed_by(key: Ed25519PublicKey, signatures: list[dict[str, str]], payloa
             key.verify(content, pae(payload))
         except (InvalidSignature, ValueError):
             continue
-        if base64.b64encode(content).decode() == signature["sig"]:  # the only way to write it
+        if base64.b64encode(content).decode() == signature["sig"]:  # canonical only
             return True
     return False
 

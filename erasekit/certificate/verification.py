@@ -1,7 +1,7 @@
-"""Verify a certified run folder: does every byte still agree with its certificate?
+"""Verify that a certified run folder still matches its certificate.
 
-Files are compared with their hashes, the results with the folder's own numbers by the policy
-that the certificate holds, the page with the certificate, and the certificate with its signature.
+We compare the files with their hashes, the results with the folder's numbers and the policy in
+the certificate, the page with the certificate, and the certificate with its signature.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verification:
-    """Whether a run folder still is what its certificate says.
+    """Result of the verification of a run folder.
 
     Attributes:
-        certificate: what the statement in `certificate.json` says.
-        problems: what does not agree, one line each, the file named first.
-        notes: what agreement does not show.
+        certificate: the certificate in the statement in `certificate.json`.
+        problems: mismatches, one line each, with the file first.
+        notes: limits of the verification.
     """
 
     certificate: dict[str, Any]
@@ -43,14 +43,14 @@ class Verification:
 
 
 def verify(path: Path, public_key: Path | None = None) -> Verification:
-    """Look for every byte that has changed since a folder was certified. Changes nothing.
+    """Find all changes since a folder was certified. Modifies nothing.
 
     Args:
         path: the certified folder.
         public_key: PEM file of the Ed25519 key that must have signed it.
 
     Raises:
-        UsageError: when there is no certificate, or the key does not do.
+        UsageError: when there is no certificate, or the key is unsuitable.
         RunError: when the certificate is damaged or of another version.
     """
     path = Path(path)
@@ -75,7 +75,7 @@ def verify(path: Path, public_key: Path | None = None) -> Verification:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], bytes, list[dict[str, str]]]:
-    """The certificate in an envelope, the payload that holds it, and its signatures."""
+    """Return the certificate in an envelope, its payload, and its signatures."""
     envelope = read_json(path)
     if isinstance(envelope, dict) and "version" in envelope:
         raise RunError(f"{path} is of an earlier erasekit, without an envelope: certify again")
@@ -92,10 +92,10 @@ def _read(path: Path) -> tuple[dict[str, Any], bytes, list[dict[str, str]]]:
 
 
 def _is_whole(content: dict[str, Any], signatures: list[dict[str, str]], written: bytes) -> bool:
-    """Whether these very bytes are written for this certificate."""
+    """Whether erasekit writes exactly these bytes for this certificate."""
     try:
         return signature.enveloped(statement(content), signatures) == written
-    except (KeyError, TypeError, ValueError):  # what no certificate has
+    except (KeyError, TypeError, ValueError):  # not the structure of a certificate
         return False
 
 
@@ -109,7 +109,7 @@ def _check_files(folder: Path, certified: dict[str, str]) -> list[str]:
 
 
 def _check_results(folder: Path, content: dict[str, Any]) -> list[str]:
-    """Judge again by the policy in the certificate: nobody need take its word."""
+    """Evaluate the results again with the policy in the certificate, and compare."""
     from erasekit.audit.audit_result import Audit
     from erasekit.certificate.judgement import judge, overall
     from erasekit.evaluate.scorecard import Scorecard
@@ -131,7 +131,7 @@ def _check_results(folder: Path, content: dict[str, Any]) -> list[str]:
 
 
 def _check_run(folder: Path) -> list[str]:
-    """What the run's own records say against it."""
+    """Return contradictions in the run's own records."""
     try:
         check_files(folder)
     except ErasekitError as error:
@@ -139,7 +139,7 @@ def _check_run(folder: Path) -> list[str]:
     return []
 
 
-# Of page and signature: whether something is wrong, and what is to be said, if anything.
+# The checks of page and signature return whether there is a problem, and a message if any.
 
 
 def _check_page(page: Path, content: dict[str, Any], written: bytes) -> tuple[bool, str]:

@@ -1,8 +1,8 @@
-"""The command line: every command, and what happens to an error.
+"""The command-line application: registration of the commands, and error handling.
 
-The commands are in the modules beside this one. Whatever can be checked without torch is checked
-before torch is imported. A person gets one line on standard error, never a traceback: exit code 2
-for bad input, 1 for a failure, 130 for Ctrl-C.
+The commands are in the other modules of this package. Everything that does not need torch is
+checked before torch is imported. An error is one line on standard error, never a traceback: exit
+code 2 for bad input, 1 for a failure, 130 for Ctrl-C.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def erasekit_command(
     version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
-    """Make a CLIP forget a concept, and verify that it did.
+    """Make CLIP forget a concept, and verify that it did.
 
     \b
     First steps:
@@ -79,28 +79,28 @@ for command in (
     app.command(command.__name__.strip("_"), cls=SectionedCommand)(command)
 leaderboard = typer.Typer(help="Compare every method on the same tasks.", rich_markup_mode=None)
 leaderboard.command("run", cls=SectionedCommand)(benchmark)
-leaderboard.callback()(lambda: None)  # or typer would take a lone command for the group itself
+leaderboard.callback()(lambda: None)  # without it, typer treats a single command as the group
 app.add_typer(leaderboard, name="leaderboard")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave with its exit code."""
+    """Run the command line and exit with its exit code."""
     sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code."""
+    """Run the command line and return the exit code."""
     warnings.showwarning = _show_warning
     try:
         code = app(args=arguments, prog_name="erasekit", standalone_mode=False)
         sys.stdout.flush()
-        if code == 130:  # how some versions of typer hand on a Ctrl-C
+        if code == 130:  # some versions of typer report Ctrl-C like this
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         _say("interrupted: the same command, given again, goes on where this one stopped")
         return 130
-    except BrokenPipeError:  # `erasekit list concepts | head`: the reader has enough
+    except BrokenPipeError:  # `erasekit list concepts | head` closes the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
@@ -109,7 +109,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, ErasekitError):
             _say(f"error: {error}")
             return error.exit_code
-        # The argument parser's own errors, which live where typer's version puts them.
+        # Errors of the argument parser; their module depends on the version of typer.
         if hasattr(error, "format_message"):
             _say(f"error: {error.format_message()} See `erasekit --help`.")  # type: ignore[attr-defined]
             return 2
@@ -118,7 +118,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(text: str) -> None:
-    """One line on standard error, whatever the text, and of which of several processes."""
+    """Print one line on standard error, with the rank if there are several processes."""
     who = "" if processes.is_main() else f"process {processes.rank()}: "
     typer.echo(who + " ".join(text.split()), err=True)
 
@@ -128,7 +128,7 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def _log() -> str:
-    """Write the traceback at hand to a file of its own; the file's path."""
+    """Write the current traceback to a new file and return its path."""
     try:
         handle, name = tempfile.mkstemp(prefix="erasekit-", suffix=".log")
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -60,16 +60,16 @@ def audit(
         ),
     ] = False,
 ) -> None:
-    """Is it really gone? Attack an erased model, beside the original and three oracles.
+    """Is it really gone? Attack an erased model, the original and three oracles.
 
     \b
     Examples:
-      erasekit audit runs/fruit                      audit.json, pictures, a part of report.html
+      erasekit audit runs/fruit                      audit.json, figures, a part of report.html
       erasekit audit runs/fruit --tests relearning,probes
       erasekit audit --model runs/fruit/model --forget fruit --out audit.json
       erasekit audit --known-answers --profile smoke
 
-    Each test ends in words: as the oracle, less forgotten, over-forgetting, or cannot tell.
+    Each test has a verdict: as the oracle, less forgotten, over-forgetting, or cannot tell.
     """
     from erasekit.audit.attack_registry import check_names
 

@@ -1,4 +1,4 @@
-"""What there is to choose from. All but the audit tests are told without torch."""
+"""Listings of all choices. Only the audit tests need torch."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from erasekit.unlearn.registry import methods_of
 
 
 def methods() -> list[dict[str, Any]]:
-    """Every unlearning method for CLIPs, with its options' defaults."""
+    """List every unlearning method for CLIP with the defaults of its options."""
     return _methods("clip")
 
 
 def mllm_methods() -> list[dict[str, Any]]:
-    """The same for multimodal language models."""
+    """List every method for multimodal language models with the defaults of its options."""
     return _methods("language")
 
 
@@ -32,7 +32,7 @@ def _methods(kind: str) -> list[dict[str, Any]]:
 
 
 def tests() -> list[dict[str, Any]]:
-    """Every audit test: what it asks, and where the question comes from."""
+    """List every audit test with its question and its source."""
     from erasekit.audit.attack_registry import TESTS  # these import torch
 
     return [
@@ -48,14 +48,14 @@ def tests() -> list[dict[str, Any]]:
 
 
 def policies() -> list[dict[str, Any]]:
-    """Every policy that comes with the package."""
+    """List every policy that comes with the package."""
     from erasekit.certificate.policy import policies as shipped
 
     return shipped()
 
 
 def tasks() -> list[dict[str, Any]]:
-    """What the benchmark asks of every method."""
+    """List the tasks of the benchmark."""
     from erasekit.leaderboard.plan import tasks_of
 
     return [
@@ -70,7 +70,7 @@ def tasks() -> list[dict[str, Any]]:
 
 
 def settings() -> list[dict[str, Any]]:
-    """Every setting as it is declared, with its default in each profile."""
+    """List every declared setting with its default in each profile."""
     profiles = PROFILES | {
         f"{name} language": {**PROFILES[name], **values} for name, values in LANGUAGE.items()
     }
@@ -92,12 +92,12 @@ def settings() -> list[dict[str, Any]]:
 
 
 def datasets() -> list[dict[str, Any]]:
-    """Every data set."""
+    """List every data set."""
     return [{"name": name, "summary": text} for name, text in DATASETS.items()]
 
 
 def models() -> list[dict[str, Any]]:
-    """Every model configuration, in open_clip's own format."""
+    """List every model configuration, in open_clip's format."""
     return [
         {
             "name": name,
@@ -108,10 +108,10 @@ def models() -> list[dict[str, Any]]:
 
 
 def listing(what: str, everything: bool = False) -> list[dict[str, Any]]:
-    """The entries of one of `LISTINGS`.
+    """Return the entries of one of `LISTINGS`.
 
     Raises:
-        UsageError: for a listing that does not exist.
+        UsageError: for an unknown listing.
     """
     if what not in LISTINGS:
         raise unknown("listing", what, LISTINGS)
@@ -121,7 +121,7 @@ def listing(what: str, everything: bool = False) -> list[dict[str, Any]]:
 
 
 def concepts(everything: bool = False) -> list[dict[str, Any]]:
-    """The curated concepts, or with `everything` each drawing that has a name."""
+    """List the curated concepts, or with `everything` all drawings that have a name."""
     chosen = select_concepts(count_available()) if everything else curated()
     return [
         {
@@ -136,7 +136,7 @@ def concepts(everything: bool = False) -> list[dict[str, Any]]:
     ]
 
 
-#: What can be listed, by the word for it.
+#: Listings by name.
 LISTINGS = {
     "methods": methods,
     "mllm-methods": mllm_methods,

@@ -1,4 +1,4 @@
-"""`certify` and `verify`: hold a run against a policy, and check a certificate."""
+"""`certify` and `verify`: check a run against a policy, and check a certificate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def certify(
         typer.Option(metavar="PEM", help="Sign with this Ed25519 private key; unsigned without."),
     ] = None,
 ) -> None:
-    """Hold a run against a policy, and write certificate.json and certificate.html.
+    """Check a run against a policy, and write certificate.json and certificate.html.
 
     \b
     Examples:
@@ -29,16 +29,16 @@ def certify(
       erasekit certify runs/fruit --policy mine.yaml --key private.pem
 
     \b
-    A pair of keys, made once; the private one stays with you:
+    To create a pair of keys once (keep the private one secret):
       openssl genpkey -algorithm ed25519 -out private.pem
       openssl pkey -in private.pem -pubout -out public.pem
 
-    The exit code is 0 when every criterion is met, and 1 when one is not, or was not tested.
+    The exit code is 0 if every criterion is met, and 1 if one is not met or was not tested.
     """
     from erasekit.certificate.policy import load_policy
     from erasekit.runs.run_folder import CERTIFICATE_PAGE
 
-    asked = load_policy(policy)  # a slip in it is said before anything else
+    asked = load_policy(policy)  # report mistakes in the policy first
     from erasekit.certificate.certificate import certify as make
     from erasekit.certificate.certificate_page import line_of_text, verdict
 
@@ -58,15 +58,15 @@ def verify(
         typer.Option(metavar="PEM", help="The Ed25519 public key whose owner must have signed."),
     ] = None,
 ) -> None:
-    """Find every file of a certified run that has changed since, and check the signature.
+    """Find the files of a certified run that have changed since, and check the signature.
 
     \b
     Examples:
       erasekit verify runs/fruit
       erasekit verify runs/fruit --public-key public.pem
 
-    The results are judged again by the policy in the certificate. The exit code is 0 when
-    everything agrees, whatever the certificate says of the criteria, and 1 otherwise.
+    The results are evaluated again with the policy in the certificate. The exit code is 0 if
+    everything matches, even if the certificate has unmet criteria, and 1 otherwise.
     """
     from erasekit.certificate.certificate_page import verdict
     from erasekit.certificate.verification import verify as check

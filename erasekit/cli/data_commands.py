@@ -1,4 +1,4 @@
-"""`preview`: look at a folder of your own data."""
+"""`preview`: check a folder of your own data."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def preview(
     \b
     The folder holds one of these (docs/reference/folders.md shows each):
       a table           pairs.csv, metadata.jsonl, …: an image and a caption in each row
-      PICTURE.txt       a caption beside each picture
+      PICTURE.txt       a caption file for each picture
       CLASS/*.jpg       or train/CLASS/*.jpg and test/CLASS/*.jpg
       *.tar             webdataset shards
-      *.parquet         with the pictures in it, as Hugging Face writes it
+      *.parquet         with embedded pictures, as written by Hugging Face
       *.json            COCO captions, the Karpathy split, or a list of pairs
 
-    No model is loaded unless you name one. `erasekit erase --data folder:PATH --forget RULE` takes
-    the same rule. The exit code is 2 when it would refuse this folder or this rule.
+    A model is loaded only if you name one. `erasekit erase --data folder:PATH --forget RULE` takes
+    the same rule. The exit code is 2 if it would refuse this folder or this rule.
     """
     from erasekit.data.folder.selection import parse_rule
 

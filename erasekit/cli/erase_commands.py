@@ -1,4 +1,4 @@
-"""`erase`, `evaluate`, `compare` and `report`: make a run, and read it."""
+"""`erase`, `evaluate`, `compare` and `report`: create, evaluate and compare runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def erase(
         bool, typer.Option("--overwrite", help="Replace the run that is in --out.")
     ] = False,
 ) -> None:
-    """Make a model forget, measure it against its oracle, and write the run folder.
+    """Make a model forget, compare it with its oracle, and write the run folder.
 
     \b
     Examples:
@@ -45,8 +45,8 @@ def erase(
       erasekit erase --data folder:photos --forget apple --model local-dir:clip --out runs/mine
       erasekit erase --data folder:photos --forget apple --train --out runs/mine
 
-    For a folder the default model is ViT-B-32-quickgelu with OpenAI's weights, which are
-    downloaded. There is no oracle then, unless you give one: --set oracle_model=local-dir:PATH.
+    For a folder, the default model is ViT-B-32-quickgelu with OpenAI's weights, which are
+    downloaded. It has no oracle unless you give one: --set oracle_model=local-dir:PATH.
     With --train, a small CLIP and its oracle are trained on the folder, in minutes.
 
     \b
@@ -54,10 +54,10 @@ def erase(
       report.html                    the report
       scorecard.json, history.csv    every number
       model/                         the erased model: open_clip, or transformers, loads it
-      params.json, provenance.json   what was run, and on what
+      params.json, provenance.json   parameters, code, data and machine
       figures/                       every picture
 
-    Ctrl-C is safe: the same command goes on where it stopped. Several GPUs or machines share
+    Ctrl-C is safe: the same command resumes the run. Several GPUs or machines share
     the steps under `accelerate launch --multi_gpu -m erasekit erase ...`, several CPUs under
     `torchrun --nproc-per-node N -m erasekit erase ... --device cpu`. Machines must share the
     disk of the run folder and of the model cache (ERASEKIT_CACHE).
@@ -91,10 +91,10 @@ def evaluate(
     ] = None,
     oracle: Oracle = True,
 ) -> None:
-    """Measure again: a run folder's saved model, or any other model.
+    """Evaluate the saved model of a run folder again, or any other model.
 
-    A run folder brings its own parameters; its scorecard, pictures and report are
-    written anew. With --model the world and what was to be forgotten are given here.
+    A run folder provides its own parameters; its scorecard, figures and report are
+    rewritten. With --model, the options set the world and the forget request.
 
     \b
     Examples:
@@ -129,10 +129,10 @@ def compare(
         Path | None, typer.Option(help="Folder for compare.html, compare.csv and compare.png.")
     ] = None,
 ) -> None:
-    """Lay runs side by side: a table here, and with --out a page, a picture and a CSV.
+    """Compare runs in a table, and with --out in a page, a figure and a CSV file.
 
     \b
-    Example (folders that hold no whole run are passed over):
+    Example (folders without a complete run are skipped):
       erasekit compare runs/* --out compared
     """
     from erasekit.runs.run_folder import open_runs
@@ -148,7 +148,7 @@ def compare(
 
 
 def report(run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
-    """Make report.html again from the files of a run folder."""
+    """Write report.html again from the files of a run folder."""
     from erasekit.runs.run_folder import RunFolder
 
     folder = RunFolder.open(run)

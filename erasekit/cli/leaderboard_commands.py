@@ -43,7 +43,7 @@ def benchmark(
     threads: ThreadsOption = 1,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Hold every method against three oracles on the same tasks, tuned with the same budget.
+    """Compare every method with three oracles on the same tasks, with the same tuning budget.
 
     \b
     Examples:
@@ -51,8 +51,8 @@ def benchmark(
       erasekit benchmark --methods cliperase,munba --tasks one_group --seeds 0
       erasekit benchmark --scheduler tcp://10.0.0.5:8786             on a Dask cluster
 
-    Each method's settings are chosen on validation for each task, then tested once a seed.
-    Results are appended as they come: the same command goes on where it stopped.
+    Each method's settings are chosen on validation data for each task, then tested once per
+    seed. Results are appended as they come: the same command resumes an interrupted run.
     `erasekit leaderboard run` is the same command.
     """
     from erasekit.leaderboard.plan import pick_methods, pick_tasks

@@ -1,4 +1,4 @@
-"""`list`: what there is to choose from."""
+"""`list`: list all choices."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def list_(
     Examples:
       erasekit list methods           with every option and its default
       erasekit list mllm-methods      those for multimodal language models
-      erasekit list tests             what an audit asks, and where it comes from
+      erasekit list tests             the question and the source of each audit test
       erasekit list settings          type, unit, range and default of each, by profile
       erasekit list concepts --json   names in every language
     """

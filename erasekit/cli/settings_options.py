@@ -1,7 +1,7 @@
-"""Settings as options of a command, made from their declaration.
+"""Command-line options, derived from the declarations of the settings.
 
-Values stay text until `make_settings` reads them: it knows their types and ranges, and says in
-the same words as in Python what is wrong.
+Values stay text until `make_settings` parses them: it knows their types and ranges, and gives the
+same error messages as in Python.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Set = Annotated[
     ),
 ]
 _TYPES = {int: "INTEGER", float: "NUMBER"}
-# What an option gives: text, but for these types of settings.
+# Types of options; all other types of settings give text.
 _OPTIONS: dict[Any, Any] = {dict: list[str] | None, bool: bool | None}
 
 
@@ -46,7 +46,7 @@ class SectionedCommand(TyperCommand):
 
 
 def setting_option(name: str) -> Any:
-    """The option that gives the setting `name` as text; options of a method as NAME=VALUE."""
+    """Return the option for the setting `name`, as text; options of a method are NAME=VALUE."""
     one = DECLARED[name]
     flag, metavar, text = f"--{name.replace('_', '-')}", _TYPES.get(one.type, "TEXT"), one.help
     if one.type is dict:
@@ -65,15 +65,15 @@ def setting_option(name: str) -> Any:
 def with_settings(
     *names: str, instead_of: str = "", of_model: Iterable[str] = ()
 ) -> Callable[[Callable], Callable]:
-    """Give a command an option for each of these settings, and hand it one `Settings`.
+    """Add an option for each of these settings to a command, which gets one `Settings`.
 
-    Its parameter ``settings`` gives way to these options, ``--profile`` and ``--set``.
+    The options, ``--profile`` and ``--set`` replace its parameter ``settings``.
 
     Args:
-        names: of settings.
-        instead_of: a parameter of the command, a run folder, which brings its own settings: with
-            it no option may be given.
-        of_model: further parameters of the command that go with a model, not with a run folder.
+        names: names of settings.
+        instead_of: a parameter of the command for a run folder, which has its own settings and
+            excludes all options.
+        of_model: further parameters of the command that apply to a model, not to a run folder.
     """
     options = ("profile", *names)
 
@@ -111,7 +111,7 @@ def with_settings(
 
 
 def _settings(more: list[str] | None, **given: Any) -> Settings:
-    """Settings from options and `--set`, checked as far as they can be without torch."""
+    """Make settings from options and `--set`, checked as far as possible without torch."""
     if "options" in given:
         given["options"] = dict(_pairs("--option", given["options"])) or None
     for name, value in _pairs("--set", more):
@@ -128,7 +128,7 @@ def _settings(more: list[str] | None, **given: Any) -> Settings:
 
 
 def _pairs(flag: str, given: Iterable[str] | None) -> Iterator[tuple[str, str]]:
-    """NAME=VALUE arguments, each name once."""
+    """Parse NAME=VALUE arguments; each name may occur once."""
     seen = set()
     for text in given or []:
         name, sign, value = (part.strip() for part in text.partition("="))

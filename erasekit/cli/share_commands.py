@@ -1,4 +1,4 @@
-"""`export`: write a model to give away."""
+"""`export`: export a model to share it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def export(
         bool, typer.Option("--public", help="With --push: everyone may read it.")
     ] = False,
 ) -> None:
-    """Write a run's model to give away: a folder that plain open_clip loads, with a model card.
+    """Export a run's model: a folder that plain open_clip loads, with a model card.
 
     \b
     Examples:
       erasekit export runs/fruit --out given/fruit
       erasekit export runs/fruit --out given/fruit --push hf-hub:ORG/NAME
 
-    The card, README.md, says what was erased and how, what was measured with its intervals,
-    what it cost, what the audit and the certificate say if the run has them, and the limits.
+    The card, README.md, states what was erased and how, the measures with their intervals, the
+    cost, the results of audit and certificate if the run has them, and the limits.
     """
     from erasekit.sharing.export import check_token, parse_repository
     from erasekit.sharing.export import export as write

@@ -56,9 +56,9 @@ def sweep(
       erasekit sweep 06 --grid-file grid.yaml --where forget=bird --dry-run
       erasekit sweep mine.ipynb --grid seed=0..99 --scheduler tcp://10.0.0.5:8786
 
-    The same command goes on where it stopped, and runs again what failed.
+    The same command resumes an interrupted sweep, and repeats failed runs.
     """
-    # Words after `--grid forget=fruit` are positional too; a notebook's name has no "=".
+    # Words after `--grid forget=fruit` are also positional; a notebook's name has no "=".
     names = [word for word in notebook if "=" not in word or word.endswith(".ipynb")]
     if len(names) != 1:
         raise UsageError(f"give one notebook, not {len(names)}: erasekit sweep NOTEBOOK --grid ...")

@@ -38,7 +38,7 @@ def tutorial(
         ),
     ] = False,
 ) -> None:
-    """Run every notebook in order and write a page that shows them all.
+    """Run every notebook in order, and write a page with all of them.
 
     \b
     Examples:
@@ -46,15 +46,15 @@ def tutorial(
       erasekit tutorial --profile smoke    about 5 minutes, with a smaller world
       erasekit tutorial --only 03          one notebook
 
-    At its end it holds what came out against the committed reference, and says so.
+    At the end, the results are compared with the committed reference.
     """
     make_settings(profile)
     if only and write_reference:
         raise UsageError("--write-reference takes every notebook: leave --only out")
     from erasekit.tutorial.sequence import run_tutorial
 
-    # Given parameters mean that there is nothing to hold the results against, which is
-    # what is wanted when they are to become the reference themselves.
+    # With parameters, the results are not compared with the reference: right when they are to
+    # become the reference.
     parameters = {"profile": profile} if write_reference else None
     code = run_tutorial(profile=profile, out=out, only=only, parameters=parameters, jobs=jobs)
     if write_reference and code == 0:

@@ -1,4 +1,4 @@
-"""Options that say who does the work of a command: this process, or the workers of a cluster."""
+"""Options for where a command runs its work: in this process, or on the workers of a cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Auditing what is in a folder: a run, or any model that open_clip loads."""
+"""Audit a run folder, or any model that open_clip loads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from erasekit.audit.audit_result import Audit
     from erasekit.audit.known_answers import KnownAnswers
 
-#: How many oracles an audit asks for: fewer do not show how far oracles differ.
+#: Number of oracles of an audit: fewer do not show how far oracles differ.
 ORACLES = 3
 
 
@@ -29,16 +29,16 @@ def run_audit(
     shadows: int = 0,
     progress: bool = True,
 ) -> RunFolder:
-    """Audit the saved model of a run; write `audit.json`, its pictures, and the report anew.
+    """Audit the saved model of a run; write `audit.json` and its figures, and update the report.
 
     Args:
-        path: folder of a whole run.
-        tests: names of audit tests; all but the costly ones by default.
-        oracles: how many seeds; three by default, none if the run was made without oracle.
-        shadows: how many shadow models the per-example attack trains; 0 leaves it out.
+        path: folder of a complete run.
+        tests: names of audit tests; by default all that are not opt-in.
+        oracles: number of oracles; three by default, none for a run without oracle.
+        shadows: number of shadow models of the per-example attack; 0 omits it.
 
     Raises:
-        UsageError: when there is no whole run.
+        UsageError: when there is no complete run.
         RunError: when its model is damaged.
     """
     folder = RunFolder.open(path)
@@ -76,16 +76,16 @@ def audit_model(
     shadows: int = 0,
     progress: bool = True,
 ) -> Audit:
-    """Audit any model, as the erased model of a task.
+    """Audit any model as the erased model of a task.
 
     Args:
         model: a CLIP, see `models.clip.load_clip`; or the folder of a language model.
-        settings: give the world and what was to be forgotten.
-        original: the model before erasing, where it is not one that erasekit trained. It has
-            no oracle: gaps are to it, and every verdict is "cannot tell".
+        settings: settings of the world and the forget request.
+        original: the model before erasing, if erasekit did not train it. There is no oracle
+            for it: gaps are to the original, and every verdict is "cannot tell".
 
     Raises:
-        UsageError: when there is no such model.
+        UsageError: when the model does not exist.
         RunError: when it is damaged.
     """
     make_plan(settings)
@@ -107,11 +107,11 @@ def audit_model(
 def audit_known_answers(
     settings: Settings, tests: Sequence[str] | None = None, progress: bool = True
 ) -> KnownAnswers:
-    """Let the audit judge models whose verdict is known beforehand.
+    """Audit models whose verdict is known in advance.
 
     Args:
-        settings: give the world, the task and the profile.
-        tests: names of audit tests; all but the costly ones by default.
+        settings: settings of the world, the task and the profile.
+        tests: names of audit tests; by default all that are not opt-in.
 
     Raises:
         UsageError: for a language model.
@@ -147,7 +147,7 @@ def audit_known_answers(
 
 
 def write_audit_figures(folder: Path, audit: Audit) -> list[Path]:
-    """Draw every picture of an audit into `folder` as PNG."""
+    """Write every figure of an audit to `folder` as PNG."""
     from erasekit.plots.audit_details import audit_figures
     from erasekit.runs.figures import save_figure
 

@@ -1,4 +1,4 @@
-"""Erasing into a run folder, and measuring again what is in one."""
+"""Run an erasure into a run folder, and evaluate saved models."""
 
 from __future__ import annotations
 
@@ -31,24 +31,23 @@ def run_erase(
     overwrite: bool = False,
     progress: bool = True,
 ) -> RunFolder:
-    """Erase, judge, and write the whole run folder.
+    """Erase, evaluate, and write the complete run folder.
 
-    Interrupted, it leaves a folder that the same call takes up again; the result is
-    then the same, bit for bit, as if it had never stopped. Several processes may call it
-    together; the main one judges and writes.
+    An interrupted run is resumed by the same call, with bit-identical results. Several
+    processes may call it together; the main one evaluates and writes.
 
     Args:
         settings: every parameter.
         out: the folder to write.
-        oracle: whether to train the oracle and measure against it; of a model that was not
-            trained here there is one only if `oracle_model` gives it.
-        control: whether to fine-tune the control and measure it too.
-        overwrite: whether a run that is there may be replaced.
+        oracle: whether to train the oracle and compare with it. For a model that was not
+            trained here there is an oracle only if `oracle_model` is set.
+        control: whether to fine-tune and evaluate the control too.
+        overwrite: whether to replace an existing run.
         progress: whether to show progress bars.
 
     Raises:
-        UsageError: for parameters or a folder that do not do; nothing is changed then.
-        RunError: when the run cannot go on; what was reached is kept.
+        UsageError: for invalid parameters or an unsuitable folder; nothing is changed then.
+        RunError: when the run fails; its progress is kept.
     """
     oracle = oracle and bool(make_plan(settings).train or settings.oracle_model)
     join(settings.device)
@@ -58,11 +57,11 @@ def run_erase(
         lambda: RunFolder.create(out, settings, oracle=oracle, control=control, overwrite=overwrite)
     )
     with folder.locked():
-        # All checks are done: torch may load.
+        # All checks that need no torch are done.
         from erasekit.experiment.kinds import make_experiment
 
         experiment = make_experiment(settings, progress)
-        _ = experiment.task.forget  # an empty forget set is said before training starts
+        _ = experiment.task.forget  # reports an empty forget set before training starts
         _ = experiment.original
         on_main(lambda: _warn(experiment))
         if oracle:
@@ -92,7 +91,7 @@ def _judged(erasure: Erasure, control: Erasure | None) -> dict[str, Erasure]:
 
 
 def _check_data(settings: Settings, progress: bool) -> None:
-    """Of a folder of pairs: its problems, and a rule that finds nothing, before a run begins."""
+    """Check a folder of pairs and the rule before the run starts."""
     if settings.data.startswith(FOLDER):
         from erasekit.data.folder.check import read_folder
         from erasekit.data.folder.columns import Columns
@@ -104,7 +103,7 @@ def _check_data(settings: Settings, progress: bool) -> None:
 
 
 def _warn(experiment: BaseExperiment) -> None:
-    """Of a request in a folder: what is not there, and what the model cannot read of it."""
+    """Warn about missing entries of a request, and about captions that are truncated."""
     if (request := experiment.request) is None:
         return
     from erasekit.runs.near_misses import cut_captions
@@ -125,12 +124,12 @@ def _warn(experiment: BaseExperiment) -> None:
 
 
 def run_evaluate(path: Path, *, progress: bool = True) -> RunFolder:
-    """Measure the saved model of a run again; write scorecard, pictures and report anew.
+    """Evaluate the saved model of a run again; rewrite scorecard, figures and report.
 
-    The control is not kept in a run folder: where the run had one, it is made again.
+    A run folder does not contain the control: if the run had one, it is trained again.
 
     Raises:
-        UsageError: when there is no whole run, or what it was made with is not there any more.
+        UsageError: when there is no complete run, or its inputs no longer exist.
         RunError: when its model is damaged.
     """
     folder = RunFolder.open(path)
@@ -158,16 +157,16 @@ def run_evaluate(path: Path, *, progress: bool = True) -> RunFolder:
 def evaluate_model(
     model: Path | str, settings: Settings, *, oracle: bool = True, progress: bool = True
 ) -> Scorecard:
-    """The scorecard of any model, as the erased model of a task.
+    """Compute the scorecard of any model as the erased model of a task.
 
     Args:
         model: a CLIP, see `models.clip.load_clip`; or the folder of a language model.
-        settings: give the world and what was to be forgotten.
-        oracle: whether to measure against the oracle.
+        settings: settings of the world and the forget request.
+        oracle: whether to compare with the oracle.
 
     Raises:
-        UsageError: when there is no such model.
-        RunError: when it is damaged, or cannot be fetched.
+        UsageError: when the model does not exist.
+        RunError: when it is damaged, or cannot be downloaded.
     """
     make_plan(settings)
     if settings.kind == "clip":

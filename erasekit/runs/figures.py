@@ -1,4 +1,4 @@
-"""The pictures of a run folder: which there are, and under which names."""
+"""Figures of a run folder and their file names."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def write_figures(
     erasure: Erasure,
     scorecard: Scorecard,
 ) -> list[Path]:
-    """Draw every picture of a run into `folder` as PNG.
+    """Write every figure of a run to `folder` as PNG.
 
     Args:
-        folder: receives the pictures.
-        models: by name; ``original`` and ``erased`` must be among them.
-        erasure: gives the history, and the mask if it had one.
+        folder: target folder.
+        models: models by name, including ``original`` and ``erased``.
+        erasure: the erasure, with its history and its mask, if any.
 
     Raises:
         RunError: when the folder cannot be written.
@@ -77,9 +77,9 @@ def _of_language(
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG, whole or not at all, and close it."""
+    """Write a figure atomically as PNG, and close it."""
     layout = figure.get_layout_engine()
-    if layout is not None:  # once; matplotlib would lay it out and draw it a second time
+    if layout is not None:  # lay out once; matplotlib would lay it out and draw it again
         figure.set_dpi(DPI)
         layout.execute(figure)
         figure.set_layout_engine(None)

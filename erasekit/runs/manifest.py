@@ -1,8 +1,8 @@
-"""The files of a run folder, and whether each is still as erasekit wrote it.
+"""Manifest of a run folder: detects files that changed since erasekit wrote them.
 
-`manifest.json` holds the sha256 of each file that a run rests on or says. It is written last, and
-a folder with it is a whole run. `provenance.json` repeats parameters and task, so that a change
-of one can be named.
+`manifest.json` holds the sha256 of each input and output file of a run. It is written last, and
+marks the run as complete. `provenance.json` repeats parameters and task, so that a changed entry
+can be named.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HISTORY = "history.csv"
 SCORECARD = "scorecard.json"
 MODEL = "model"
 FIGURES = "figures"
-#: What was asked for, where pictures were asked for by a list or a rule.
+#: The forget request, if it is a rule or a list of pictures.
 REQUEST = "request.json"
 AUDIT = "audit.json"
 _EVIDENCE = {PARAMS, REQUEST, PROVENANCE, HISTORY, MODEL, FIGURES, SCORECARD, AUDIT}
@@ -41,10 +41,10 @@ class _Manifest:
 
 
 def covered_files(folder: Path, counts: Callable[[PurePath], bool]) -> dict[str, str]:
-    """The sha256 of each file below `folder`, by its path there; hidden files are left out.
+    """Return the sha256 of each file below `folder` by relative path, except hidden files.
 
     Args:
-        counts: whether a file counts, by its path in the folder.
+        counts: whether to include a file, given its path in the folder.
 
     Raises:
         UsageError: for a link.
@@ -66,7 +66,7 @@ def covered_files(folder: Path, counts: Callable[[PurePath], bool]) -> dict[str,
 
 
 def changes(recorded: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
-    """What happened to each file that differs: changed, missing or added."""
+    """Return the status of each file that differs: changed, missing or added."""
     return {
         name: "missing" if name not in now else "changed" if name in recorded else "added"
         for name in sorted(recorded.keys() | now.keys())
@@ -79,7 +79,7 @@ def write_manifest(folder: Path) -> None:
 
 
 def read_manifest(folder: Path) -> dict[str, str]:
-    """The sha256 of each file when it was written.
+    """Read the recorded sha256 of each file.
 
     Raises:
         RunError: when the manifest is damaged.
@@ -88,10 +88,10 @@ def read_manifest(folder: Path) -> dict[str, str]:
 
 
 def check_files(folder: Path) -> None:
-    """Compare a whole run with its manifest, and its records with each other.
+    """Compare a complete run with its manifest, and its records with each other.
 
     Raises:
-        UsageError: naming the first file that differs, and what differs in it; for a link.
+        UsageError: for a link, or a file that differs (names the first one and the difference).
         RunError: when a file cannot be read.
     """
     for name, what in changes(read_manifest(folder), covered_files(folder, _counts)).items():
@@ -108,14 +108,14 @@ def check_files(folder: Path) -> None:
 
 
 def check_models(folder: Path, experiment: BaseExperiment, models: Mapping[str, Any]) -> None:
-    """Refuse to measure a run against another task or other models than it was made with.
+    """Refuse to evaluate a run if its task or its models are not the recorded ones.
 
     Args:
-        experiment: what the parameters of the run make here and now.
-        models: by name, those that are measured beside the erased one.
+        experiment: the experiment as rebuilt from the parameters of the run.
+        models: models by name that are evaluated with the erased one.
 
     Raises:
-        UsageError: naming what differs.
+        UsageError: for a difference; names it.
     """
     made = read_json(folder / PROVENANCE)
     task = json.loads(json.dumps(experiment.task.describe()))
@@ -134,7 +134,7 @@ def check_models(folder: Path, experiment: BaseExperiment, models: Mapping[str, 
 
 
 def placeless(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as anybody may read them: a hash in place of each path."""
+    """Replace each path in the parameters by a hash, so that they can be published."""
 
     def kept(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -146,10 +146,10 @@ def placeless(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def difference(there: Mapping[str, Any], wanted: Mapping[str, Any], where: str) -> str:
-    """The first two entries that differ, in words; empty where none does.
+    """Describe the first two entries that differ; empty if there are none.
 
     Args:
-        where: the other values stand.
+        where: source of the other values, for the text.
     """
     old, new = ({**p, **p.get("options", {}), "options": None} for p in (there, wanted))
     names = [name for name in {**new, **old} if old.get(name) != new.get(name)]
@@ -165,7 +165,7 @@ def _counts(name: PurePath) -> bool:
 
 
 def _contradiction(folder: Path, name: str) -> str:
-    """Which entry of a file is not what `provenance.json` says; empty where none is."""
+    """Describe the entry of a file that contradicts `provenance.json`; empty if there is none."""
     if name not in (PARAMS, SCORECARD):
         return ""
     try:

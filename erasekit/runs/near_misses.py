@@ -1,4 +1,4 @@
-"""What a request nearly selects, by kind: words, copies, look-alikes, captions that are cut."""
+"""Near misses of a request by kind: words, copies, look-alikes, truncated captions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from erasekit.models.clip import Clip
 
-#: Kinds of what is near, each in words; those of captions are in `near_words.WORDS`.
+#: Kinds of near misses with descriptions; those of captions are in `near_words.WORDS`.
 KINDS = {
     **WORDS,
     "byte_copies": "copies of the same bytes: selected too",
@@ -27,27 +27,27 @@ KINDS = {
     "cut_captions": "selected captions of which the model reads only the beginning",
     "unread_words": "selected captions whose word the model does not read",
 }
-# The cosine of the model's features from which two pictures are shown for review, and how many
-# pictures are looked at.
+# Minimum cosine of two pictures' features for a near miss, and the maximum numbers of pictures to
+# compare and of examples to list.
 _COSINE, _MOST, _EXAMPLES = 0.95, 5_000, 10
 
-#: Tokens that OpenAI's CLIPs read.
+#: Context length of OpenAI's CLIPs in tokens.
 CONTEXT = 77
 
 Tokenizer = Callable[[list[str]], "Tensor"]
 
 
 def near_misses(request: Request, tokenizer: Tokenizer, clip: Clip | None) -> dict[str, Any]:
-    """By the kinds of `KINDS`: pictures, captions, and some examples of each.
+    """Return the number of pictures and captions, and examples, for each kind in `KINDS`.
 
     Args:
-        request: what was asked for.
-        tokenizer: of the model that the request is for.
-        clip: that model, for similar features; None leaves them out.
+        request: the request.
+        tokenizer: tokenizer of the model to erase from.
+        clip: that model, to find similar features; None omits them.
     """
     pairs, listing = request.pairs, request.pairs.listing
     rows: dict[str, np.ndarray] = near_words(request)
-    notes: dict[str, dict[int, str]] = {}  # of a picture file: what it is like
+    notes: dict[str, dict[int, str]] = {}  # maps picture files to what they look like
     files = {path: file for file, path in _files(request.selected, request)}
     for kind in ("byte", "pixel"):
         like = {files[c["image"]]: c["copy_of"] for c in request.copies() if c["kind"] == kind}
@@ -77,17 +77,17 @@ def near_misses(request: Request, tokenizer: Tokenizer, clip: Clip | None) -> di
 def cut_captions(
     request: Request, tokenizer: Tokenizer, context: int = CONTEXT
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Selected rows whose caption the model does not read to its end, and those of them in which
-    it reads none of the words that the rule asks for.
+    """Return the selected rows with truncated captions, and those of them in which all words of
+    the rule are cut off.
 
     Args:
-        request: what was asked for.
-        tokenizer: of the model.
-        context: tokens that it reads.
+        request: the request.
+        tokenizer: tokenizer of the model.
+        context: context length in tokens.
     """
     rows = np.flatnonzero(request.selected)
     told = list(zip(rows.tolist(), request.pairs.captions(rows), strict=True))
-    # A token stands for a byte or more, and a few mark the ends.
+    # A token covers at least one byte, and a few tokens mark start and end.
     told = [(row, caption) for row, caption in told if len(caption.encode()) > context - 4]
     cut = _unread(tokenizer, [(c, c.rstrip()[:-1].rsplit(None, 1)[0]) for _, c in told])
     long = [each for each, is_cut in zip(told, cut, strict=True) if is_cut]
@@ -104,7 +104,7 @@ def cut_captions(
 
 
 def _unread(tokenizer: Tokenizer, texts: Sequence[tuple[str, str]]) -> list[bool]:
-    """Of each text and its beginning, whether the model reads nothing after the beginning."""
+    """Whether the model reads nothing of each text after its given beginning."""
     found: list[bool] = []
     for start in range(0, len(texts), 1024):
         part = texts[start : start + 1024]
@@ -119,12 +119,12 @@ def _files(mask: np.ndarray, request: Request) -> list[tuple[int, str]]:
 
 
 def _told(request: Request, like: dict[int, int]) -> dict[int, str]:
-    """What each picture is like, by its path."""
+    """Map each picture to the path of the picture that it is like."""
     return dict(zip(like, request.pairs.listing.paths(list(like.values())), strict=True))
 
 
 def _by_features(request: Request, clip: Clip) -> dict[int, int]:
-    """Other pictures whose features are nearly those of a selected one, the nearest first."""
+    """Return other pictures with features close to a selected picture's, nearest first."""
     from erasekit.experiment.clip_experiment import image_size
 
     pairs, side = request.pairs, image_size(clip)

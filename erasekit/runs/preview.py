@@ -1,4 +1,4 @@
-"""What a request would forget in a folder of your own pictures, before anything is run."""
+"""Preview of a request in a folder of your own pictures."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
     from erasekit.models.clip import Clip
 
 PROBLEMS, COUNTS, SHEET = "problems.csv", "counts.csv", "sheet.png"
-# Problems that are told one by one.
+# Maximum number of problems that are listed individually.
 _MOST = 1_000
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What was found in a folder, and of a request in it.
+    """Result of previewing a request in a folder.
 
     Attributes:
-        found: what ``--json`` prints.
+        found: the output of ``--json``.
         refusal: why `erase` would refuse it; None if it would not.
-        text: what a person reads on the terminal; empty if folder or rule are not understood.
+        text: the output for the terminal; empty if folder or rule are invalid.
     """
 
     found: dict[str, Any]
@@ -63,17 +63,17 @@ def preview_folder(
 
     Args:
         data: ``folder:PATH``.
-        rule: see `erasekit.data.folder.selection`.
-        out: folder that receives `PROBLEMS`, `COUNTS` and `SHEET`.
-        skip_bad: leave rows with a problem out.
-        model: that the request is for, as in the settings. Where one is given it is loaded, and
-            pictures that it takes for nearly the same are found.
+        rule: the rule, see `erasekit.data.folder.selection`.
+        out: target folder of `PROBLEMS`, `COUNTS` and `SHEET`.
+        skip_bad: whether to skip rows with a problem.
+        model: model to erase from, as in the settings. If given, it is loaded to find pictures
+            with similar features.
         pretrained: its tag, as in the settings.
-        columns: of a table, where they do not have the usual names.
+        columns: names of a table's columns, if they are not the usual ones.
 
     Raises:
         UsageError: for a model that does not exist.
-        RunError: when something cannot be read or written.
+        RunError: when a file cannot be read or written.
     """
     found: dict[str, Any] = {"form": None, "pictures": 0, "captions": 0, "splits": {}}
     found |= {"selected": {"pictures": 0, "captions": 0, "by_split": {}}, "near": {}}
@@ -129,7 +129,7 @@ def preview_folder(
 
 
 def _problem(where: str, what: str, mend: str = "") -> dict[str, str]:
-    """A problem as JSON has it; what is wrong and its mend are told together elsewhere."""
+    """Return a problem for JSON, with separate fields for the problem and its fix."""
     key = "row" if re.search(", (line|row|entry|key) ", where) else "file"
     if not mend:
         what, _, mend = what.partition(". ")
@@ -141,7 +141,7 @@ def _some(report: FolderReport) -> list[Any]:
 
 
 def _model(model: str, pretrained: str) -> tuple[Callable[[list[str]], Tensor], Clip | None]:
-    """The tokenizer of the model that a request is for, and the model if it is given."""
+    """Return the tokenizer of the model to erase from, and the model if it is given."""
     if model:
         from erasekit.models.clip import load_clip
 
@@ -157,7 +157,7 @@ def _model(model: str, pretrained: str) -> tuple[Callable[[list[str]], Tensor], 
 
 
 def _selected(found: dict[str, Any]) -> str:
-    """What the request selects and nearly selects, for the terminal."""
+    """Format what the request selects and nearly selects for the terminal."""
     selected = found["selected"]
     splits = ", ".join(f"{name} {number:,}" for name, number in selected["by_split"].items())
     lines = [
@@ -179,14 +179,14 @@ def _selected(found: dict[str, Any]) -> str:
 
 
 def _drawn(request: Request, out: Path) -> str:
-    """The counts as a table, and where they and the contact sheet lie."""
+    """Write counts and contact sheet; return the counts as text with the files' paths."""
     from erasekit.plots.folder_preview import contact_sheet, preview_table
 
     table = preview_table(request.pairs, request.selected)
     write_text(out / COUNTS, no_formulas(table).to_csv())
     figure = contact_sheet(request.pairs, request.selected)
     write_whole(out / SHEET, lambda aside: figure.savefig(aside, format="png", dpi=120))
-    # A name from the data could steer the terminal.
+    # A name from the data could contain terminal control characters.
     lines = table.drop(columns="examples").head(20).rename(index=shown).to_string()
     more = f"\n… {len(table) - 20} more lines in {out / COUNTS}" if len(table) > 20 else ""
     return f"\n\n{lines}{more}\n\ncounts: {out / COUNTS}\nsheet: {out / SHEET}"

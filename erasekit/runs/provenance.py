@@ -1,6 +1,6 @@
-"""Where a run comes from: code, packages, machine, seeds, and hashes of what went in.
+"""Provenance of a run: code, packages, machine, seeds, and hashes of the inputs.
 
-No user, host or folder is named, so that the record can be shown to anyone.
+The record contains no user, host or folder names, so it can be published.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ _SOURCE = Path(erasekit.__file__).parent
 def provenance(
     experiment: BaseExperiment | None = None, models: Mapping[str, Model] | None = None
 ) -> dict:
-    """Everything that decided a run's numbers, as a dict that JSON can hold.
+    """Return everything that determines a run's numbers, as a JSON-serialisable dict.
 
     Args:
         experiment: adds its device, seeds and data.
-        models: by name; adds the sha256 of each one's weights.
+        models: models by name; adds the sha256 of each model's weights.
     """
     commit, dirty = _commit()
     record: dict = {
@@ -69,7 +69,7 @@ def provenance(
         drawings = {c.emoji: sha256_file(_drawing(c.emoji)) for c in world.concepts if c.emoji}
         record["device"] = _device(experiment.device)
         record["seeds"] = {"seed": settings.seed, "world_seed": settings.world_seed}
-        # What a folder holds is in its description; where it lies is nobody's business.
+        # Keep the description of a folder's content, but not its path.
         described = experiment.task.describe()["world"]
         record["data"] = {"spec": sha256_json(described)}
         if drawings:
@@ -94,10 +94,10 @@ def _code() -> dict[str, str]:
 
 
 def _commit() -> tuple[str | None, bool | None]:
-    """Commit and dirty flag of erasekit's own checkout; None where it is not one.
+    """Return commit and dirty flag of erasekit's checkout, or None for an installed copy.
 
-    An installed copy may lie in a virtual environment inside another project's
-    checkout, whose commit would say nothing about this code.
+    An installed copy may be in a virtual environment inside another project's checkout,
+    whose commit is unrelated to this code.
     """
 
     def git(*arguments: str) -> str:

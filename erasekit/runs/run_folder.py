@@ -1,9 +1,8 @@
-"""The run folder: one erasure with its parameters, proof and pictures, whole or not at all.
+"""The run folder: one erasure with its parameters, results and figures.
 
-`params.json` is written first and says what the run is; `manifest.json` is written last and
-says that the run is whole. What is in between when a run stops is taken up again by the same
-command. A whole run is compared with its manifest whenever it is opened. Reading and checking
-a folder needs no torch.
+`params.json` is written first and describes the run; `manifest.json` is written last and marks
+the run as complete. The same command resumes an interrupted run. A complete run is compared with
+its manifest whenever it is opened. Reading and checking a folder needs no torch.
 """
 
 from __future__ import annotations
@@ -47,13 +46,13 @@ if TYPE_CHECKING:
 
 TRACKERS = "trackers"
 REPORT = "report.html"
-#: Made of a run later, beside its audit.
+#: Written to a run later, like its audit.
 CERTIFICATE = "certificate.json"
 CERTIFICATE_PAGE = "certificate.html"
 _OF_THE_RUN = (REPORT, AUDIT, CERTIFICATE, CERTIFICATE_PAGE)
 CHECKPOINT = "checkpoint.pt"
 LOCK, STAGE = ".lock", ".new"
-#: What a run writes, in the order in which a finished one is put in another's place.
+#: Files of a run, in the order in which a finished run replaces another one.
 _DATA = (PARAMS, REQUEST, PROVENANCE, HISTORY, MODEL, FIGURES, TRACKERS, SCORECARD, MANIFEST)
 
 
@@ -61,7 +60,7 @@ class RunFolder:
     """The folder of one run.
 
     Args:
-        path: where it is; `create` and `open` check what is there.
+        path: path of the folder; use `create` or `open` to check its content.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,14 +76,14 @@ class RunFolder:
         control: bool = True,
         overwrite: bool = False,
     ) -> RunFolder:
-        """A folder to run in, with `params.json` written: new, or an interrupted one to resume.
+        """Create a folder with `params.json`, or open an interrupted run to resume it.
 
-        With `overwrite`, a whole run stays as it is until the new one is whole too: the
-        new one is made beside it, and `publish` puts it in place.
+        With `overwrite`, a complete run stays unchanged until the new one is complete: the
+        new run is written to a separate folder, and `publish` moves it into place.
 
         Raises:
-            UsageError: when the folder holds a run, an interrupted run of other
-                parameters, or files that are no run.
+            UsageError: when the folder holds a run, an interrupted run with other
+                parameters, or unrelated files.
             RunError: when it cannot be written.
         """
         folder = cls(path)
@@ -114,10 +113,10 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """The folder of a whole run.
+        """Open the folder of a complete run.
 
         Raises:
-            UsageError: when there is none, what is there is no run, or a file is not as
+            UsageError: when the folder is missing or not a run, or a file has changed since
                 erasekit wrote it.
             RunError: when the run was interrupted, or a file cannot be read.
         """
@@ -136,7 +135,7 @@ class RunFolder:
 
     @property
     def whole(self) -> bool:
-        """Whether it holds a complete run."""
+        """Whether the folder holds a complete run."""
         return self._missing is None
 
     @property
@@ -145,7 +144,7 @@ class RunFolder:
 
     @property
     def params(self) -> dict[str, Any]:
-        """Every parameter as it took effect."""
+        """Every parameter with its effective value."""
         params = read_json(self.path / PARAMS)
         if not isinstance(params, dict) or not isinstance(params.get("options"), dict):
             raise RunError(f"{self.path / PARAMS} is damaged: it does not hold the parameters")
@@ -153,10 +152,10 @@ class RunFolder:
 
     @property
     def settings(self) -> Settings:
-        """The settings it ran with.
+        """The settings of the run.
 
         Raises:
-            RunError: when they are not such that this version could have written them.
+            RunError: when this version cannot have written them.
         """
         params = self.params
         try:
@@ -174,7 +173,7 @@ class RunFolder:
 
     @property
     def history(self) -> list[dict[str, float]]:
-        """One row a step, without the cells that are empty."""
+        """One row per step, without empty cells."""
         try:
             with (self.path / HISTORY).open(encoding="utf-8", newline="") as file:
                 return [
@@ -193,10 +192,10 @@ class RunFolder:
         return self.path / REPORT
 
     def load_model(self, device: Any = "cpu") -> Any:
-        """The erased model, whatever its kind, as it lies here.
+        """Load the erased model, of any kind.
 
         Raises:
-            RunError: when it is damaged.
+            RunError: when the model is damaged.
         """
         if self.settings.kind == "language":
             from erasekit.models.mllm import load_mllm
@@ -207,10 +206,10 @@ class RunFolder:
         return load_clip(self.path / MODEL, device)
 
     def load_erasure(self, experiment: BaseExperiment) -> Erasure:
-        """The erased model with its history and cost, as `Experiment.erase` gave it.
+        """Load the erased model with its history and cost, as `Experiment.erase` returned it.
 
         Raises:
-            RunError: when the model is damaged, or is not the one that this run made.
+            RunError: when the model is damaged, or is not the model of this run.
         """
         from erasekit.unlearn.engine import Erasure
 
@@ -240,10 +239,10 @@ class RunFolder:
         scorecard: Scorecard,
         control: Erasure | None,
     ) -> None:
-        """Write all that a run is, `scorecard.json` last, and nothing that is made of it.
+        """Write the files of the run, `scorecard.json` last, without derived files.
 
         Raises:
-            RunError: when the disk is full; the folder is then no whole run.
+            RunError: when the disk is full; the run is then incomplete.
         """
         from erasekit.loop import write_history
         from erasekit.runs.figures import write_figures
@@ -259,7 +258,7 @@ class RunFolder:
             "task": experiment.task.describe(),
         }
         with self.extended() as stage:
-            if not self.whole:  # measured again, a run keeps its model
+            if not self.whole:  # a repeated evaluation keeps the model
                 erasure.model.save(stage / MODEL)
                 write_history(stage / HISTORY, erasure.history)
             if experiment.request is not None:
@@ -272,7 +271,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def extended(self) -> Iterator[Path]:
-        """A hidden folder to write in, whose files join the run at the end, all or none."""
+        """Yield a hidden folder to write in; at the end, all of its files join the run or none."""
         stage = self.path / STAGE
         try:
             shutil.rmtree(stage, ignore_errors=True)
@@ -291,7 +290,7 @@ class RunFolder:
             shutil.rmtree(stage, ignore_errors=True)
 
     def publish(self, path: Path) -> RunFolder:
-        """Put this whole run in the place of the one at `path`, whose other files stay."""
+        """Replace the run at `path` by this complete run; other files there are kept."""
         target = RunFolder(path)
         if target.path == self.path:
             return self
@@ -309,10 +308,10 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep a second run out of the folder.
+        """Lock the folder against a second run.
 
         Raises:
-            UsageError: when another run is at work in it.
+            UsageError: when another run is using the folder.
         """
         lock = FileLock(self.path / LOCK)
 
@@ -332,13 +331,13 @@ class RunFolder:
             lock.release()
 
     def _others_files(self) -> bool:
-        """Whether there is anything but a run, a notebook beside it, and hidden files."""
+        """Whether the folder has files other than a run, a notebook, and hidden files."""
         if not self.path.is_dir() or (self.path / PARAMS).exists():
             return False
         return any(p.suffix != ".ipynb" and p.name[0] != "." for p in self.path.iterdir())
 
     def _interrupted(self, overwrite: bool) -> dict | None:
-        """Parameters of the interrupted run that is there, if there is one."""
+        """Return the parameters of an interrupted run in the folder, or None."""
         try:
             return self.params if (self.path / PARAMS).is_file() else None
         except RunError:
@@ -347,7 +346,7 @@ class RunFolder:
             raise
 
     def _clear(self) -> None:
-        """Remove a run and nothing else; its mark of being whole goes first."""
+        """Remove the run and no other files; the manifest is removed first."""
         try:
             (self.path / MANIFEST).unlink(missing_ok=True)
             for name in (*_DATA, *_OF_THE_RUN, CHECKPOINT):
@@ -361,9 +360,9 @@ class RunFolder:
 
 
 def open_runs(paths: Sequence[Path]) -> dict[str, RunFolder]:
-    """Several whole runs, by a name that tells them apart.
+    """Open several complete runs, by unique names.
 
-    Folders without a whole run are passed over with a warning, so that ``runs/*`` does.
+    Folders without a complete run are skipped with a warning, so that ``runs/*`` works.
 
     Raises:
         UsageError: when a path does not exist, or fewer than two are runs.
@@ -385,10 +384,10 @@ def open_runs(paths: Sequence[Path]) -> dict[str, RunFolder]:
 
 
 def describe(settings: Settings, *, oracle: bool = True, control: bool = True) -> dict[str, Any]:
-    """Every parameter as it takes effect, the method's own options filled up.
+    """Return every effective parameter, including the defaults of the method's options.
 
     Raises:
-        UsageError: for parameters that cannot be run.
+        UsageError: for invalid parameters.
     """
     method = make_plan(settings).method
     return {

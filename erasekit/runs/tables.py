@@ -1,4 +1,4 @@
-"""Scorecards as short tables: one run for the terminal, several side by side.
+"""Scorecards as short tables: one run for the terminal, or several side by side.
 
 Shares are in per cent, similarities from −1 to 1, and the gap in points.
 """
@@ -13,7 +13,7 @@ import pandas as pd
 from erasekit.evaluate.scorecard import ANSWERS_GAP, Measure, Scorecard
 from erasekit.runs.run_folder import RunFolder
 
-#: What the first look at a run needs: what went, what stayed, and how far it was pushed.
+#: Main measures of a run: forgetting, retention, and similarity.
 HEADLINES: tuple[Measure, ...] = (
     ("top1", "forget"),
     ("top1", "neighbours"),
@@ -26,7 +26,7 @@ HEADLINES: tuple[Measure, ...] = (
 
 
 def headline(scorecard: Scorecard) -> pd.DataFrame:
-    """A line a measure, a column a model, the gap last; cells are text."""
+    """Return one row per measure and one column per model, the gap last; cells are text."""
     has_gap = {"erased", "oracle"} <= set(scorecard.models)
     lines = {}
     for measure in _headlines(scorecard):
@@ -38,7 +38,7 @@ def headline(scorecard: Scorecard) -> pd.DataFrame:
 
 
 def _headlines(scorecard: Scorecard) -> list[Measure]:
-    """The headlines that a scorecard has; without names, retrieval says what is forgotten."""
+    """Return the main measures of a scorecard; without names, retrieval measures forgetting."""
     first: list[Measure] = [("recall@1", "forget")] if scorecard.main_metric == "recall@1" else []
     return first + [line for line in HEADLINES if scorecard.has(*line)]
 
@@ -50,7 +50,7 @@ def _cell(metric: str, value: float) -> str:
 
 
 def summary(folder: RunFolder) -> str:
-    """What a person wants to see when a run has ended."""
+    """Return the summary that is printed at the end of a run."""
     scorecard = folder.scorecard
     lines = [f"forgotten: {', '.join(scorecard.task['forget'])}", ""]
     lines += [headline(scorecard).to_string(), ""]
@@ -65,9 +65,9 @@ def summary(folder: RunFolder) -> str:
 
 
 def models_table(scorecard: Scorecard) -> pd.DataFrame:
-    """A line a model, the nearest to the oracle first: the average gap, and what it is made of.
+    """Return one row per model, nearest to the oracle first: the average gap and its parts.
 
-    The gap is in points, shares are from 0 to 1. Similarities, which do not count, stand last.
+    The gap is in points, shares are from 0 to 1. Similarities do not count and come last.
     """
     beside = [m for m in (("similarity", "forget"), ("similarity", "holdout")) if scorecard.has(*m)]
     measures: list[Measure] = [*scorecard.gap_measures, *beside]
@@ -82,9 +82,9 @@ def models_table(scorecard: Scorecard) -> pd.DataFrame:
 
 
 def comparison(cards: Mapping[str, Scorecard]) -> pd.DataFrame:
-    """A line a run: what it was to forget, the erased model's headlines, its average gap.
+    """Return one row per run: the request, the erased model's main measures, its average gap.
 
-    Shares stay from 0 to 1 and the gap in points; a run without an oracle has no gap.
+    Shares are from 0 to 1, the gap is in points; a run without an oracle has no gap.
     """
     lines = {}
     for name, card in cards.items():
@@ -100,12 +100,12 @@ def comparison(cards: Mapping[str, Scorecard]) -> pd.DataFrame:
 
 
 def _compared(cards: Mapping[str, Scorecard]) -> list[Measure]:
-    """The headlines that any of the runs has."""
+    """Return the main measures that any of the runs has."""
     return [line for line in HEADLINES if any(card.has(*line) for card in cards.values())]
 
 
 def comparison_cells(cards: Mapping[str, Scorecard]) -> pd.DataFrame:
-    """The comparison in words: a line a run, cells are text."""
+    """Return the comparison as text: one row per run."""
     table = comparison(cards)
     shown = pd.DataFrame({"forget": table["forget"]})
     for measure in _compared(cards):
@@ -117,7 +117,7 @@ def comparison_cells(cards: Mapping[str, Scorecard]) -> pd.DataFrame:
 
 
 def comparison_text(cards: Mapping[str, Scorecard]) -> str:
-    """The comparison for a terminal: runs as columns, since measures are few and names long."""
+    """Return the comparison for a terminal, with one column per run."""
     table = comparison_cells(cards)
     table["forget"] = [f"{len(card.task['forget'])} concepts" for card in cards.values()]
     return table.T.to_string()

@@ -1,6 +1,6 @@
-"""Following a run while it goes on: any tracker that `accelerate` knows, by its name.
+"""Experiment trackers for a run: any tracker that `accelerate` supports, by name.
 
-Only a run that asks for one imports `accelerate`.
+Only runs with a tracker import `accelerate`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ Log = Callable[[dict[str, float]], None]
 
 
 def check_trackers(names: str) -> list[str]:
-    """The trackers that are named, joined by commas; each is known and installed.
+    """Parse the names of trackers, joined by commas; each must be known and installed.
 
     Raises:
-        UsageError: for one that is not, or without `accelerate`.
+        UsageError: for an unknown or missing tracker, or without `accelerate`.
     """
     wanted = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
     if not wanted:
@@ -42,12 +42,12 @@ def check_trackers(names: str) -> list[str]:
 
 @contextlib.contextmanager
 def tracking(names: list[str], folder: Path, settings: Settings) -> Iterator[Log | None]:
-    """What takes each step's row of the history while the trackers are open.
+    """Open the trackers and yield a function that logs a row of the history.
 
     Args:
-        names: from `check_trackers`; for none, nothing is opened, and None given.
-        folder: for those that write files.
-        settings: noted with the run.
+        names: from `check_trackers`; yields None if empty.
+        folder: target folder of trackers that write files.
+        settings: recorded with the run.
 
     Raises:
         RunError: when a tracker cannot be opened.
@@ -61,13 +61,13 @@ def tracking(names: list[str], folder: Path, settings: Settings) -> Iterator[Log
         accelerator = Accelerator(log_with=names, project_dir=folder)  # type: ignore[arg-type]
         config = {k: v for k, v in asdict(settings).items() if k != "options"}
         accelerator.init_trackers("erasekit", config={**config, **settings.options})
-    except Exception as error:  # each tracker has errors of its own
+    except Exception as error:  # each tracker has its own errors
         raise RunError(f"trackers {', '.join(names)} cannot be opened: {reason(error)}") from error
     try:
         yield lambda row: accelerator.log(
             {k: v for k, v in row.items() if k != "step"}, step=int(row["step"])
         )
     finally:
-        # Not `end_training`, which would also part the processes, and the run goes on.
+        # `end_training` would also end the process group, but the run continues.
         for tracker in accelerator.trackers:
             tracker.finish()

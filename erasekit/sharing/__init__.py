@@ -1,1 +1,1 @@
-"""What is handed to others: a model folder with its card."""
+"""Share a model: a folder with the model and its card."""

@@ -1,7 +1,7 @@
-"""Give an erased model away: a folder that plain open_clip loads, with its card, or the hub.
+"""Export an erased model with its card: to a folder that open_clip loads, or to the hub.
 
-The files of the model leave the run folder, each as the manifest has it, and nothing else.
-Checking what was asked needs no torch.
+Only the model's files are exported, each verified against the manifest. Checking the request
+needs no torch.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ CARD_FILE = "README.md"
 
 
 def parse_repository(text: str) -> str:
-    """ORG/NAME of ``hf-hub:ORG/NAME``.
+    """Return ORG/NAME of ``hf-hub:ORG/NAME``.
 
     Raises:
-        UsageError: when it is written in another way.
+        UsageError: for another format.
     """
     repository = text.removeprefix(HUB)
     if not text.startswith(HUB) or not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
@@ -33,22 +33,22 @@ def parse_repository(text: str) -> str:
 
 
 def export(run: Path, out: Path, *, repository: str | None = None) -> Path:
-    """Write the folder: the run's model as it is, and its card last.
+    """Write the run's model unchanged to a folder, and its card last.
 
     Args:
-        run: the folder of a whole run.
+        run: the folder of a complete run.
         out: the folder to write; it must be new or empty.
-        repository: ORG/NAME of the hub, if the folder will go there: from there open_clip
-            takes the tokenizer by that name.
+        repository: ORG/NAME of the hub, if the folder will be uploaded: open_clip loads the
+            tokenizer from there by this name.
 
     Returns:
-        the folder.
+        The folder.
 
     Raises:
-        UsageError: when there is no run, a file in it is not as erasekit wrote it, or `out`
-            holds files or lies in the run.
-        RunError: when the model is not the one that was measured, audit or certificate are of
-            another one, or the folder cannot be written.
+        UsageError: when there is no run, a file has changed since erasekit wrote it, or `out`
+            holds files or is inside the run.
+        RunError: when the model is not the evaluated one, audit or certificate belong to another
+            model, or the folder cannot be written.
     """
     folder, out = RunFolder.open(run), Path(out)
     if folder.settings.kind != "clip":
@@ -75,11 +75,11 @@ def export(run: Path, out: Path, *, repository: str | None = None) -> Path:
 
 
 def _model_files(run: Path) -> dict[str, bytes]:
-    """The content of each file of the model, by its name.
+    """Read each file of the model, by name.
 
     Raises:
-        UsageError: for a file that is no part of a model, or is not as erasekit wrote it.
-        RunError: when one cannot be read.
+        UsageError: for a file that is not part of a model, or has changed since erasekit wrote it.
+        RunError: when a file cannot be read.
     """
     from erasekit.models.clip import TOKENIZER_FILES
 
@@ -98,7 +98,7 @@ def _model_files(run: Path) -> dict[str, bytes]:
 
 
 def _name_tokenizer(path: Path, repository: str) -> None:
-    """Say on which repository the tokenizer lies: in a folder open_clip does not ask."""
+    """Record the tokenizer's repository, which open_clip needs when it loads from the hub."""
     config = read_json(path)
     text = config["model_cfg"]["text_cfg"]
     if text.get("hf_tokenizer_name"):
@@ -107,10 +107,10 @@ def _name_tokenizer(path: Path, repository: str) -> None:
 
 
 def check_token() -> None:
-    """Refuse to begin what the hub will not let end.
+    """Check early that an upload is possible.
 
     Raises:
-        UsageError: when the user has no token for the hub here.
+        UsageError: when the user has no token for the hub.
     """
     from huggingface_hub import get_token
 
@@ -122,16 +122,16 @@ def push(folder: Path, repository: str, *, public: bool = False) -> str:
     """Upload an exported folder to the hub.
 
     Args:
-        folder: what `export` wrote.
-        repository: ORG/NAME; made if it is not there.
+        folder: the folder written by `export`.
+        repository: ORG/NAME; created if it does not exist.
         public: whether everyone may read it.
 
     Returns:
-        the address of the upload.
+        The address of the upload.
 
     Raises:
         UsageError: when the repository is public and `public` is not given.
-        RunError: when the hub cannot be reached or refuses; the folder stays.
+        RunError: when the hub cannot be reached or refuses the upload; the folder is kept.
     """
     from huggingface_hub import HfApi
 
@@ -148,7 +148,7 @@ def push(folder: Path, repository: str, *, public: bool = False) -> str:
         )
     except ErasekitError:
         raise
-    except Exception as error:  # of the hub or the network, of many kinds
+    except Exception as error:  # hub and network raise many kinds of errors
         raise RunError(
             f"{folder} could not be uploaded to {HUB}{repository}: {reason(error)}. "
             f"The folder is whole: `hf upload {repository} {folder}` tries again"

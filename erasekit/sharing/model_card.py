@@ -1,7 +1,7 @@
-"""The card of a model that is given away: what was erased, what was measured, what was not.
+"""The card of a shared model: what was erased, what was measured, and the limits.
 
-Made of the files of a run folder. Nothing in it is trusted to be Markdown: names of concepts,
-options and reasons are shown letter by letter, and folders of the machine are left out.
+The card is made from the files of a run folder. All values, such as names of concepts, options
+and reasons, are escaped for Markdown, and local folders are removed.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from erasekit.runs.pages.headline import headline
 from erasekit.runs.pages.score_table import costs, score_table
 from erasekit.runs.run_folder import AUDIT, CERTIFICATE, PROVENANCE, RunFolder
 
-#: What Markdown reads as more than a letter; the colon and the dot where they make a link.
+#: Characters with a meaning in Markdown, and colons and dots that would make a link.
 _MARKS = re.compile(r"[\\`*_{}\[\]#|!~$@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
-#: The folders of a path that starts at a root or at home, up to its last part.
+#: The folders of an absolute path or a path in the home folder, without its last part.
 _FOLDERS = re.compile(r"(?<![\w.-])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\,=]+[/\\])*")
 
 
 def model_card(folder: RunFolder, name: str, repository: str | None = None) -> str:
-    """The card of a run's model, as Markdown with the head that the hub reads.
+    """Return the card of a run's model as Markdown, with the metadata header for the hub.
 
     Args:
-        folder: a whole run.
-        name: what the model is called.
-        repository: ORG/NAME of the hub where it will lie; a folder on a disk without.
+        folder: a complete run.
+        name: name of the model.
+        repository: ORG/NAME of the hub, or None for a local folder.
 
     Raises:
-        RunError: when a file is damaged, or audit or certificate are of another model.
+        RunError: when a file is damaged, or audit or certificate belong to another model.
     """
     params, provenance = folder.params, read_json(folder.path / PROVENANCE)
     card = folder.scorecard
@@ -54,7 +54,7 @@ def model_card(folder: RunFolder, name: str, repository: str | None = None) -> s
         .get_template("model_card.md")
         .render(
             name=name,
-            # Stands in code, where nothing is Markdown; a repository's name is checked.
+            # Shown as code, without Markdown; the repository's name is validated.
             place=Markup(f"{HUB}{repository}" if repository else "local-dir:PATH"),
             forgotten=card.task.get("forget", []),
             sentences=headline(card),
@@ -73,7 +73,7 @@ def model_card(folder: RunFolder, name: str, repository: str | None = None) -> s
 
 
 def plain(value: Any) -> str:
-    """Text as Markdown that shows it as it is, on one line; `Markup` stays what it is."""
+    """Escape text for Markdown, on one line; `Markup` stays unchanged."""
     if isinstance(value, Markup):
         return value
     text = html.escape(" ".join(str(value).split()), quote=False)
@@ -84,7 +84,7 @@ def plain(value: Any) -> str:
 def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("erasekit.sharing", "templates"),
-        finalize=plain,  # every value, so that none can be forgotten
+        finalize=plain,  # escapes every value
         autoescape=False,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -103,7 +103,7 @@ def _head(params: dict[str, Any]) -> ModelCardData:
 
 
 def _audit(folder: RunFolder, provenance: dict[str, Any]) -> Audit | None:
-    """The run's audit, if it has one of this model."""
+    """Return the run's audit of this model, if any."""
     path = folder.path / AUDIT
     if not path.is_file():
         return None
@@ -114,7 +114,7 @@ def _audit(folder: RunFolder, provenance: dict[str, Any]) -> Audit | None:
 
 
 def _certificate(folder: RunFolder) -> dict[str, Any] | None:
-    """The run's certificate, if it has one that agrees with every file."""
+    """Return the run's certificate, if any; it must match every file."""
     if not (folder.path / CERTIFICATE).is_file():
         return None
     found = verify(folder.path)
@@ -172,7 +172,7 @@ def _made(provenance: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _limits(card: Scorecard, audit: Audit | None, certificate: dict[str, Any] | None) -> list[str]:
-    """What the card does not say, in plain words: always, and for this run."""
+    """List the limits of the card, general ones and those of this run."""
     task = card.task
     limits = [
         "Erasing is no proof of deletion. These weights come from a model that had learned what "

@@ -1,13 +1,13 @@
-"""Contracts that a method or an audit test of your own must keep, checked in seconds.
+"""Contract checks for your own methods and audit tests; they run in seconds.
 
     from erasekit.testing import check_method
 
     def test_my_method():
         check_method(MyMethod, forgetting=2.0)
 
-Each check runs on a tiny experiment. An `AssertionError` says what
-is wrong and what to mend. A method that passes can be interrupted, resumed, masked and spread over
-processes like the kit's own.
+Each check runs on a tiny experiment. An `AssertionError` describes the problem and its fix. A
+method that passes can be interrupted, resumed, masked and distributed over processes like the
+kit's own methods.
 """
 
 from erasekit.testing.attack_contract import check_attack

@@ -1,4 +1,4 @@
-"""What every audit test must do."""
+"""The contract of audit tests."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ if TYPE_CHECKING:
 
 
 def check_attack(test: AuditTest, **options: Any) -> None:
-    """Check that an audit test measures every model alike, and repeats.
+    """Check that an audit test treats all models equally and is reproducible.
 
-    It says what it asks, gives finite numbers of the same metrics and conditions for every model,
-    the same numbers for a model that is there twice, the same again for the same seed, and changes
-    no model.
+    A test describes itself, returns finite numbers with the same metrics and conditions for every
+    model, the same numbers for two copies of a model and for the same seed, and changes no model.
 
     Args:
         test: the test.
-        options: its own, in place of those of its smoke profile.
+        options: its options, instead of those of its smoke profile.
 
     Raises:
-        AssertionError: saying what to mend.
+        AssertionError: for a violation; says how to fix it.
     """
     from erasekit.audit.names import AUDITED, ORACLE, ORIGINAL
     from erasekit.audit.suite import judge_measures

@@ -1,4 +1,4 @@
-"""Processes that know of each other, as a launcher starts them."""
+"""Start a group of distributed processes, as a launcher does."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 
 
 def start(work: Callable[..., Any], folder: Path, *arguments: Any, count: int = 2) -> list[Any]:
-    """Run ``work(folder, *arguments)`` in so many processes that know of each other.
+    """Run ``work(folder, *arguments)`` in a group of `count` distributed processes.
 
-    They are forked from a server that has imported everything once. A process that fails leaves
-    its error in ``error-<rank>.txt``.
+    They are forked from a server that has imported everything once. A process that fails writes
+    its error to ``error-<rank>.txt``.
 
     Returns:
-        the exit code of each, by its rank.
+        The exit codes by rank.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(

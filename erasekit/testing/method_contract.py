@@ -1,4 +1,4 @@
-"""What every method must do."""
+"""The contract of unlearning methods."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ _SHORT = dataclasses.replace(_SPEC, steps=3)
 
 
 def check_method(method: type[Method], *, processes: bool = True, **options: Any) -> None:
-    """Check that a method for CLIPs does what erasekit expects of every method.
+    """Check that a method for CLIP fulfils the contract of every method.
 
-    It says what it is, refuses options that do not fit, forgets, leaves the original and what it
-    masks alone to the bit, leaves out a term of weight 0, reads no test split, gives the same
-    twice and after an interruption, and the same in two processes.
+    A method describes itself, refuses invalid options, forgets, changes neither the original nor
+    masked weights by a bit, omits terms with weight 0, does not read the test split, and gives the
+    same result when repeated, when interrupted and resumed, and in two processes.
 
     Args:
         method: the class.
-        processes: whether two processes are tried, which takes half of the time; they import the
-            class from its module, so that one from a notebook cannot be tried.
-        options: of the method, where it cannot forget by its defaults in so small a world.
+        processes: whether to check two processes, which takes half of the time. They import the
+            class from its module, so a class defined in a notebook cannot be checked.
+        options: options of the method, if its defaults do not forget in such a small world.
 
     Raises:
-        AssertionError: saying what to mend.
+        AssertionError: for a violation; says how to fix it.
     """
     check_options(method)
     chosen = method.build(options, "clip")
@@ -65,7 +65,7 @@ def check_method(method: type[Method], *, processes: bool = True, **options: Any
 
 
 def check_options(method: type[Method]) -> None:
-    """Check what a method says of itself, and that options which do not fit are refused."""
+    """Check a method's description, and that it refuses invalid options."""
     who = method.__name__
     for field in ("name", "summary", "source"):
         text = getattr(method, field, "")
@@ -91,10 +91,10 @@ def check_options(method: type[Method]) -> None:
 
 
 def check_processes(*methods: Method) -> None:
-    """Check that two processes together do what one does alone, for several methods at once.
+    """Check that two processes give the result of one process, for several methods at once.
 
     Raises:
-        AssertionError: for the first that does not.
+        AssertionError: for the first method that does not.
     """
     with tempfile.TemporaryDirectory() as folder:
         for count in (1, 2):
@@ -144,7 +144,7 @@ def _differing(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[s
 
 
 def _check_forgetting(method: Method, erasure: Erasure) -> None:
-    """Forget pairs become less alike, or harder to match, than by training on the others."""
+    """Check that forget pairs get less similar, or harder to match, than with the control."""
     changed = _differing(_weights(tiny_experiment().original), _weights(erasure.model))
     assert changed, f"{method.name}: changes no weight"
     if not method.needs_forget:
@@ -160,7 +160,7 @@ def _check_forgetting(method: Method, erasure: Erasure) -> None:
 
 
 def _forget_pairs(clip: Clip) -> tuple[float, float]:
-    """Mean similarity and contrastive loss of the forget pairs."""
+    """Return mean similarity and contrastive loss of the forget pairs."""
     from erasekit.models.contrastive import info_nce
 
     pairs = tiny_experiment().task.forget
@@ -183,7 +183,7 @@ def _check_history(method: Method, erasure: Erasure) -> None:
 
 
 def _check_repeats(method: Method, whole: Erasure) -> None:
-    """A second run, interrupted and resumed if there are steps, ends with the same bits."""
+    """Check that a second run, interrupted and resumed if it has steps, is bit-identical."""
     half = _SPEC.steps // 2
 
     def interrupt(row: dict[str, float]) -> None:
@@ -224,7 +224,7 @@ def _check_mask(method: Method, erasure: Erasure, before: Mapping[str, Tensor]) 
 
 
 def _check_moves(method: Method, before: Mapping[str, Tensor]) -> None:
-    """Where the text tower alone may move, the other stays, or the method says that it cannot."""
+    """Check that `moves="text"` leaves the image tower unchanged, or is refused."""
     spec = dataclasses.replace(_SHORT, steps=1, moves="text")
     try:
         after = _weights(_erase(method, spec).model)
@@ -236,7 +236,7 @@ def _check_moves(method: Method, before: Mapping[str, Tensor]) -> None:
 
 
 def _check_terms(method: Method) -> None:
-    """A term whose weight is 0 is left out. An option that a term grows with is its weight."""
+    """Check that a term with weight 0 is omitted. A term is proportional to its weight option."""
     if not method.trains:
         return
     for name, hint in method.option_types().items():
@@ -245,7 +245,7 @@ def _check_terms(method: Method) -> None:
         try:
             one, two, none = (_terms(method.but(**{name: value})) for value in (1.0, 2.0, 0.0))
         except (UsageError, ZeroDivisionError):
-            continue  # it cannot be 0 or 1, and is no weight
+            continue  # cannot be 0 or 1, so it is not a weight
         grown = [k for k in one if one[k] and math.isclose(two.get(k, 0), 2 * one[k], rel_tol=1e-6)]
         if len(grown) == 1 and all(one[k] == two.get(k) for k in one if k != grown[0]):
             assert grown[0] not in none, (
@@ -255,7 +255,7 @@ def _check_terms(method: Method) -> None:
 
 
 def _terms(method: Method) -> dict[str, float]:
-    """The terms of a loss of random features."""
+    """Return the terms of the loss on random features."""
     import torch
 
     generator = torch.Generator().manual_seed(0)
@@ -302,7 +302,7 @@ def _no_test_split(task: ErasureTask, who: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _few_batches() -> Iterator[None]:
-    """Mean gradients over two batches: what is checked is what becomes of them."""
+    """Average gradients over only two batches, since only their use is checked."""
     from erasekit.unlearn.look import Look
 
     mean = Look._mean
@@ -310,7 +310,7 @@ def _few_batches() -> Iterator[None]:
         yield
 
 
-#: One process alone, then the two of a pair.
+#: Suffixes of the results: one process, then the two of a pair.
 _ENDS = ("1-0", "2-0", "2-1")
 
 
@@ -343,10 +343,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _check_same(method: Method, alone: dict, main: dict, other: dict) -> None:
-    """The losses and features of two processes are one's, and both end with the same bits.
+    """Check that two processes have the losses and features of one, and bit-identical weights.
 
-    Weights are not compared with one process's: where a gradient is 0 but for rounding, Adam makes
-    a whole step of the rounding.
+    Their weights are not compared with the single process's: where a gradient is 0 up to rounding,
+    Adam turns the rounding error into a full step.
     """
     differing = _differing(main["weights"], other["weights"])
     assert not differing and main["history"] == other["history"], (

@@ -1,11 +1,11 @@
-"""The tiny experiment that contracts are checked on."""
+"""The tiny experiment of the contract checks."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any
 
-#: Settings of the tiny experiment: the least from which an original learns something.
+#: Settings of the tiny experiment: about the smallest with which an original learns something.
 TINY: dict[str, Any] = {
     "concepts": 8,
     "pictures": 4,
@@ -19,7 +19,7 @@ TINY: dict[str, Any] = {
 
 @cache
 def tiny_experiment(kind: str = "clip") -> Any:
-    """An experiment of seconds on a kind of model; its models are kept in the cache."""
+    """Return an experiment that takes seconds, for a kind of model; its models are cached."""
     from erasekit.experiment.kinds import make_experiment
     from erasekit.settings import make_settings
 

@@ -24,7 +24,7 @@ from erasekit.text import shown
 
 #: Names of the kit's table.
 TABLES = ("pairs.csv", "pairs.tsv", "pairs.jsonl", "pairs.parquet")
-# Names in Hugging Face's image folders, and extensions of tables in general.
+# Names in Hugging Face's image folders, and the pattern of other tables.
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _TABLE = re.compile(
     r".*\.(csv|tsv|jsonl|ndjson|parquet|token)|.*(caption|annotation|result|token|pair).*\.txt",

@@ -22,7 +22,7 @@ if TYPE_CHECKING or sys.version_info >= (3, 12):
 else:  # Python before 3.11.4 has no extraction filter
     from backports import tarfile
 
-# Pictures hardly compress, text about tenfold; a larger ratio is an archive bomb.
+# Pictures hardly compress, text about tenfold; a ratio above this is an archive bomb.
 _MOST_TIMES = 100
 _ALWAYS_FINE = 64 << 20
 _MOST_FILES = 2_000_000

@@ -1,1 +1,1 @@
-"""Pages that a person reads: a run, a comparison, the tutorial, and a notebook."""
+"""HTML pages: a run, a comparison, the tutorial, and a notebook."""

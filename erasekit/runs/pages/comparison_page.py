@@ -1,4 +1,4 @@
-"""Several runs side by side: a table, a picture, and `compare.html` with both."""
+"""Comparison of several runs: a table, a figure, and `compare.html` with both."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from erasekit.runs.tables import comparison, comparison_cells
 
 
 def write_comparison(cards: Mapping[str, Scorecard], out: Path) -> Path:
-    """Write `compare.csv`, `compare.png` and `compare.html` to `out`; returns the last.
+    """Write `compare.csv`, `compare.png` and `compare.html` to `out`; return the last path.
 
     Raises:
         RunError: when the folder cannot be written.

@@ -1,4 +1,4 @@
-"""What a scorecard says, in sentences: forgotten? kept? and against the oracle?"""
+"""Summarise a scorecard in sentences: forgetting, retention, and the gap to the oracle."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from erasekit.errors import RunError
 from erasekit.evaluate.scorecard import Scorecard
 from erasekit.runs.pages.score_table import percent, points, signed
 
-#: Top-1 on the forgotten up to which they count as forgotten, and the drop on the
-#: retained up to which they count as kept. The glossary on the page says so too.
+#: Maximum top-1 on the forget set that counts as forgotten, and maximum drop on the retain set
+#: that counts as kept. The glossary on the page states them too.
 FORGOTTEN_AT_MOST, DROP_AT_MOST = 0.05, 0.10
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """One line of the verdict: how it reads, and whether it is good news."""
+    """One sentence of the summary and its rating."""
 
     lead: str
     text: str
@@ -24,10 +24,10 @@ class Sentence:
 
 
 def headline(scorecard: Scorecard) -> list[Sentence]:
-    """What the scorecard says, in plain words: forgotten? kept? and against the oracle?
+    """Summarise a scorecard: forgetting, retention, and the gap to the oracle.
 
     Raises:
-        RunError: when there is no erased model in it.
+        RunError: when the scorecard has no erased model.
     """
     if "erased" not in scorecard.models:
         raise RunError("the scorecard has no erased model: there is nothing to tell of")
@@ -86,13 +86,13 @@ def _kept(card: Scorecard) -> Sentence:
 
 
 def _drop(card: Scorecard) -> float:
-    """What the erased model lost on the retained."""
+    """Return the erased model's loss on the retain set."""
     before, after = (card.value(m, card.main_metric, "retain") for m in ("original", "erased"))
     return before - after
 
 
 def _main(card: Scorecard) -> tuple[str, str]:
-    """What the first sentences measure, and on what."""
+    """Return the words for the main metric and for what it counts."""
     return _MAIN_WORDS[card.main_metric]
 
 
@@ -101,7 +101,7 @@ _MAIN_WORDS = {
     "recall@1": ("R@1", "pairs"),
     "accuracy:name": ("The share of right names for pictures", "things"),
 }
-#: What a language model knows in words of what it should no longer recognise.
+#: Measure of a language model's answers to text questions about the forgotten things.
 _TOLD = ("accuracy", "forget", "told")
 
 
@@ -117,7 +117,7 @@ def _told(card: Scorecard) -> Sentence:
 
 
 def _unseen(card: Scorecard) -> bool:
-    """Whether single pictures were asked for, and are judged beside pictures of their kind."""
+    """Whether the request lists individual pictures, which are compared with similar ones."""
     return card.has(card.main_metric, "holdout")
 
 
@@ -150,7 +150,7 @@ def _similar(card: Scorecard) -> str:
 
 
 def _compared(card: Scorecard, erased: Any, other: Any, what: str, text: str) -> Sentence:
-    """Whether the erased model forgot like another; a damaged model did not, whatever it scores."""
+    """Compare the erased model with another; a damaged model never counts as alike."""
     after = card.value("erased", card.main_metric, "retain")
     if _drop(card) > DROP_AT_MOST or after < _drop(card):
         return Sentence(f"Not as {what}: the retained are damaged.", text, "bad")

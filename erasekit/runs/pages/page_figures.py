@@ -1,4 +1,4 @@
-"""The captions of the pictures, and pictures as a page takes them: embedded, or linked."""
+"""Captions of the figures, and figures for a page: embedded or linked."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _CAPTIONS = {
     "audit_collateral": "The retained concepts that lost most, chosen on validation and measured "
     "on test.",
 }
-# The tutorial's notebooks call some of them by a shorter name.
+# The tutorial's notebooks use shorter names for some figures.
 _CAPTIONS |= {
     "scorecard": _CAPTIONS["scorecard_bars"],
     "ablation": _CAPTIONS["scorecard_bars"],
@@ -63,7 +63,7 @@ _CAPTIONS |= {
 
 
 def page_figures(paths: Sequence[Path], beside: Path | None = None) -> list[dict[str, str]]:
-    """Address and caption of each picture; those below `beside` are linked, not embedded."""
+    """Return address and caption of each figure; those below `beside` are linked, not embedded."""
     figures = []
     for path in map(Path, paths):
         caption = _CAPTIONS.get(figure_kind(path), figure_kind(path).replace("_", " "))
@@ -81,7 +81,7 @@ def page_figures(paths: Sequence[Path], beside: Path | None = None) -> list[dict
 
 
 def figure_kind(path: Path) -> str:
-    """What a picture is, from its file's name, without the number of its notebook."""
+    """Return the kind of a figure: its file name without the notebook's number."""
     return re.sub(r"^\d+_", "", path.stem)
 
 

@@ -1,6 +1,6 @@
-"""How every page is made: one environment, one style sheet, templates that escape by default.
+"""Render pages: one environment, one style sheet, templates that escape by default.
 
-Every page stands alone: style and pictures are in it, and nothing comes from a network.
+Every page is self-contained: it embeds style and pictures, and loads nothing from a network.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def render_page(template: str, package: str = _SHARED, **values: Any) -> str:
 
     Args:
         template: a file in the folder ``templates`` of `package`. It may extend or import the
-            shared ones.
-        package: the package that holds the template.
-        values: what the template shows, escaped. `version` is erasekit's unless given.
+            shared templates.
+        package: the package that contains the template.
+        values: values of the template, escaped. `version` defaults to erasekit's.
     """
     values = {"version": __version__, **values}
     return _environment(package).get_template(template).render(values)
@@ -43,7 +43,7 @@ def _environment(package: str) -> Environment:
 
 
 def link(path: Path | str | None, folder: Path) -> str:
-    """The address of a file, relative to the folder of the page; empty for none."""
+    """Return the address of a file relative to the page's folder; empty for None."""
     if not path:
         return ""
     path = Path(path)
@@ -52,7 +52,7 @@ def link(path: Path | str | None, folder: Path) -> str:
 
 
 def rows_asked(task: dict[str, Any]) -> tuple[str, str]:
-    """What a task counts, pairs or questions, and how many are to forget and to retain."""
+    """Return a task's unit (pairs or questions), and the sizes of its forget and retain sets."""
     what = "questions" if "forget_questions" in task else "pairs"
     forget, retain = (task.get(f"{side}_{what}", "?") for side in ("forget", "retain"))
     return what, f"{forget} to forget, {retain} to retain"

@@ -1,4 +1,4 @@
-"""`report.html`: one run as a person reads it, made from the files of its folder."""
+"""`report.html`: the report of one run, made from the files of its folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from erasekit.runs.pages.rendering import render_page, rows_asked
 from erasekit.runs.pages.score_table import costs, points, ratio, score_table, signed
 from erasekit.runs.run_folder import AUDIT, FIGURES, PARAMS, PROVENANCE, REPORT, SCORECARD
 
-#: Pictures of an audit begin with this; those named here are shown, the others are folded.
+#: File name prefix of an audit's figures; the main ones are shown, the others are folded.
 _OF_AUDIT = "audit_"
 _AUDIT_MAIN = (
     "audit_verdicts",
@@ -29,11 +29,11 @@ _MOODS = {AS_THE_ORACLE: "good", LESS: "bad", MORE: "bad"}
 
 
 def write_report(folder: Path) -> Path:
-    """Make `report.html` of a run folder from the files in it.
+    """Write `report.html` of a run folder from the files in it.
 
     Args:
-        folder: with params.json, provenance.json and scorecard.json; pictures in
-            `figures/` are embedded where there are any.
+        folder: a folder with params.json, provenance.json and scorecard.json; figures in
+            `figures/`, if any, are embedded.
 
     Raises:
         RunError: when a file is missing or damaged.
@@ -80,7 +80,7 @@ def _asked(params: dict, task: dict) -> list[tuple[str, str]]:
 
 
 def _audited(audit: Audit, pictures: Sequence[Path]) -> dict[str, Any]:
-    """The audit as a reader meets it: the verdicts, the pictures, then every value."""
+    """Return the audit for the page: verdicts, figures, then every value."""
     drawn = {path.stem: path for path in pictures if path.stem.startswith(_OF_AUDIT)}
     main = [drawn[name] for name in _AUDIT_MAIN if name in drawn]
     tests = []
@@ -118,7 +118,7 @@ def _audit_line(row: AuditRow) -> dict[str, str]:
 
 
 def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """Nested values as lines of dotted name and text."""
+    """Flatten nested values to pairs of dotted name and text."""
     if isinstance(value, dict) and value:
         return [
             line

@@ -1,4 +1,4 @@
-"""A scorecard as a table of text: each measure with its interval and gap, and what it cost."""
+"""A scorecard as a table of text: each measure with its interval and gap, and the costs."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _COST_NAMES = {
 
 
 def score_table(scorecard: Scorecard) -> dict[str, Any]:
-    """The scorecard as text: models, and for each measure its cells and its gap.
+    """Return the scorecard as text: models, and the cells and the gap of each measure.
 
-    Directions of one measure are averaged, value and interval ends alike.
+    The directions of a measure are averaged, both values and interval ends.
     """
     models = scorecard.models
     has_gap = {"erased", "oracle"} <= set(models)
@@ -53,7 +53,7 @@ def score_table(scorecard: Scorecard) -> dict[str, Any]:
 
 
 def metric_words(metric: str) -> str:
-    """A metric as a person reads it; of one kind of questions with the kind."""
+    """Return the readable name of a metric, with the kind of questions if it has one."""
     name, _, kind = metric.partition(":")
     return _MEASURES.get(metric) or _MEASURES.get(name, name) + (f" ({kind})" if kind else "")
 
@@ -74,7 +74,7 @@ def _cell(card: Scorecard, model: str, measure: Measure) -> dict[str, str]:
 
 
 def costs(card: Scorecard) -> list[dict[str, str]]:
-    """What each model took, as text: a line a model."""
+    """Return the cost of each model as text: one row per model."""
     names = sorted(card.cost, key=lambda n: list(_COST_NAMES).index(n) if n in _COST_NAMES else 9)
     return [
         {
