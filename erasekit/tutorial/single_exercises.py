@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
-    from erasekit.data.folder.listing import FolderPairs
     from erasekit.data.worlds import PairsWorld
     from erasekit.models.clip import Clip
 
@@ -105,12 +103,6 @@ def _worn_down(ours: pd.Series) -> float:
     return points["cifar100", "original", "forget"] - points["cifar100", "control", "forget"]
 
 
-def _selected_in_test(pairs: FolderPairs, mask: np.ndarray) -> int:
-    from erasekit.data.worlds import SPLITS
-
-    return int((mask & (pairs.split.codes == SPLITS.index("test"))).sum())
-
-
 SINGLE_EXERCISES: dict[str, Exercise] = {
     "07_embedding_shift": Exercise(
         hint="the product of two features of length 1 is their cosine: the name with the "
@@ -162,12 +154,6 @@ SINGLE_EXERCISES: dict[str, Exercise] = {
         truth=_hurt_most,
         because="What a reader needs from a tower differs from question to question: a name takes "
         "all of a feature, a number little of it.",
-    ),
-    "13_your_own_data": Exercise(
-        hint="`mask` is true where the rule selects, and `pairs.split[row]` names a pair's split.",
-        solution='sum(mask[i] and pairs.split[i] == "test" for i in range(len(pairs)))',
-        truth=_selected_in_test,
-        because="Few pairs make a wide interval: it stands beside each value in `report.html`.",
     ),
     "14_reproduce_cliperase": Exercise(
         hint='`ours["cifar100", "control", "forget"]` is what the control still knows, and the '

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import math
 from types import SimpleNamespace
-from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from erasekit.audit.verdict import LESS
-from erasekit.data.folder.listing import Coded
 from erasekit.tutorial.single_exercises import SINGLE_EXERCISES, Exercise
-
-
-class FourPairs(NamedTuple):
-    """As much of a folder as the exercise looks at."""
-
-    split: Coded
-
-    def __len__(self) -> int:
-        return 4
-
 
 #: Average gaps of two methods on two tasks.
 GAPS = pd.DataFrame(
@@ -32,13 +19,6 @@ GAPS = pd.DataFrame(
 
 #: Points lost by kind of question.
 CHANGES = pd.DataFrame({"erased": [-3.0, -9.0, 0.0]}, index=["name", "left", "how many"])
-
-
-#: A folder of four pairs, and what a rule selects in it.
-OWN = {
-    "pairs": FourPairs(Coded(("train", "validation", "test"), np.array([0, 2, 2, 2]))),
-    "mask": np.array([True, True, False, True]),
-}
 
 
 #: Points of two models on what one of two data sets was to forget.
@@ -95,7 +75,6 @@ def facts(name: str, e, erasure, card) -> tuple[dict, dict]:
         "10_our_method": ({"level": 0.2, "scenes": 0.8}, {"level": 0.2, "scenes": 0.8}),
         "11_multimodal_llm": ({}, PROJECTOR_ALONE),
         "12_downstream": ({"changes": CHANGES}, {"changes": CHANGES}),
-        "13_your_own_data": (OWN, dict(OWN)),
         "14_reproduce_cliperase": ({"ours": OURS}, {"ours": OURS}),
     }[name]
 

@@ -9,6 +9,7 @@ from erasekit.tutorial.exercises import (
     loss_exercises,
     measure_exercises,
     method_exercises,
+    own_exercises,
 )
 
 EXERCISES: dict[str, dict[str, Exercise]] = {
@@ -17,4 +18,5 @@ EXERCISES: dict[str, dict[str, Exercise]] = {
     **measure_exercises.EXERCISES,
     **method_exercises.EXERCISES,
     **language_exercises.EXERCISES,
+    **own_exercises.EXERCISES,
 }
