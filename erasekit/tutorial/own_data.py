@@ -6,7 +6,7 @@ import csv
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,18 @@ from erasekit.experiment.kinds import load
 from erasekit.files import read_json, write_bytes, write_text
 from erasekit.runs.manifest import REQUEST
 from erasekit.runs.near_misses import KINDS
+from erasekit.runs.pages.headline import headline
 from erasekit.settings import Settings, make_settings
 from erasekit.tutorial.stand_ins import GROUP, stand_in
+
+if TYPE_CHECKING:
+    from erasekit.evaluate.scorecard import Scorecard
+    from erasekit.experiment.clip_experiment import Experiment
+    from erasekit.models.clip import Clip
+
+#: Steps in which a small CLIP learns the stand-in's folder: a minute of one processor, and
+#: half a minute in the smoke profile.
+STEPS, SMOKE_STEPS = 400, 120
 
 
 def parameters(
@@ -77,6 +87,32 @@ def settings(profile: str, method: str, given: Mapping[str, Any]) -> Settings:
     `never_seen` reads its level from shuffled pairs."""
     options = {"level": "shuffled"} if method == "never_seen" else {}
     return make_settings(profile, **given, method=method, options=options)
+
+
+def trained(profile: str, method: str, given: Mapping[str, Any]) -> Experiment:
+    """Return an experiment whose CLIP is trained on the folder, so that it has an oracle.
+
+    Args:
+        given: from `parameters`; its model is left out.
+    """
+    loaded = ("model", "pretrained", "oracle_model")
+    own = {name: value for name, value in given.items() if name not in loaded}
+    steps = SMOKE_STEPS if profile == "smoke" else STEPS
+    training = {"model": "erasekit-small", "train_steps": steps, "train_batch": 32}
+    options = settings(profile, method, given).options
+    return load(profile, **own, train=True, **training, method=method, options=options)
+
+
+def request_similarity(world: Experiment, clip: Clip) -> float:
+    """Return the mean similarity of the pictures of a request with their captions."""
+    pairs = world.task.judged("test").where(world.task.touches)
+    pictures, texts = clip.encode_images(pairs.images), clip.encode_texts(pairs.captions)
+    return float((pictures * texts).sum(1).mean())
+
+
+def against_oracle(card: Scorecard) -> str:
+    """Return the verdict of the report on the erased model and the oracle, as a sentence."""
+    return next(each.lead for each in headline(card) if "the oracle" in each.lead)
 
 
 def run_folder(out: str, name: str) -> Path:

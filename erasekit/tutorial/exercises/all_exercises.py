@@ -10,6 +10,7 @@ from erasekit.tutorial.exercises import (
     loss_exercises,
     measure_exercises,
     method_exercises,
+    own_exercises,
 )
 
 EXERCISES: dict[str, dict[str, Exercise]] = {
@@ -19,4 +20,5 @@ EXERCISES: dict[str, dict[str, Exercise]] = {
     **level_exercises.EXERCISES,
     **method_exercises.EXERCISES,
     **language_exercises.EXERCISES,
+    **own_exercises.EXERCISES,
 }
