@@ -6,6 +6,8 @@ import re
 import sys
 from pathlib import Path
 
+import nbformat
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "ARCHITECTURE.md"]
@@ -28,6 +30,12 @@ def test_its_tables_are_made_from_committed_results() -> None:
 def test_it_names_every_notebook_in_order() -> None:
     listed = re.findall(r"\(notebooks/(\d\d_\w+\.ipynb)\)", README)
     assert listed == sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+def test_it_gives_each_notebooks_question() -> None:
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        title = nbformat.read(path, as_version=4).cells[0].source.splitlines()[0].removeprefix("# ")
+        assert f"]({path.relative_to(ROOT)}) | {title}" in README
 
 
 def test_links_between_pages_lead_to_files() -> None:
