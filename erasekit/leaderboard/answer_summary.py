@@ -64,11 +64,3 @@ def tuned(name: str) -> dict[str, Any]:
         return {}
     options, spec = parts(min(trials, key=lambda record: record["expected_gap"])["trial"])
     return {"options": options, **spec}
-
-
-def percent(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a comparison that its pages begin with, shares as percent."""
-    shares = [*MEASURES, "of retraining"]
-    found = table.filter(["average gap", *shares])
-    found[shares] *= 100
-    return found

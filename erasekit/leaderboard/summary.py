@@ -240,27 +240,6 @@ def gaps_by_measure(found: pd.DataFrame, method: str) -> pd.DataFrame:
     return pd.DataFrame(beside).drop(index="mean").join(measures)
 
 
-def tuning_table(records: Sequence[Mapping[str, Any]], method: str, task: str) -> pd.DataFrame:
-    """The trials of one method on one task: what was tried, and the expected gap on validation.
-
-    Raises:
-        RunError: when the records hold none.
-    """
-    trials = [
-        {"trial": _words(record["trial"]), "expected gap": record["expected_gap"]}
-        for record in records
-        if (record["split"], record["method"], record["task"]) == ("validation", method, task)
-    ]
-    if not trials:
-        raise RunError(f"the records hold no trial of {method} on {task}")
-    return pd.DataFrame(trials).set_index("trial").sort_values("expected gap")
-
-
-def _words(trial: Mapping[str, Any]) -> str:
-    """A trial as a person writes it: ``learning_rate 0.0005, forgetting 1``."""
-    return ", ".join(f"{name} {value}" for name, value in _flat(trial).items())
-
-
 def _flat(trial: Mapping[str, Any]) -> dict[str, Any]:
     options, spec = parts(trial)
     return {**spec, **options}

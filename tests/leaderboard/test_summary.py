@@ -15,7 +15,6 @@ from erasekit.leaderboard.summary import (
     results,
     summary_text,
     tasks_on_edge,
-    tuning_table,
 )
 
 NAMES = [f"{metric}_{subset}" for metric, subset in AVERAGE_GAP]
@@ -163,21 +162,3 @@ def test_the_tasks_on_which_the_best_trial_has_an_extreme_value_are_counted():
     ]
     assert tasks_on_edge(records) == {"lip": 2, "cliperase": 1}
     assert tasks_on_edge(references()) == {}
-
-
-def test_trials_are_told_in_words_the_best_first():
-    trials = [
-        record("npo", 0, split="validation", expected_gap=gap, trial=trial)
-        for gap, trial in (
-            (9.0, {"options": {}, "learning_rate": 0.001}),
-            (4.0, {"options": {"forgetting": 0.3}, "learning_rate": 0.0005, "steps": 80}),
-        )
-    ]
-    table = tuning_table([*references(), *trials], "npo", "t")
-    assert list(table.index) == [
-        "learning_rate 0.0005, steps 80, forgetting 0.3",
-        "learning_rate 0.001",
-    ]
-    assert table["expected gap"].tolist() == [4, 9]
-    with pytest.raises(RunError, match="no trial of ssd on t"):
-        tuning_table(trials, "ssd", "t")

@@ -147,7 +147,7 @@ EXERCISES: dict[str, dict[str, Exercise]] = {
             "row whether its picture is among them.",
             judge=_by_picture,
             because="With a split by caption, a model is tested on pictures that it was trained "
-            "on, described in other words. This raises accuracies of every model.",
+            "on, described in other words, and can score by remembering them.",
         ),
     },
 }
