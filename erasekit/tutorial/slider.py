@@ -42,7 +42,7 @@ def show_slider(draw: Callable[[Any], Figure], label: str, choices: Sequence[Any
 
     def redraw(choice: Any) -> None:
         figure = draw(choice)
-        display(HTML(figure_html(figure, "", f"{label}: {choice}")))
+        display(HTML(figure_html(figure, f"slider_{label}", "", f"{label}: {choice}")))
         plt.close(figure)  # or the notebook would draw it a second time
 
     chosen = widgets.SelectionSlider(options=list(choices), description=label)

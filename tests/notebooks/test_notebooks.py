@@ -97,7 +97,7 @@ def evaluation(v: Values) -> None:
     assert v["top1_forget_oracle"] <= 0.05
     assert v["top1_retain_erased"] >= v["top1_retain_original"] - 0.1
     assert v["similarity_forget_gap"] < -20
-    assert "similarity, forget" in v["over"], "and the text says so"
+    assert "similarity (forget)" in v["over"], "and the text says so"
     assert v["prediction"] == "similarity"
     assert v["accuracy_gap"] < abs(v["similarity_forget_gap"]), "an accuracy table sees less"
     oracle = v["membership_auc_forget_oracle"]
