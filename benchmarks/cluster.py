@@ -32,6 +32,10 @@ from erasekit.tutorial.sweep import unpack_run
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 MIB = 2**20
+BUSY = (
+    " Other programs used the cores meanwhile: the ratio is below what the workers give on an idle "
+    "machine, and every time is longer."
+)
 
 
 def burn(seconds: float) -> None:
@@ -137,7 +141,8 @@ def report(found: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield (
         f"Written by `python benchmarks/cluster.py` on {os.cpu_count()} cores, whose load was "
-        f"{found['load']:.1f} before the start. Tests of the code are elsewhere; these are times."
+        f"{found['load']:.1f} before the start."
+        + (BUSY if found["load"] > (os.cpu_count() or 1) / 2 else "")
     )
     yield ""
     rows = [
@@ -153,7 +158,8 @@ def report(found: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield (
         "Simulated from these numbers, not run: one hour of 1,000 workers with one scheduler and "
-        "one writer. The writer receives and unpacks one run at a time."
+        "one writer. The writer receives and unpacks one run at a time; where it is busy all the "
+        "time, finished runs wait for it."
     )
     yield ""
     lines = []

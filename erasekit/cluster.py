@@ -136,7 +136,7 @@ class DaskPool(Pool):
 
     def _send(self, name: str, unit: Any) -> None:
         future = self._client.submit(
-            run_unit, self._function, name, unit, self._here, key=f"{name}-{time.time_ns()}"
+            run_on_worker, self._function, name, unit, self._here, key=f"{name}-{time.time_ns()}"
         )
         self._futures[future] = name
         self._ready.add(future)
@@ -287,24 +287,8 @@ def _be_quiet() -> None:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def run_unit(
-    function: Callable[[Any], Any], name: str, unit: Any, asked: dict[str, str] | None = None
-) -> Outcome | str:
-    """Run one unit on a worker or in this process.
-
-    Args:
-        asked: `environment` of the process that submitted the unit, to check workers that join
-            late.
-
-    Returns:
-        the outcome, or the reason why this worker cannot run the unit.
-    """
-    if asked is not None:
-        from distributed import get_worker
-
-        here = environment(function.__module__)
-        if problem := differs(get_worker().address, here, asked):
-            return problem
+def run_unit(function: Callable[[Any], Any], name: str, unit: Any) -> Outcome:
+    """Run one unit where it is called."""
     started = time.monotonic()
     try:
         value = function(unit)
@@ -312,6 +296,20 @@ def run_unit(
         log = traceback.format_exc()
         return Outcome(name, None, _line(error), log, time.monotonic() - started)
     return Outcome(name, value, seconds=time.monotonic() - started)
+
+
+def run_on_worker(
+    function: Callable[[Any], Any], name: str, unit: Any, asked: dict[str, str]
+) -> Outcome | str:
+    """Run one unit on a worker, which may have joined late; a text says why it may not.
+
+    Args:
+        asked: what `environment` gives where the unit comes from.
+    """
+    from distributed import get_worker
+
+    here = environment(function.__module__)
+    return differs(get_worker().address, here, asked) or run_unit(function, name, unit)
 
 
 def _line(error: BaseException) -> str:

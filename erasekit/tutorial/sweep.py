@@ -16,8 +16,6 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
-import nbformat
-
 from erasekit.cache import code_identity
 from erasekit.cluster import Outcome, Workers, estimate, open_pool, say
 from erasekit.data.published.archives import unpack
@@ -96,6 +94,8 @@ def plan_sweep(
         UsageError: for a notebook, parameter or value that cannot be meant.
     """
     check_extra()
+    import nbformat
+
     path = Path(notebook)
     path = path if path.suffix == ".ipynb" else notebook_paths([notebook])[0]
     if not path.is_file():

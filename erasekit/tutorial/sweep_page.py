@@ -44,7 +44,11 @@ def write_sweep_page(out: Path, runs: Mapping[str, Mapping[str, Any]]) -> Path:
     html = render_page(
         "sweep.html",
         "erasekit.tutorial",
-        columns=["run", *names, *measures, "seconds"],
+        columns=[
+            *("run", *names),
+            *(f"{one} (recorded)" if one in names else one for one in measures),
+            "seconds",
+        ],
         rows=rows,
         failed=sum(bool(row["failure"]) for row in rows),
     )

@@ -21,11 +21,11 @@ def make_run(out: Path, name: str, values: dict, failure: str = "", **parameters
 def test_a_row_has_the_parameters_what_was_recorded_and_the_links(tmp_path):
     runs = {
         "a b": make_run(tmp_path, "a b", {"x": 0.123456, "word": "<b>"}, seed=0),
-        "c": make_run(tmp_path, "c", {"x": float("nan")}, "<i>no</i>", forget="fruit"),
+        "c": make_run(tmp_path, "c", {"x": float("nan"), "seed": 7}, "<i>no</i>", forget="fruit"),
     }
     page = write_sweep_page(tmp_path, runs).read_text()
     titles = re.findall(r'<button type="button">(.*?)</button>', page)
-    assert titles == ["run", "seed", "forget", "x", "word", "seconds"]
+    assert titles == ["run", "seed", "forget", "x", "word", "seed (recorded)", "seconds"]
     rows = re.findall(r"<tr><th scope=\"row\".*?</tr>", page, re.DOTALL)
     assert len(rows) == 2
     assert re.findall(r'data-sort="(.*?)">([^<]*)</td>', rows[0]) == [
@@ -33,6 +33,7 @@ def test_a_row_has_the_parameters_what_was_recorded_and_the_links(tmp_path):
         ("", "–"),
         ("0.123456", "0.1235"),
         ("&lt;b&gt;", "&lt;b&gt;"),
+        ("", "–"),
         ("2.5", "2.5"),
     ]
     assert 'href="a%20b/book.html"' in rows[0]
