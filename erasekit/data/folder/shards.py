@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -93,7 +94,7 @@ def _members(file: BinaryIO) -> Iterator[tarfile.TarInfo]:
             if member.offset_data + member.size > size:
                 raise tarfile.ReadError("it ends too early")
             # Files of archivers and desktops, not parts of a sample.
-            aside = posixpath.basename(member.name).startswith((".", "__"))
+            aside = re.match(r"\.|__\w+__\.json$", posixpath.basename(member.name))
             if member.isreg() and not member.issparse() and not aside:
                 yield member
         # tarfile treats an unreadable header as the end.

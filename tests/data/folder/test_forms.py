@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pyarrow import parquet
 from support_folder import (
     encoded,
     only_problem,
+    problems,
     put,
     write_pictures,
     write_shard,
+    write_table,
 )
 
 from erasekit import fingerprint
@@ -22,7 +28,7 @@ from erasekit.cache import cache_root
 from erasekit.data.folder.check import read_folder
 from erasekit.data.folder.class_folders import ClassFolders
 from erasekit.data.folder.forms import FORMS, form_of
-from erasekit.errors import UsageError
+from erasekit.errors import RunError, UsageError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -109,3 +115,86 @@ def test_a_form_of_another_package_comes_before_class_folders_and_its_code_count
 def test_a_form_of_a_notebook_is_refused() -> None:
     with pytest.raises(UsageError, match="form 'own': put its class in a module"):
         FORMS.register(type("Own", (ClassFolders,), {"name": "own", "__module__": "__main__"}))
+
+
+# What was written is what is read, or it is refused
+
+_NAMES = st.text("aZ1é ._-#", min_size=1, max_size=6).filter(lambda n: n.strip(" .") == n)
+_CAPTIONS = st.text("ab é漢\"',;|\t\n=#0\\", min_size=1, max_size=12)
+_WRITERS: dict[str, Callable[[Path, dict[str, str]], object]] = {
+    **{
+        form: lambda folder, pairs, form=form: write_table(
+            folder, form, [{"image": f"img/{n}.png", "caption": c} for n, c in pairs.items()]
+        )
+        for form in ("csv", "jsonl", "parquet")
+    },
+    "tsv": lambda folder, pairs: put(
+        folder / "pairs.tsv",
+        "".join(
+            "\t".join(f'"{cell}"' for cell in (image, caption.replace('"', '""'))) + "\n"
+            for image, caption in {
+                "image": "caption",
+                **{f"img/{n}.png": c for n, c in pairs.items()},
+            }.items()
+        ).encode(),
+    ),
+    "json": lambda folder, pairs: put(
+        folder / "pairs.json", json.dumps({f"img/{n}.png": c for n, c in pairs.items()}).encode()
+    ),
+    "COCO": lambda folder, pairs: put(
+        folder / "annotations" / "captions_train.json",
+        json.dumps(
+            {
+                "images": [{"id": i, "file_name": f"{n}.png"} for i, n in enumerate(pairs)],
+                "annotations": [
+                    {"image_id": i, "caption": c} for i, c in enumerate(pairs.values())
+                ],
+            }
+        ).encode(),
+    ),
+    "Karpathy": lambda folder, pairs: put(
+        folder / "dataset.json",
+        json.dumps(
+            {
+                "images": [
+                    {"filepath": "img", "filename": f"{n}.png", "sentences": [{"raw": c}]}
+                    for n, c in pairs.items()
+                ]
+            }
+        ).encode(),
+    ),
+    "sidecars": lambda folder, pairs: [
+        put(folder / "img" / f"{n}.txt", c.encode()) for n, c in pairs.items()
+    ],
+    "token": lambda folder, pairs: put(
+        folder / "all.token", "".join(f"{n}.png#0\t{c}\n" for n, c in pairs.items()).encode()
+    ),
+    "shards": lambda folder, pairs: write_shard(
+        folder / "0.tar",
+        [
+            part
+            for i, (n, c) in enumerate(pairs.items())
+            for part in ((f"{n}.png", encoded(i)), (f"{n}.txt", c.encode()))
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("form", _WRITERS)
+@settings(max_examples=25, deadline=None)
+@given(pairs=st.dictionaries(_NAMES, _CAPTIONS, min_size=1, max_size=4))
+def test_what_was_written_is_read_or_it_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, form: str, pairs: dict[str, str]
+) -> None:
+    folder = tmp_path_factory.mktemp("written")
+    if form != "shards":
+        write_pictures(folder, *(f"img/{name}.png" for name in pairs))
+    _WRITERS[form](folder, pairs)
+    try:
+        if problems(folder):
+            return
+        read = read_folder(folder, checks="table")
+    except (UsageError, RunError):
+        return
+    found = [(read.path(i).rpartition("/")[2], read.caption(i).strip()) for i in range(len(read))]
+    assert sorted(found) == sorted((f"{n}.png", c.strip()) for n, c in pairs.items())
