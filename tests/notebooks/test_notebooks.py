@@ -251,7 +251,7 @@ def your_own_data(v: Values) -> None:
     assert v["certified"] != "met", "the original tells these pictures from no others"
     assert v["similarity_forget_oracle"] < v["similarity_forget_original"] - 0.05, "it remembers"
     assert v["similarity_forget_erased"] < v["similarity_forget_original"]
-    assert v["against_oracle"] == "Forgot more than the oracle."
+    assert v["against_oracle"] in ("About as the oracle.", "Forgot more than the oracle.")
 
 
 def reproduce_cliperase(v: Values) -> None:

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 def _nearer(answer: Any, world: Experiment, erased: Erasure) -> str | None:
     from erasekit.tutorial.own_data import request_similarity
 
-    if not hasattr(answer, "model"):
-        return "Put the erasure itself there: what `world.erase(...)` gave you."
+    if not hasattr(answer, "encode_texts"):
+        return "Put the mixed model itself there: a copy of `world.original`."
     goal, before, run, own = (
         request_similarity(world, clip)
-        for clip in (world.oracle, world.original, erased.model, answer.model)
+        for clip in (world.oracle, world.original, erased.model, answer)
     )
     if own >= before:
         return "It is not below the original's similarity: nothing was erased."
     if abs(own - goal) >= abs(run - goal):
         side = "above" if own > goal else "below"
-        return f"It is still as far from the oracle as the run, and {side} it."
+        return f"It is still as far from the oracle as the erased model, and {side} it."
     return None
 
 
@@ -51,10 +51,10 @@ EXERCISES: dict[str, dict[str, Exercise]] = {
     "13_your_own_data": {
         "nearer": Exercise(
             level="modify",
-            hint="The run goes on for `world.settings.steps` steps. Take fewer.",
+            hint="`own.data.lerp_(other.data, 0.5)` moves a parameter half of the way to another.",
             judge=_nearer,
-            because="The number of steps decides how far the pictures are pushed away. Without an "
-            "oracle, compare with unseen pictures of the same kind.",
+            because="An erasure can be taken back in part. Without an oracle, compare with unseen "
+            "pictures of the same kind.",
         ),
         "near_copies": Exercise(
             level="build",

@@ -20,13 +20,19 @@ WORLD, RUN = SimpleNamespace(original=0.7, oracle=0.4), SimpleNamespace(model=0.
         (0.3, None),
         (0.65, None),
         (0.7, "nothing was erased"),
-        (-0.2, "as far from the oracle as the run, and below it"),
-        ("no erasure", "Put the erasure itself there"),
+        (-0.2, "as far from the oracle as the erased model, and below it"),
+        ("no erasure", "Put the mixed model itself there"),
     ],
 )
 def test_an_erasure_that_is_nearer_to_the_oracle(monkeypatch, similarity, hint):
-    monkeypatch.setattr(own_data, "request_similarity", lambda world, clip: clip)
-    answer = similarity if isinstance(similarity, str) else SimpleNamespace(model=similarity)
+    monkeypatch.setattr(
+        own_data, "request_similarity", lambda world, clip: getattr(clip, "similarity", clip)
+    )
+    answer = (
+        similarity
+        if isinstance(similarity, str)
+        else SimpleNamespace(encode_texts=None, similarity=similarity)
+    )
     verdict = NEARER.verdict(answer, world=WORLD, erased=RUN)
     assert verdict.status == ("wrong" if hint else "right")
     assert (hint or "Right") in verdict.text
