@@ -62,7 +62,7 @@ def make_once(out: Path, make: Callable[[], dict[str, int]]) -> int:
 
     def work() -> str:
         if (out / PAIRS).exists():
-            return f"{out} is whole already; remove it to make it anew"
+            return f"{out} is already complete; remove it to make it again"
         return f"{out}: " + ", ".join(f"{n:,} {split}" for split, n in make().items())
 
     return run(work)

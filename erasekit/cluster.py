@@ -163,7 +163,8 @@ class DaskPool(Pool):
             _, error, trace = value
             said, log = _line(error), "".join(traceback.format_exception(None, error, trace))
             if isinstance(error, KilledWorker):
-                said = f"it lost every worker that tried it, the last {error.last_worker.address}"
+                last = error.last_worker.address
+                said = f"every worker that ran it was lost, the last at {last}"
             return Outcome(name, error=said, log=log)
         if isinstance(value, BaseException):
             return None
@@ -356,7 +357,7 @@ def estimate(past: Iterable[float | None], units: int, workers: Workers) -> str:
     """Estimated duration of the units in words, from the seconds of past ones."""
     known = [seconds for seconds in past if seconds]
     if not units or not known:
-        return "no past run tells how long that takes" if units else "nothing is left to run"
+        return "no past run to estimate the duration from" if units else "nothing is left to run"
     each, at_once = median(known), workers.processes(units)
     said = f"about {_duration(each * units)} of work, by {len(known)} past runs"
     if workers.scheduler or at_once == 1:

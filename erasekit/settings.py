@@ -51,7 +51,7 @@ class Settings:
     kind: Literal["clip", "language"] = _setting(
         "clip",
         _TASK,
-        "The kind of model: a CLIP, or a multimodal language model that sees through one.",
+        "The model: a CLIP, or a multimodal language model with one as its image tower.",
     )
     data: str = _setting(
         "openmoji",
@@ -171,7 +171,7 @@ class Settings:
         84, _ERASING, "Pairs, or questions, of the retain set in a step.", "pairs", ge=1
     )
     text_batch: int = _setting(
-        16, _ERASING, "Questions in words alone in a step.", "questions", ge=0, kind="language"
+        16, _ERASING, "Text-only questions per step.", "questions", ge=0, kind="language"
     )
     learning_rate: float = _setting(1e-3, _ERASING, "Highest learning rate of erasing.", gt=0)
     stop_at: float = _setting(
@@ -347,6 +347,6 @@ def _of_kind(settings: Settings) -> Settings:
     for name, one in DECLARED.items():
         if one.kind not in ("", settings.kind) and getattr(settings, name) != one.default:
             raise UsageError(
-                f"{name} = {getattr(settings, name)!r}: this setting is of kind = {one.kind} alone"
+                f"{name} = {getattr(settings, name)!r}: this setting is only for kind = {one.kind}"
             )
     return settings

@@ -65,7 +65,7 @@ class Pool:
         """Remarks on rates that are measured on these pairs."""
         alarms = int(FALSE_POSITIVES * len(self))
         return [
-            f"{len(self)} training pairs are held against {len(self)} unseen ones of the same "
+            f"{len(self)} training pairs are compared with {len(self)} unseen ones of the same "
             "concepts, with as many concepts in the picture.",
             f"A false-alarm rate of 1 % means at most {alarms} of the {len(self)} unseen pairs.",
         ]

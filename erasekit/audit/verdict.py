@@ -44,7 +44,7 @@ MORE = "more than the oracle: over-forgetting"
 CANNOT_TELL = "cannot tell"
 VERDICTS = (AS_THE_ORACLE, LESS, MORE, CANNOT_TELL)
 
-NO_ORACLE = "there is no oracle: the gap is to the original, and says only what changed"
+NO_ORACLE = "there is no oracle: the gap is to the original, and shows only what changed"
 ORIGINAL_DOES_NOT_KNOW = "the original does no better than guessing here"
 NO_LONGER_WORKS = "the model no longer works: it names at most half of the retained things"
 

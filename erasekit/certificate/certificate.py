@@ -70,7 +70,7 @@ def certify(path: Path, policy: Policy, key: Path | None = None) -> dict[str, An
     folder = RunFolder.open(path)
     private = signature.load_private_key(key) if key is not None else None
     if key is not None and Path(key).resolve().is_relative_to(folder.path.resolve()):
-        raise UsageError(f"{key} lies in the run folder, which others will read: move it out")
+        raise UsageError(f"{key} is inside the run folder, which will be shared: move it out")
     check_against_audit(policy)
     with folder.locked():
         check_weights(folder)
@@ -195,8 +195,8 @@ def _limits(
 ) -> list[str]:
     """List the limits of the certificate, general ones and those of this run."""
     limits = [
-        "It tells what was measured, and proves nothing beyond it: another attack than those "
-        "named may find what these did not.",
+        "It states what was measured and proves nothing else: another attack than those named "
+        "may find what these did not.",
         f"Everything was measured on the {task.get('split', '?')} split of the data set "
         f"{task.get('data', '?')}. Other pictures and other words may give other values.",
         "Every number is an estimate from a limited number of pictures; its interval says how "

@@ -229,7 +229,9 @@ def _find(given: str | Path) -> Path:
         names = [file.stem for file in sorted(SHIPPED.glob("*.yaml"))]
         raise unknown("policy", str(given), names, "Or give a YAML file.")
     if not path.is_file():
-        raise UsageError(f"{path} is no file: give a policy as YAML, or the name of a shipped one")
+        raise UsageError(
+            f"{path} is not a file: give a policy as YAML, or the name of a shipped one"
+        )
     return path
 
 

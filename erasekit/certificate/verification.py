@@ -55,7 +55,7 @@ def verify(path: Path, public_key: Path | None = None) -> Verification:
     """
     path = Path(path)
     if not path.is_dir():
-        raise UsageError(f"{path} is no folder: give the folder of a run")
+        raise UsageError(f"{path} is not a folder: give the folder of a run")
     if not (path / CERTIFICATE).is_file():
         raise UsageError(f"{path} has no {CERTIFICATE}: make one with erasekit certify")
     public = signature.load_public_key(public_key) if public_key is not None else None

@@ -43,7 +43,7 @@ DEBUG = "ERASEKIT_DEBUG"
 @app.callback(invoke_without_command=True)
 def erasekit_command(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
     debug: Annotated[bool, typer.Option("--debug", hidden=True)] = False,
 ) -> None:
     """Make CLIP forget a concept, and verify that it did.

@@ -36,27 +36,27 @@ def audit(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Instead of a run: a model folder, or of CLIPs any name that open_clip knows.",
+            help="Instead of a run: a model folder or, for CLIP, any name that open_clip knows.",
         ),
     ] = None,
     original: Annotated[
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="With --model: what it was before erasing, if erasekit did not train that.",
+            help="With --model: the model before erasing, if erasekit did not train it.",
         ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="With --model: file for the audit, as JSON.")
     ] = None,
     oracle: Annotated[
-        bool, typer.Option(help="Hold against three oracles; each is trained once, then cached.")
+        bool, typer.Option(help="Compare with three oracles; each is trained once, then cached.")
     ] = True,
     known_answers: Annotated[
         bool,
         typer.Option(
             "--known-answers",
-            help="Audit models whose verdict is known beforehand: is the audit itself right?",
+            help="Validate the audit on models whose verdict is known in advance.",
         ),
     ] = False,
 ) -> None:

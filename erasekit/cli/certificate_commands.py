@@ -18,7 +18,10 @@ def certify(
     ],
     key: Annotated[
         Path | None,
-        typer.Option(metavar="PEM", help="Sign with this Ed25519 private key; unsigned without."),
+        typer.Option(
+            metavar="PEM",
+            help="Sign with this Ed25519 private key. Without it, the certificate is unsigned.",
+        ),
     ] = None,
 ) -> None:
     """Check a run against a policy, and write certificate.json and certificate.html.

@@ -28,15 +28,18 @@ def preview(
         bool, typer.Option("--skip-bad", help="Leave rows with a problem out, and go on.")
     ] = False,
     model: Annotated[
-        str, typer.Option(help="The CLIP that the request is for; given, it is loaded and asked.")
+        str,
+        typer.Option(
+            help="The CLIP to erase from. If given, it is loaded to find similar pictures."
+        ),
     ] = "",
     pretrained: Annotated[str, typer.Option(help="Tag of its published weights.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     image_column: Annotated[
-        str, typer.Option(help="Column with the pictures' paths, if it has no usual name.")
+        str, typer.Option(help="Column with the pictures' paths, if its name is not a usual one.")
     ] = "",
     caption_column: Annotated[
-        str, typer.Option(help="Column with the captions, if it has no usual name.")
+        str, typer.Option(help="Column with the captions, if its name is not a usual one.")
     ] = "",
 ) -> None:
     """Check a folder of your own data, and show what a rule selects and nearly selects in it.

@@ -83,7 +83,7 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Instead of a run: a model folder, or of CLIPs any name that open_clip knows.",
+            help="Instead of a run: a model folder or, for CLIP, any name that open_clip knows.",
         ),
     ] = None,
     out: Annotated[

@@ -31,7 +31,7 @@ def benchmark(
         str, typer.Option(metavar="PROFILE", help="benchmark, or smoke for a short look.")
     ] = "benchmark",
     out: Annotated[
-        Path, typer.Option(help="File of results; what is in it is not run again.")
+        Path, typer.Option(help="File of results; recorded results are not run again.")
     ] = Path("runs/benchmark.jsonl"),
     page: Annotated[
         Path | None,

@@ -18,7 +18,7 @@ def list_(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Of concepts: every drawing that has a name.")
+        bool, typer.Option("--all", help="For concepts: every drawing that has a name.")
     ] = False,
 ) -> None:
     """List methods, audit tests, policies, tasks, data sets, models, settings or concepts.

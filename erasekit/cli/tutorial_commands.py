@@ -26,7 +26,8 @@ def tutorial(
         typer.Option(
             metavar="N",
             min=1,
-            help="Notebooks side by side: 2 in smoke, else 1, since seconds are results there.",
+            help="Notebooks run in parallel: 2 in smoke, else 1, since run times are results "
+            "there.",
             show_default=False,
         ),
     ] = None,
@@ -34,7 +35,7 @@ def tutorial(
         bool,
         typer.Option(
             "--write-reference",
-            help="Make what comes out the committed reference of this profile.",
+            help="Save the results as the committed reference of this profile.",
         ),
     ] = False,
 ) -> None:

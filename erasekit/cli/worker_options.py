@@ -12,7 +12,7 @@ WorkersOption = Annotated[
         "--workers",
         metavar="N",
         min=1,
-        help="Processes of a local Dask cluster: one a core by default. 1 needs no Dask.",
+        help="Processes of a local Dask cluster: one per core by default. 1 needs no Dask.",
         show_default=False,
     ),
 ]

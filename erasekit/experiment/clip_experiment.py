@@ -74,8 +74,8 @@ class Experiment(BaseExperiment[Clip]):
             self._oracles.append(self.load(self.settings.oracle_model))
         if self.train_spec is None and len(self._oracles) < seeds:
             raise UsageError(
-                f"{seeds} oracles: model {self.settings.model} was not trained here, so that no "
-                "oracle can be made; give one as oracle_model, or leave it out (--no-oracle)"
+                f"{seeds} oracles: model {self.settings.model} was not trained here, so it has "
+                "no oracle: pass oracle_model, or --no-oracle"
             )
         return super().oracles(seeds)
 
@@ -102,13 +102,16 @@ class Experiment(BaseExperiment[Clip]):
     def _test_options(self, tests: Sequence[str], shadows: int) -> dict[str, dict[str, Any]]:
         if not self.task.named:
             raise UsageError(
-                "the audit asks models for names, and the pictures of this request have none: the "
-                "scorecard judges them one by one"
+                "the audit needs concept names, and the pictures of this request have none: use "
+                "the scorecard"
             )
         if "lira" not in tests:
             return {}
         if self.train_spec is None:
-            raise UsageError(f"lira trains models like {self.settings.model}: there is no recipe")
+            raise UsageError(
+                f"lira needs to train models, and {self.settings.model} was not trained here: "
+                "leave lira out"
+            )
         own = {"train": self.train_spec, "precision": self.settings.precision}
         return {"lira": own | ({"shadows": shadows} if shadows else {})}
 
@@ -123,7 +126,7 @@ class Experiment(BaseExperiment[Clip]):
         spec = spec or self.train_spec
         if spec is None:
             raise UsageError(
-                f"model {self.settings.model} was not trained here: there is no recipe to repeat"
+                f"model {self.settings.model} was not trained here, so it cannot be retrained"
             )
         own = isinstance(self.task, FolderTask)
         with self.running():
@@ -149,5 +152,5 @@ def image_size(clip: Clip) -> int:
     size = clip.model.visual.image_size
     sides = {size} if isinstance(size, int) else set(size)
     if len(sides) > 1:
-        raise UsageError(f"the model reads pictures of {size} pixels: they must be squares")
+        raise UsageError(f"the model's input is {size} pixels: only square inputs are supported")
     return int(sides.pop())

@@ -74,7 +74,7 @@ class LanguageExperiment(BaseExperiment[Mllm]):
 
     def load(self, source: Path | str) -> Mllm:
         if not Path(source).is_dir():
-            raise UsageError(f"{source} is no folder: give the folder of a language model")
+            raise UsageError(f"{source} is not a folder: give the folder of a language model")
         mllm = load_mllm(source, self.device)
         mllm.model.requires_grad_(False)
         return mllm

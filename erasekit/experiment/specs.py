@@ -62,8 +62,8 @@ def make_plan(settings: Settings) -> Plan:
     train = _training(settings, data)
     if language and train is None:
         raise UsageError(
-            f"model = {settings.model}: a language model sees through a CLIP that is trained here: "
-            f"choose from {', '.join(sorted(known_models()))}"
+            f"model = {settings.model}: a language model needs a CLIP trained here as its image "
+            f"tower: choose from {', '.join(sorted(known_models()))}"
         )
     return Plan(
         data=data,
@@ -112,7 +112,9 @@ def _forget_languages(settings: Settings, data: WorldSpec | FolderSpec) -> tuple
     if isinstance(data, WorldSpec):
         return data.pick_languages(wanted)
     if wanted:
-        raise UsageError("forget_languages: nothing tells the language of a folder's captions")
+        raise UsageError(
+            "forget_languages: folders do not record the language of captions: leave it out"
+        )
     return data.languages
 
 
@@ -138,12 +140,12 @@ def _training(settings: Settings, data: WorldSpec | FolderSpec) -> TrainSpec | N
         return None
     if isinstance(data, FolderSpec) and not settings.train:
         raise UsageError(
-            f"model = {settings.model} has no weights: give train=true (--train) to train it on "
-            "the folder, or a CLIP that is there, such as model=local-dir:PATH or "
+            f"model = {settings.model} has no weights: pass train=true (--train) to train it "
+            "on the folder, or choose a CLIP with weights, such as model=local-dir:PATH or "
             "model=ViT-B-32-quickgelu with pretrained=openai"
         )
     if settings.oracle_model:
-        raise UsageError("oracle_model: the oracle of a model that is trained here is made here")
+        raise UsageError("`oracle_model` cannot be combined with a model trained here")
     return _spec(
         TrainSpec,
         settings,

@@ -118,7 +118,7 @@ def _warn(experiment: BaseExperiment) -> None:
     if len(cut):
         warnings.warn(
             f"the model reads {clip.model.context_length} tokens: {len(cut):,} of the captions to "
-            f"forget are cut, and {len(unread):,} before the word that was asked for",
+            f"forget are truncated, {len(unread):,} of them before the requested word",
             stacklevel=2,
         )
 

@@ -97,7 +97,7 @@ class RunFolder:
                 )
             folder = cls(folder.path.with_name(folder.path.name + ".new"))
         if folder._others_files():
-            raise UsageError(f"{folder.path} holds files that are no run: give another folder")
+            raise UsageError(f"{folder.path} holds files that are not a run: give another folder")
         there = folder._interrupted(overwrite)
         if there != wanted:
             if there is not None and not overwrite:
@@ -122,7 +122,7 @@ class RunFolder:
         """
         folder = cls(path)
         if not folder.path.is_dir():
-            raise UsageError(f"{path} is no folder: give the folder of a run")
+            raise UsageError(f"{path} is not a folder: give the folder of a run")
         if not (folder.path / PARAMS).is_file():
             raise UsageError(f"{path} is not the folder of a run: it has no {PARAMS}")
         if not folder.whole:

@@ -57,7 +57,9 @@ def export(run: Path, out: Path, *, repository: str | None = None) -> Path:
             f"open_clip: transformers loads {folder.path / MODEL} as it is"
         )
     if out.resolve().is_relative_to(folder.path.resolve()):
-        raise UsageError(f"{out} lies in the run folder, which stays as it is: give another folder")
+        raise UsageError(
+            f"{out} is inside the run folder, which must not change: give another folder"
+        )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} holds files already: give a new folder")
     from erasekit.certificate.certificate import check_weights
@@ -87,7 +89,7 @@ def _model_files(run: Path) -> dict[str, bytes]:
     recorded, found = read_manifest(run), {}
     for path in sorted((run / MODEL).iterdir()):
         if path.name not in known or path.is_symlink() or not path.is_file():
-            raise UsageError(f"{path} is no file of an open_clip model folder: remove it")
+            raise UsageError(f"{path} is not a file of an open_clip model folder: remove it")
         try:
             found[path.name] = path.read_bytes()
         except OSError as error:

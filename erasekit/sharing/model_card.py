@@ -175,8 +175,8 @@ def _limits(card: Scorecard, audit: Audit | None, certificate: dict[str, Any] | 
     """List the limits of the card, general ones and those of this run."""
     task = card.task
     limits = [
-        "Erasing is no proof of deletion. These weights come from a model that had learned what "
-        "was to be forgotten, and an attack that nobody tried may find what is left of it.",
+        "Erasing does not prove deletion. These weights come from a model that had learned what "
+        "was to be forgotten, and an untested attack may still recover it.",
         f"Everything was measured on the {task.get('split', 'test')} split of "
         f"{_FOLDERS.sub('', str(task.get('data', '?')))}. Other pictures, other words and other "
         "tasks were not measured, nor whether the model is fair or safe.",
@@ -211,5 +211,5 @@ def _limits(card: Scorecard, audit: Audit | None, certificate: dict[str, Any] | 
         if audit.settings.get("smoke"):
             limits.append("Its audit ran in a short form, which misses more than the full one.")
     if certificate is None:
-        limits.append("It was held against no policy: it has no certificate.")
+        limits.append("It was not checked against a policy: it has no certificate.")
     return limits

@@ -196,7 +196,7 @@ def refused(run: Path, key: Path | None = None) -> str:
 
 
 def test_a_folder_that_is_no_whole_run(run: Path, tmp_path: Path) -> None:
-    assert "is no folder" in refused(tmp_path / "none")
+    assert "is not a folder" in refused(tmp_path / "none")
     (run / "scorecard.json").unlink()
     assert "interrupted run (no scorecard.json)" in refused(run)
     (run / "params.json").unlink()
@@ -257,7 +257,7 @@ def test_keys_that_do_not_do(run: Path, tmp_path: Path, keys: tuple[Path, Path])
     assert "is not a private key in PEM form" in refused(run, keys[1])
     assert "cannot read the key" in refused(run, tmp_path / "none.pem")
     inside, _ = write_keys(run)
-    assert "lies in the run folder" in refused(run, inside)
+    assert "is inside the run folder" in refused(run, inside)
 
 
 def test_without_cryptography_it_says_what_to_install(

@@ -182,9 +182,9 @@ def test_two_criteria_of_one_id() -> None:
     ("given", "words"),
     [
         ("exmaple", "did you mean 'example'?"),
-        ("none.yaml", "none.yaml is no file"),
-        ("a/b", "a/b is no file"),
-        (".", "is no file"),
+        ("none.yaml", "none.yaml is not a file"),
+        ("a/b", "a/b is not a file"),
+        (".", "is not a file"),
     ],
 )
 def test_a_policy_that_is_not_there(

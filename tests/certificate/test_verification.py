@@ -262,7 +262,7 @@ def test_openssl_alone_verifies_a_signature(
 
 
 def test_folders_without_a_certificate(certified: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         verify(tmp_path / "none")
     (certified / CERTIFICATE).unlink()
     with pytest.raises(UsageError, match=r"has no certificate.json: make one"):

@@ -78,10 +78,10 @@ def test_misuse_gets_one_line_and_code_2_before_torch_is_loaded(
         "--policy": ["certify", run],
         "did you mean 'example'?": ["certify", run, "--policy", "exmaple"],
         f"{bad}: criterion 'forgotten': unknown metric": ["certify", run, "--policy", bad],
-        "none is no folder": ["certify", "none", "--policy", good],
+        "none is not a folder": ["certify", "none", "--policy", good],
         "cannot read the key": ["certify", run, "--policy", good, "--key", tmp_path / "k.pem"],
         "is not a private key": ["certify", run, "--policy", good, "--key", keys[1]],
-        "nowhere is no folder": ["verify", "nowhere"],
+        "nowhere is not a folder": ["verify", "nowhere"],
         f"{run} has no certificate.json": ["verify", run],
     }
     for words, answer in answers_to(cases, tmp_path).items():

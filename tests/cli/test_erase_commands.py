@@ -161,7 +161,7 @@ def test_a_language_model_from_erase_to_verify(
         (["export", str(out), "--out", str(tmp_path / "x")], "export writes CLIPs"),
         (["audit", str(out), "--tests", "relearning"], "relearning is a test of kind = clip"),
         (["audit", "--known-answers", "--kind", "language"], "for kind = clip alone"),
-        (["evaluate", "--model", str(tmp_path / "none"), *given[:4]], "is no folder"),
+        (["evaluate", "--model", str(tmp_path / "none"), *given[:4]], "is not a folder"),
     ):
         capsys.readouterr()
         assert cli.run(arguments) == 2

@@ -163,11 +163,11 @@ def test_methods_of_every_kind_run_on_a_folder(own_parameters, group, method, ru
 def test_what_a_folder_cannot_do_yet_is_said(own_parameters, group) -> None:
     experiment = Experiment(make_settings("smoke", **own_parameters, forget=group), progress=False)
     assert not experiment.has_oracle
-    with pytest.raises(UsageError, match="give one as oracle_model"):
+    with pytest.raises(UsageError, match="no oracle: pass oracle_model"):
         _ = experiment.oracle
     unnamed = {**own_parameters, "forget": "word=picture"}
     experiment = Experiment(make_settings("smoke", **unnamed), progress=False)
-    with pytest.raises(UsageError, match="the audit asks models for names"):
+    with pytest.raises(UsageError, match="the audit needs concept names"):
         experiment.audit(experiment.original)
 
 

@@ -23,11 +23,11 @@ def test_what_cannot_be_is_refused(own_parameters, group, tmp_path: Path) -> Non
 
     with pytest.raises(UsageError, match="there is no such folder"):
         plan(data=f"folder:{tmp_path / 'none'}")
-    with pytest.raises(UsageError, match="erasekit-small has no weights: give train=true"):
+    with pytest.raises(UsageError, match="erasekit-small has no weights: pass train=true"):
         plan(model="erasekit-small")
     with pytest.raises(UsageError, match="is loaded, not trained: leave it out, or give"):
         plan(train=True)
-    with pytest.raises(UsageError, match="nothing tells the language"):
+    with pytest.raises(UsageError, match="do not record the language"):
         plan(forget_languages="en")
     with pytest.raises(UsageError, match="unknown rule"):
         plan(forget="wrod=apple")

@@ -164,7 +164,7 @@ def test_a_folder_of_other_things_is_left_alone(
     (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
     for more in ([], ["--overwrite"]):
         assert cli.run(["erase", "--out", str(tmp_path), *arguments, *more]) == 2
-        assert "files that are no run" in said(capsys)
+        assert "files that are not a run" in said(capsys)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 

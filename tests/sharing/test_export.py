@@ -35,7 +35,7 @@ def test_the_folder_is_the_model_as_it_is_with_its_card(run: Path, tmp_path: Pat
 
 
 def test_a_run_is_not_written_into(run: Path) -> None:
-    with pytest.raises(UsageError, match="lies in the run folder"):
+    with pytest.raises(UsageError, match="is inside the run folder"):
         export(run, run / "given")
 
 

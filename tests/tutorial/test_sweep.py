@@ -86,7 +86,7 @@ def test_failures_stop_nothing_are_on_the_page_and_run_again(book, stand_in, tmp
 def test_a_dry_run_says_what_is_there_and_how_long_the_rest_takes(book, stand_in, tmp_path):
     out = tmp_path / "out"
     new = plan_sweep(str(book), {"seed": ["0..1"]}, out)
-    assert "no past run tells how long" in new.outlook(ALONE)
+    assert "no past run to estimate the duration" in new.outlook(ALONE)
     run_sweep(new, ALONE)
     said = plan_sweep(str(book), {"seed": ["0..9"]}, out).outlook(Workers(3))
     assert "10 runs: 2 are there" in said

@@ -155,7 +155,7 @@ def near_duplicates(world: PairsWorld, singles: Pairs, split: str) -> dict[str, 
 TEST = AuditTest(
     name="composition_leaks",
     title="Scenes and near-duplicates",
-    question="Does the forgotten concept come back beside other things, or slightly changed?",
+    question="Is the forgotten concept still recognised in scenes or when slightly altered?",
     source="Side Effect Evaluation (arXiv 2508.15124) for generators; here for CLIP",
     run=composition_leaks,
     metrics=(

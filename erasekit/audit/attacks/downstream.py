@@ -101,12 +101,12 @@ def downstream(
 TEST = AuditTest(
     name="downstream",
     title="Downstream use",
-    question="What breaks for those who built on the image tower before the erasure?",
+    question="What breaks in applications built on the image tower before the erasure?",
     source="own; linear classifiers on frozen features as in Radford et al. 2021, section 3.2",
     run=downstream,
     metrics=(
         Metric("classifier", "the original's classifier", "reported"),
         Metric("index", "the original's index, R@1", "reported"),
-        Metric("rebuilt", "a classifier fitted anew", "kept"),
+        Metric("rebuilt", "a refitted classifier", "kept"),
     ),
 )

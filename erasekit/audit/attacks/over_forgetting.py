@@ -74,7 +74,7 @@ def over_forgetting(
         add("similarity", subset, "similarity", subsets.concepts.get(subset, ()))
     add("forget_similarity", "", "similarity", subsets.concepts["forget"])
     if AUDITED not in models:
-        result.notes.append("No model is under audit: nobody is listed as having lost most.")
+        result.notes.append("No model is audited, so there is no list of the largest losses.")
         return result
     listed = lost_most(models[ORIGINAL], models[AUDITED], task, most)
     result.notes.append(f"The {len(listed)} concepts that lost most were chosen on validation.")

@@ -41,9 +41,9 @@ class ClassFolders(Form):
             none = classes
         if none:
             raise UsageError(
-                f"{folder.path(none[0])} is no name of a class, and what is in it has no captions: "
-                "write pairs.csv with the columns image and caption, or give the folder in which "
-                "the folders of the classes are"
+                f"{folder.path(none[0])} is not the name of a class, and what is in it has no "
+                "captions: write pairs.csv with the columns image and caption, or give the folder "
+                "in which the folders of the classes are"
             )
         return tuple(classes)
 

@@ -21,7 +21,7 @@ from erasekit.data.folder.rows import Form
 FINE, GONE, NO_FILE, LINK = range(4)
 STATES = {
     GONE: (MISSING, " is not there"),
-    NO_FILE: (MISSING, " is no file"),
+    NO_FILE: (MISSING, " is not a file"),
     LINK: (OUTSIDE, " is a link out of the folder"),
 }
 

@@ -158,7 +158,7 @@ def faults(row: Row) -> Iterator[tuple[str, str]]:
     for name in (*NEEDED, *OPTIONAL):
         text = getattr(row, name)
         if BROKEN.search(text):
-            said = "is not UTF-8, or was broken before: write it anew in UTF-8"
+            said = "is not UTF-8, or was broken before: write it again in UTF-8"
             yield ENCODING, f"'{name}' {said}"
         elif len(text) > MOST_TEXT:
             yield ROW, f"'{name}' has {len(text):,} characters, more than {MOST_TEXT:,}"

@@ -50,7 +50,7 @@ def caption_of(parts: Mapping[str, Callable[[], bytes]], named: str = "") -> dic
         part = chosen_part(parts, CAPTIONS, "caption")
         caption = text_of(parts[part]()).strip()
         if re.fullmatch(r"[\d\s.,:;+-]+", caption) and len(caption.split()) > 1:
-            raise ValueError(f"its .{part} holds numbers, as boxes of a detector, and no caption")
+            raise ValueError(f"its .{part} holds numbers, like a detector's boxes, not a caption")
         return {"caption": caption, **told}
     try:  # every sample has a picture, which is not a column here
         column = Columns("picture", named).find("", ["picture", *value])["caption"]

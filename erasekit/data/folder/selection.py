@@ -230,7 +230,7 @@ def _named(pairs: FolderPairs, part: Part) -> tuple[np.ndarray, str]:
     kind = " or ".join(asked)
     hint = f"In captions word={part.value} finds it"
     if not known:
-        return mask, f"{part}: your data tells no {kind}. {hint}"
+        return mask, f"{part}: your data has no {kind}. {hint}"
     return mask, str(unknown(kind, part.value, dict.fromkeys(known), hint))
 
 

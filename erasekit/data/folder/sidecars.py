@@ -53,7 +53,7 @@ class Sidecars(Form):
             where = self.where(-1, path)
             if not parts:
                 name = posixpath.basename(posixpath.splitext(path)[0])
-                yield Problem(where, MISSING, f"no caption lies beside it, as {shown(name)}.txt")
+                yield Problem(where, MISSING, f"there is no caption file such as {shown(name)}.txt")
                 continue
             try:
                 readers = {part: self._reader(file) for part, file in parts.items()}
@@ -78,7 +78,7 @@ class Sidecars(Form):
             if not within(self.root, file):
                 raise PermissionError(f"{shown(path)} is a link out of the folder")
             if not file.is_file():
-                raise ValueError(f"{shown(path)} is no file")
+                raise ValueError(f"{shown(path)} is not a file")
             with file.open("rb") as opened:
                 held = opened.read(MOST_BYTES + 1)
             if len(held) > MOST_BYTES:

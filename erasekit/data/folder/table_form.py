@@ -151,7 +151,7 @@ def check_inside(folder: Folder, file: Path) -> None:
 
 def _roles(told: str, names: Sequence[str], columns: Columns) -> dict[str, str]:
     if any(BROKEN.search(name) for name in names):
-        raise UsageError(f"{told} is not in UTF-8: save it anew in that encoding")
+        raise UsageError(f"{told} is not in UTF-8: save it again in that encoding")
     if any(map(is_picture, names)):
         mend = "write image,caption above it"
         raise UsageError(f"{told} begins with a row, not with the columns' names: {mend}")

@@ -118,9 +118,9 @@ def json_object(held: str) -> dict[str, Any]:
     try:
         value = json.loads(held)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"this is no JSON: {reason(error)}") from error
+        raise ValueError(f"this is not JSON: {reason(error)}") from error
     if not isinstance(value, dict):
-        raise ValueError("this is no JSON object")
+        raise ValueError("this is not a JSON object")
     return value
 
 
@@ -132,7 +132,7 @@ def texts_in(value: Any, name: str) -> list[str]:
     """
     found = value if isinstance(value, list) else [] if value is None else [value]
     if not all(isinstance(each, str) for each in found):
-        raise ValueError(f"'{name}' is no text")
+        raise ValueError(f"'{name}' is not text")
     return found
 
 

@@ -157,7 +157,7 @@ def _lines(file: TextIO, between: str, columns: int, before: int) -> Iterator[Li
         except StopIteration:
             return
         except csv.Error as error:
-            wrong = f"this is no CSV: {error}"
+            wrong = f"this is not CSV: {error}"
         end = lines.line_num + before
         if end > start and (wrong or _swallows(cells, between)):
             said = f"a quote in line {start} is not closed and takes in the lines to {end}"

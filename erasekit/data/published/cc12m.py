@@ -184,7 +184,9 @@ def _count_pairs(file: Path) -> int:
                     members.setdefault(f"{there.parent}/{key}", {})[kind] = member
             pairs = [each for each in members.values() if {"jpg", "txt"} <= each.keys()]
             if not pairs:
-                raise RunError(f"{file} has no pairs of KEY.jpg and KEY.txt: it is no such shard")
+                raise RunError(
+                    f"{file} has no pairs of KEY.jpg and KEY.txt: it is not such a shard"
+                )
             picture, caption = (opened.extractfile(pairs[0][kind]) for kind in ("jpg", "txt"))
             assert picture is not None and caption is not None  # both are regular files
             check_picture(picture, f"{file}: {pairs[0]['jpg'].name}")
@@ -193,7 +195,9 @@ def _count_pairs(file: Path) -> int:
     except ErasekitError:
         raise
     except Exception as error:  # damaged bytes raise many kinds of errors
-        raise RunError(f"{file} is damaged: {reason(error)}. Remove it to fetch it anew") from error
+        raise RunError(
+            f"{file} is damaged: {reason(error)}. Remove it to download it again"
+        ) from error
     return len(pairs)
 
 
@@ -224,7 +228,7 @@ def shard_urls(pattern: str) -> list[str]:
 def _shard_name(url: str) -> str:
     name = PurePosixPath(unquote(urlsplit(url).path)).name
     if not re.fullmatch(r"\w[\w.-]*\.tar", name):
-        raise UsageError(f"'{url}' is no address of a shard: it ends with NAME.tar")
+        raise UsageError(f"'{url}' is not the address of a shard: it ends with NAME.tar")
     return name
 
 

@@ -73,7 +73,7 @@ def download(
         raise UsageError(f"no place to fetch {path.name} from: give one")
     for url in urls:
         if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
-            raise UsageError(f"'{url}' is no address: it starts with http:// or https://")
+            raise UsageError(f"'{url}' is not an address: it starts with http:// or https://")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with session, FileLock(path.parent / f".{path.name}.lock"):
@@ -107,7 +107,7 @@ def verify(path: Path, checksum: str | None) -> None:
     if found != right:
         raise RunError(
             f"{path} is not the file that was asked for: its {kind} is {found}, not {right}. "
-            "Remove it to fetch it anew"
+            "Remove it to download it again"
         )
 
 
@@ -115,7 +115,7 @@ def _parsed(checksum: str) -> tuple[str, str]:
     kind, _, digits = checksum.strip().lower().partition(":")
     if not re.fullmatch(r"[0-9a-f]+", digits) or len(digits) != CHECKSUMS.get(kind):
         raise UsageError(
-            f"'{checksum}' is no checksum: write sha256: and 64 hexadecimal digits, "
+            f"'{checksum}' is not a checksum: write sha256: and 64 hexadecimal digits, "
             "or md5: and 32 of them"
         )
     return kind, digits

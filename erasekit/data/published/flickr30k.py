@@ -102,7 +102,7 @@ def _karpathy(path: Path) -> list[tuple[str, str, list[str]]]:
     content = _zipped_json(path) if zipfile.is_zipfile(path) else read_json(path)
     entries = content.get("images") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries:
-        raise RunError(f"{path} is no split by Karpathy: it has no list 'images'")
+        raise RunError(f"{path} is not a split by Karpathy: it has no list 'images'")
     if content.get("dataset", "flickr30k") != "flickr30k":
         raise UsageError(f"{path} is the split of {content['dataset']}: give {_KARPATHY_JSON}")
     told: dict[str, tuple[str, str, list[str]]] = {}
@@ -116,7 +116,7 @@ def _karpathy(path: Path) -> list[tuple[str, str, list[str]]]:
                 f"{place}: filename, split and sentences with raw are not there"
             ) from error
         if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
-            raise RunError(f"{place}: {name!r} is no name of a picture")
+            raise RunError(f"{place}: {name!r} is not the name of a picture")
         if split not in _KARPATHY_SPLITS:
             raise RunError(f"{place}: the split {split!r} is none of {', '.join(_KARPATHY_SPLITS)}")
         if name in told:

@@ -30,7 +30,7 @@ def headline(scorecard: Scorecard) -> list[Sentence]:
         RunError: when the scorecard has no erased model.
     """
     if "erased" not in scorecard.models:
-        raise RunError("the scorecard has no erased model: there is nothing to tell of")
+        raise RunError("the scorecard has no erased model: there is nothing to summarise")
     sentences = [_forgotten(scorecard), _kept(scorecard)]
     if _unseen(scorecard):
         sentences.append(_against_unseen(scorecard))
@@ -40,7 +40,7 @@ def headline(scorecard: Scorecard) -> list[Sentence]:
         sentences.append(_against_oracle(scorecard))
         sentences.append(_average(scorecard))
     else:
-        text = "How far from retraining this is cannot be said: there is no oracle in this run."
+        text = "This run has no oracle, so the distance to retraining is unknown."
         sentences.append(Sentence("No oracle.", text, "plain"))
     return sentences
 
@@ -54,7 +54,7 @@ def _forgotten(card: Scorecard) -> Sentence:
     bound = FORGOTTEN_AT_MOST
     if _unseen(card):
         unseen = card.value("erased", metric, "holdout")
-        text += f"; pictures of their kind that no erasure read have {percent(unseen)}"
+        text += f"; similar pictures that the erasure did not read have {percent(unseen)}"
         bound = max(bound, unseen)
     if after <= bound:
         return Sentence("Forgotten.", text + ".", "good")
@@ -136,8 +136,8 @@ def _against_oracle(card: Scorecard) -> Sentence:
 def _against_unseen(card: Scorecard) -> Sentence:
     erased, unseen = (_row(card, "erased", "similarity", s) for s in ("forget", "holdout"))
     text = (
-        f"{_similar(card)} {signed(erased.value)}; pictures of their kind that no erasure read "
-        f"have {signed(unseen.value)}."
+        f"{_similar(card)} {signed(erased.value)}; similar pictures that the erasure did not "
+        f"read have {signed(unseen.value)}."
     )
     return _compared(card, erased, unseen, "pictures never seen", text)
 

@@ -31,7 +31,7 @@ def _another_group(answer: Any, e: Experiment) -> str | None:
             "of the second experiment?"
         )
     if name not in names.values():
-        return f"{name!r} is no concept of this world. Write its name in quotes."
+        return f"{name!r} is not a concept of this world. Write its name in quotes."
     if name not in retained:
         return f"{name!r} was to be forgotten. Look at the retained concepts alone."
     if name == min(retained, key=retained.__getitem__):

@@ -109,7 +109,7 @@ def test_without_an_oracle_or_a_model_under_audit_it_says_so(models, tiny_experi
     assert all(r["oracle"] is None and r["oracle_similarity"] is None for r in result.details)
     alone = over_forgetting({"original": models["original"]}, task, draws=20)
     assert alone.details == []
-    assert alone.notes == ["No model is under audit: nobody is listed as having lost most."]
+    assert alone.notes == ["No model is audited, so there is no list of the largest losses."]
 
 
 @pytest.mark.slow

@@ -94,7 +94,7 @@ def test_entries_that_make_no_sense_are_named(tmp_path: Path) -> None:
     assert [each[0::2] for each in problems(tmp_path)] == [
         ("captions.json, entry 1", "no image has the id 9"),
         ("captions.json, entry 2", "an annotation without a caption; it has image_id, bbox"),
-        ("captions.json, entry 3", "'caption' is no text"),
+        ("captions.json, entry 3", "'caption' is not text"),
         (
             "captions.json, entry 4",
             "b.jpg could be x/b.jpg or y/b.jpg: write its whole path in the folder",

@@ -57,4 +57,4 @@ def test_links_out_of_class_folders_and_shards_are_not_followed(tmp_path: Path) 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "c.png")
-    assert only_problem(simple(tmp_path, "c.png,a"))[2] == "c.png is no file"
+    assert only_problem(simple(tmp_path, "c.png,a"))[2] == "c.png is not a file"

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("own_cache")
     [
         ("c.png,a", "missing file", "c.png is not there"),
         (r"x\a.png,a", "missing file", r"x\a.png is not there"),
-        ("x,a", "missing file", "x is no file"),
+        ("x,a", "missing file", "x is not a file"),
         (",a", "missing file", "no picture is named"),
         ("a.png,", "empty caption", "there is no caption"),
         ("a.png, \t ", "empty caption", "there is no caption"),
@@ -35,9 +35,9 @@ pytestmark = pytest.mark.usefixtures("own_cache")
         (r"C:\a.png,a", "path outside the folder", "is absolute"),
         ("a.png,red, ripe", "unreadable row", "3 cells under 2 columns"),
         ("a.png", "unreadable row", "1 cells under 2 columns"),
-        ('a.png,"red', "unreadable row", "this is no CSV"),
+        ('a.png,"red', "unreadable row", "this is not CSV"),
         (f"a.png,{'x' * 110_000}", "unreadable row", "has 110,000 characters"),
-        (f"a.png,{'x' * 140_000}", "unreadable row", "this is no CSV: field larger"),
+        (f"a.png,{'x' * 140_000}", "unreadable row", "this is not CSV: field larger"),
     ],
 )
 def test_a_bad_row_is_named(tmp_path: Path, row: str, kind: str, said: str) -> None:

@@ -171,7 +171,7 @@ def test_a_letter_is_the_same_in_every_form_of_unicode(
 def test_data_without_concepts_says_where_to_look(tmp_path: Path) -> None:
     write(tmp_path, [row[:2] for row in ROWS])
     pairs = read_folder(tmp_path)
-    with pytest.raises(UsageError, match=r"your data tells no concept or group\. In captions wor"):
+    with pytest.raises(UsageError, match=r"your data has no concept or group\. In captions wor"):
         select(pairs, "apple")
     assert select(pairs, "word=apple").sum() == 4
 

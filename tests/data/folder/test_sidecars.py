@@ -65,14 +65,14 @@ def test_folders_of_splits_tell_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "kind", "said"),
     [
-        ({"a.txt": b"0 0.5 0.5 0.1 0.2\n"}, "unreadable row", "numbers, as boxes of a detector"),
+        ({"a.txt": b"0 0.5 0.5 0.1 0.2\n"}, "unreadable row", "numbers, like a detector's boxes"),
         ({"a.txt": b"one", "a.caption": b"two"}, "missing file", "not clear which part"),
         (
             {"a.json": b'{"shapes": []}'},
             "missing file",
             "its .json has no caption, or more than one; it has shapes",
         ),
-        ({"a.txt": b"a", "a.json": b"{"}, "unreadable row", "this is no JSON"),
+        ({"a.txt": b"a", "a.json": b"{"}, "unreadable row", "this is not JSON"),
         ({"a.txt": b" \n"}, "empty caption", "there is no caption"),
         ({"a.txt": b"caf\xe9"}, "wrong encoding", "UTF-8"),
     ],
@@ -152,7 +152,7 @@ def test_folders_that_could_both_be_meant_are_named(tmp_path: Path, more: str, s
 def test_boxes_in_a_folder_beside_the_pictures_are_no_captions(tmp_path: Path) -> None:
     write_pictures(tmp_path, "images/a.png")
     put(tmp_path / "labels" / "a.txt", b"0 0.5 0.5 0.25 0.25\n")
-    assert "boxes of a detector" in only_problem(tmp_path)[2]
+    assert "a detector's boxes" in only_problem(tmp_path)[2]
 
 
 _NAMES = st.text("ab.é -_", min_size=1, max_size=6).filter(lambda n: n.strip(" .") == n)

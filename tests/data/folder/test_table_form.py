@@ -85,7 +85,7 @@ def test_a_table_of_another_kind_is_an_error(tmp_path: Path) -> None:
     write_pictures(tmp_path, "a.png")
     assert len(read_folder(tmp_path)) == 1  # Excel's "Unicode text"
     table.write_bytes(b"\xef\xbb\xbfimage,caption\xff\na.png,\xc3\xa9\n")
-    with pytest.raises(UsageError, match="is not in UTF-8: save it anew"):
+    with pytest.raises(UsageError, match="is not in UTF-8: save it again"):
         check_folder(tmp_path)
     table.write_text("image,caption,caption\na.png,a,b\n")
     with pytest.raises(UsageError, match="has the column 'caption' twice"):
@@ -106,10 +106,10 @@ def test_a_table_of_another_kind_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "kind", "said"),
     [
-        ("{", "unreadable row", "this is no JSON"),
-        ("[" * 100_000, "unreadable row", "this is no JSON"),
-        ("[1]", "unreadable row", "this is no JSON object"),
-        ('{"image": "a.png", "caption": 7}', "unreadable row", "'caption' is no text"),
+        ("{", "unreadable row", "this is not JSON"),
+        ("[" * 100_000, "unreadable row", "this is not JSON"),
+        ("[1]", "unreadable row", "this is not a JSON object"),
+        ('{"image": "a.png", "caption": 7}', "unreadable row", "'caption' is not text"),
         ('{"image": "a.png", "caption": null}', "empty caption", "there is no caption"),
         ('{"image": "a.png"}', "empty caption", "there is no caption"),
         ('{"caption": "a"}', "missing file", "no picture is named"),

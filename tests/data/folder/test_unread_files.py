@@ -52,7 +52,7 @@ def test_what_describes_a_folder_or_lies_elsewhere_is_no_caption(tmp_path: Path)
 @pytest.mark.parametrize("names", [("images", "masks"), ("train", "test"), ("x_Dataset", "y")])
 def test_folders_that_name_no_class_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
     write_pictures(tmp_path, f"{names[0]}/1.png", f"{names[1]}/2.png")
-    with pytest.raises(UsageError, match=r"is no name of a class, .* write pairs.csv"):
+    with pytest.raises(UsageError, match=r"is not the name of a class, .* write pairs.csv"):
         check_folder(tmp_path)
 
 

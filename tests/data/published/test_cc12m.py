@@ -96,7 +96,7 @@ def test_a_truncated_shard_is_named(tmp_path: Path) -> None:
     file = shard(tmp_path / "shards" / "0.tar", 2)
     whole = file.read_bytes()
     file.write_bytes(whole[: whole.index(b"000000001.txt")])  # just before a file in it
-    with pytest.raises(RunError, match=r"0\.tar is damaged: .*Remove it to fetch it anew"):
+    with pytest.raises(RunError, match=r"0\.tar is damaged: .*Remove it to download it again"):
         index_cc12m(tmp_path)
     file.write_text("<html>please log in</html>")
     with pytest.raises(RunError, match=r"0\.tar is damaged"):
@@ -155,9 +155,9 @@ def test_a_pattern_is_spelled_out() -> None:
     for pattern, said in [
         ("http://h/{2..1}.tar", "runs backwards"),
         ("http://h/{0..1}/a.tar", "gives two shards one name"),
-        ("http://h/", "is no address of a shard"),
-        ("http://h/..%2Fup.tar%00", "is no address of a shard"),
-        ("http://h/a b.tar", "is no address of a shard"),
+        ("http://h/", "is not the address of a shard"),
+        ("http://h/..%2Fup.tar%00", "is not the address of a shard"),
+        ("http://h/a b.tar", "is not the address of a shard"),
     ]:
         with pytest.raises(UsageError, match=said):
             shard_urls(pattern)

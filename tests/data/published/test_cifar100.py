@@ -192,7 +192,7 @@ def test_the_script_fetches_cifar_and_makes_the_folder(
     assert capsys.readouterr().out == f"{out}: 36 train, 4 validation, 6 test\n"
     assert (out / "source" / CIFAR100.name).read_bytes() == archive.read_bytes()
     assert main(asked) == 0
-    assert "is whole already" in capsys.readouterr().out
+    assert "is already complete" in capsys.readouterr().out
     # The archive that is given must be the published one, unless another sum is given.
     local = ["--out", str(tmp_path / "other"), "--archive", str(archive)]
     assert main(local) == 1

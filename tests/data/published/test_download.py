@@ -344,14 +344,14 @@ def test_two_at_once_fetch_it_once(server: Server, target: Path) -> None:
     "checksum", ["", "md5", "md5:12", "sha1:" + "0" * 40, "sha256:" + "g" * 64]
 )
 def test_what_is_no_checksum_is_refused(server: Server, target: Path, checksum: str) -> None:
-    with pytest.raises(UsageError, match="is no checksum: write sha256:"):
+    with pytest.raises(UsageError, match="is not a checksum: write sha256:"):
         download([server.url], target, checksum=checksum)
     assert server.asked == []
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://host/file", "/etc/hostname", ""])
 def test_what_is_no_address_is_refused(target: Path, url: str) -> None:
-    with pytest.raises(UsageError, match="is no address"):
+    with pytest.raises(UsageError, match="is not an address"):
         download([url], target)
     with pytest.raises(UsageError, match="no place to fetch"):
         download([], target)

@@ -140,11 +140,11 @@ def test_an_empty_caption_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"filename": "../../up.jpg"}, "image 1: '../../up.jpg' is no name of a picture"),
-        ({"filename": "/etc/hostname"}, "is no name of a picture"),
-        ({"filename": ".."}, "is no name of a picture"),
-        ({"filename": "a;b.jpg"}, "is no name of a picture"),
-        ({"filename": 7}, "is no name of a picture"),
+        ({"filename": "../../up.jpg"}, "image 1: '../../up.jpg' is not the name of a picture"),
+        ({"filename": "/etc/hostname"}, "is not the name of a picture"),
+        ({"filename": ".."}, "is not the name of a picture"),
+        ({"filename": "a;b.jpg"}, "is not the name of a picture"),
+        ({"filename": 7}, "is not the name of a picture"),
         ({"filename": "1000.jpg"}, "1000.jpg is there a second time"),
         ({"split": "restval"}, "the split 'restval' is none of train, val, test"),
         ({"sentences": [{"tokens": []}]}, "filename, split and sentences with raw are not there"),
@@ -169,7 +169,7 @@ def test_a_split_of_other_pictures_is_refused(tmp_path: Path) -> None:
     coco = written(tmp_path / "dataset_coco.json", flickr(dataset="coco"))
     with pytest.raises(UsageError, match=r"is the split of coco: give dataset_flickr30k\.json"):
         make_flickr30k(coco, images, tmp_path / "out")
-    with pytest.raises(RunError, match="is no split by Karpathy"):
+    with pytest.raises(RunError, match="is not a split by Karpathy"):
         make_flickr30k(written(tmp_path / "x.json", []), images, tmp_path / "out")
     with pytest.raises(UsageError, match="nowhere does not exist"):
         make_flickr30k(tmp_path / "nowhere", images, tmp_path / "out")
