@@ -133,6 +133,15 @@ def test_set_up_is_folded(path):
 
 
 @each_notebook
+def test_cells_that_only_show_are_folded(path):
+    for cell in code_cells(path):
+        shown = re.findall(r"^nb\.(\w+)\(", cell.source, re.MULTILINE)
+        statements = ast.parse(plain(cell.source)).body
+        if len(shown) == len(statements) and {"say", "answer", "picture"} & set(shown):
+            assert cell.metadata.get("jupyter", {}).get("source_hidden"), cell.id
+
+
+@each_notebook
 def test_every_picture_says_what_to_see(path):
     for call in calls(path, "picture"):
         assert "caption" in {keyword.arg for keyword in call.keywords}, ast.unparse(call)

@@ -106,7 +106,7 @@ def _prototypes(answer: Any) -> str | None:
     found = torch.as_tensor(found)
     if found.shape != (5,):
         return f"It must give one class for each new picture, shape (5,), not {tuple(found.shape)}."
-    hints = {
+    hints: dict[tuple[int, ...], str | None] = {
         (0, 1, 0, 0, 0): None,
         (1, 0, 1, 1, 1): "These are the classes with the smallest cosine: take the largest.",
         (0, 1, 1, 0, 1): "Normalise the features before you take their mean: long ones count more.",
