@@ -31,8 +31,8 @@ SHOWN = (
     ("07_embedding_shift", "pca"),
     ("07_embedding_shift", "matrix"),
     ("08_is_it_gone", "audit_verdicts"),
-    ("10_our_method", "forget_retain"),
-    ("11_multimodal_llm", "seen_told"),
+    ("10_our_method", "after"),
+    ("11_multimodal_llm", "seen_and_known"),
 )
 _FIGURE = re.compile(
     r'<figure id="([^"]+)".*?alt="([^"]*)" src="data:image/png;base64,([^"]+)"/>'

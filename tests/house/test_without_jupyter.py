@@ -18,7 +18,7 @@ JUPYTER = {
     *("nbclient", "nbconvert", "nbformat", "papermill"),
 }
 #: The modules that are for use with Jupyter alone.
-OF_JUPYTER = {"kernels", "notebook", "notebook_page", "preload"}
+OF_JUPYTER = {"kernels", "notebook", "notebook_page", "preload", "slider"}
 BLOCKED = f"""
 import importlib, pkgutil, sys
 

@@ -48,7 +48,7 @@ ERASED = SimpleNamespace(model={0: 0.5, 1: -0.9, 2: 0.3, 3: 0.8})
             (BIRD, SimpleNamespace(model={0: -0.9, 1: 0.5, 2: 0.5, 3: 0.5}), "bus"),
             "is it the erasure",
         ),
-        ((BIRD, ERASED, "dog"), "no concept"),
+        ((BIRD, ERASED, "dog"), "not a concept"),
         ((BIRD, ERASED, "owl"), "was to be forgotten"),
         ((BIRD, ERASED, "cake"), "lost least"),
         ((BIRD, ERASED, "apple"), "lost 0.40; another"),
