@@ -55,7 +55,7 @@ def make(run: Path) -> list[str]:
         alt, data, caption = found
         write_bytes(HOME / f"{name}.png", base64.b64decode(data))
         shown = {"name": name, "notebook": notebook, "alt": alt, "caption": caption}
-        kept.append({**shown, "code": code_hash(path)})
+        kept.append({**shown, "profile": profile_of(path), "code": code_hash(path)})
     write_json(HOME / "gallery.json", kept)
     write_text(HOME / "README.md", page("", "../../notebooks/"))
     return missing
@@ -70,6 +70,16 @@ def figures(executed: Path) -> dict[str, tuple[str, str, str]]:
             for name, alt, data, caption in _FIGURE.findall(shown):
                 found[name] = (html.unescape(alt), data, html.unescape(caption))
     return found
+
+
+def profile_of(executed: Path) -> str:
+    """The profile that a notebook ran in; the quickstart has none."""
+    for cell in nbformat.read(executed, as_version=4).cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            found = re.search(r'^profile = "(\w+)"', cell.source, re.MULTILINE)
+            if found:
+                return found[1]
+    return ""
 
 
 def code_hash(notebook: Path) -> str:
@@ -91,15 +101,17 @@ def page(pictures: str, notebooks: str = "notebooks/") -> str:
     """
     lines = [
         "# Gallery\n",
-        "Figures of the notebooks in the default profile; `make tutorial`, then",
-        "`python docs/gallery.py runs/tutorial`, makes them again.\n",
+        "Figures from executed notebooks. The smoke profile is a world of 16 concepts, the default",
+        "profile one of 65. `make tutorial`, then `python docs/gallery.py runs/tutorial`, makes",
+        "them again.\n",
     ]
     for one in read_json(HOME / "gallery.json") if (HOME / "gallery.json").is_file() else []:
         source = f"{one['notebook']}.ipynb"
+        profile = f" ({one['profile']} profile)" if one["profile"] else ""
         lines += [
             f"## [{one['notebook']}]({notebooks}{source})\n",
             f"![{one['alt']}]({pictures}{one['name']}.png)\n",
-            f"{one['caption']}\n",
+            f"{one['caption']}{profile}\n",
         ]
         if one["code"] != code_hash(DOCS.parent / "notebooks" / source):
             lines.append("The notebook has changed since this picture was made.\n")

@@ -24,7 +24,9 @@ def executed(path: Path, source: str, figure: str) -> Path:
         f'src="data:image/png;base64,{PNG}"/><figcaption>What to see.</figcaption></figure>'
     )
     shown = new_output("display_data", data={"text/html": page})
-    injected = new_code_cell("seed = 3", metadata={"tags": ["injected-parameters"]})
+    injected = new_code_cell(
+        'seed = 3\nprofile = "smoke"', metadata={"tags": ["injected-parameters"]}
+    )
     book = new_notebook(cells=[injected, new_code_cell(source, outputs=[shown])])
     nbformat.write(book, path)
     return path
@@ -51,7 +53,7 @@ def test_pictures_and_captions_are_taken_and_what_is_missing_is_named(run: Path)
     assert (home / "03_loss.png").read_bytes() == b"\x89PNG of a curve"
     page = (home / "README.md").read_text(encoding="utf-8")
     assert "![a < b](03_loss.png)" in page
-    assert "What to see." in page
+    assert "What to see. (smoke profile)" in page
     assert "has changed since" not in page
 
 
