@@ -28,7 +28,7 @@ def test_a_row_has_the_parameters_what_was_recorded_and_the_links(tmp_path):
     assert titles == ["run", "seed", "forget", "x", "word", "seed (recorded)", "seconds"]
     rows = re.findall(r"<tr><th scope=\"row\".*?</tr>", page, re.DOTALL)
     assert len(rows) == 2
-    assert re.findall(r'data-sort="(.*?)">([^<]*)</td>', rows[0]) == [
+    assert re.findall(r'<td data-sort="([^"]*)">([^<]*)</td>', rows[0]) == [
         ("0", "0"),
         ("", "–"),
         ("0.123456", "0.1235"),
@@ -40,7 +40,7 @@ def test_a_row_has_the_parameters_what_was_recorded_and_the_links(tmp_path):
     assert 'href="a%20b/book.ipynb"' in rows[0]
     assert "&lt;i&gt;no&lt;/i&gt;" in rows[1]
     assert not re.search(r">\s*nan\s*<", page, re.IGNORECASE)
-    assert not re.search(LOADS, page)
+    assert not re.search(LOADS, page.replace("<script>", "", 1)), "sorting is its one script"
     assert 'name="viewport"' in page
 
 
