@@ -127,5 +127,10 @@ def word(
     return judge
 
 
+def hinted(value: float, hints: dict[float, str | None], otherwise: str) -> str | None:
+    """The hint of the number that a function returned; of the right one, None."""
+    return next((hint for known, hint in hints.items() if abs(value - known) < 1e-4), otherwise)
+
+
 def _near(value: float, truth: float, within: float) -> bool:
     return math.isfinite(value) and abs(value - truth) <= within

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from erasekit.tutorial.exercise import Exercise, written
+from erasekit.tutorial.exercise import Exercise, hinted, written
 
 if TYPE_CHECKING:
     from erasekit.experiment.language_experiment import LanguageExperiment
@@ -91,10 +91,11 @@ def _damage(answer: Any) -> str | None:
         0.75: "That is the share still answered right. Damage is the rest.",
         1.0: "That is a count: divide it by the questions that were right before.",
     }
-    for value, hint in hints.items():
-        if abs(share - value) < 1e-6:
-            return hint
-    return f"Of four answers that were right one is wrong now: 0.25, and it gives {share:g}."
+    return hinted(
+        share,
+        hints,
+        f"Of four answers that were right one is wrong now: 0.25, and it gives {share:g}.",
+    )
 
 
 EXERCISES: dict[str, dict[str, Exercise]] = {

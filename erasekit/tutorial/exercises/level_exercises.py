@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from erasekit.tutorial.exercise import Exercise, written
+from erasekit.tutorial.exercise import Exercise, hinted, written
 
 
 def _shuffled(answer: Any) -> str | None:
@@ -32,10 +32,9 @@ def _level(answer: Any) -> str | None:
         2.4 / 9: "Divide by the number of pairs off the diagonal, n · (n − 1).",
         23.0 / 6: "Normalise both features first: these are dot products, not cosines.",
     }
-    for value, hint in hints.items():
-        if abs(level - value) < 1e-4:
-            return hint
-    return f"For the three pairs of the test it gives {level:.3f}; it should give 0.400."
+    return hinted(
+        level, hints, f"For the three pairs of the test it gives {level:.3f}; it should give 0.400."
+    )
 
 
 EXERCISES: dict[str, dict[str, Exercise]] = {

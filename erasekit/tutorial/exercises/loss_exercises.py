@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from erasekit.tutorial.exercise import Exercise, number, written
+from erasekit.tutorial.exercise import Exercise, hinted, number, written
 
 if TYPE_CHECKING:
     from erasekit.experiment.clip_experiment import Experiment
@@ -48,7 +48,7 @@ def _floor(answer: Any) -> str | None:
         1.6: "That is a sum. Divide it by the number of pairs.",
         4.0: "Normalise both features first: these are dot products, not cosines.",
     }
-    return _hinted(
+    return hinted(
         loss, hints, f"For cosines of 1, 0.6, 0 and −1 it gives {loss:.3f}; it should give 0.400."
     )
 
@@ -60,7 +60,7 @@ def _level(answer: Any) -> str | None:
     texts = torch.tensor([[2.0, 0.0], [1.0, 0.0]])
     now, before = torch.tensor([[0.0, 3.0], [3.0, 4.0]]), torch.tensor([[5.0, 0.0], [1.0, 0.0]])
     loss = float(written(answer, now, texts, before, texts))
-    return _hinted(
+    return hinted(
         loss,
         {
             0.58: None,
@@ -103,7 +103,7 @@ def _uniform(answer: Any) -> str | None:
     right = float((0.5 / p).log().mean(1).mean())
     entropy = float(-(p * p.log()).sum(1).mean())
     loss = float(written(answer, logits))
-    return _hinted(
+    return hinted(
         loss,
         {
             right: None,
@@ -120,11 +120,6 @@ def _uniform(answer: Any) -> str | None:
         f"For a softmax of (3/4, 1/4) and of (1/8, 7/8) it gives {loss:.3f}; it should give "
         f"{right:.3f}.",
     )
-
-
-def _hinted(value: float, hints: dict[float, str | None], otherwise: str) -> str | None:
-    """The hint of the number that a function returned; of the right one, None."""
-    return next((hint for known, hint in hints.items() if abs(value - known) < 1e-4), otherwise)
 
 
 EXERCISES: dict[str, dict[str, Exercise]] = {

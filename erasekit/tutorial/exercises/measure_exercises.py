@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from erasekit.tutorial.exercise import Exercise, number, written
+from erasekit.tutorial.exercise import Exercise, hinted, number, written
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,12 +30,11 @@ def _below_all(answer: Any) -> str | None:
         0.8: "That is the share below the oracle's mean or highest value. Compare with its lowest.",
         0.2: "That is the share above all of the oracle's values: the other side.",
     }
-    for value, hint in hints.items():
-        if abs(share - value) < 1e-4:
-            return hint
-    return (
+    return hinted(
+        share,
+        hints,
         "For −0.9, 0.0, 0.1, 0.3 and 0.9, and an oracle with 0.8, 0.1 and 0.3, it gives "
-        f"{share:.2f}; it should give 0.40."
+        f"{share:.2f}; it should give 0.40.",
     )
 
 
