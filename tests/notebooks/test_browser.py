@@ -44,6 +44,15 @@ RENAME = """([from, to]) => {
   const model = cells.map(cell => cell.model.sharedModel).find(m => m.getSource().includes(from));
   model.setSource(model.getSource().replace(from, to));
 }"""
+# A cell that is not on the screen has no drawn text: it is brought there first.
+SHOW = """part => {
+  const book = window.jupyterapp.shell.currentWidget.content;
+  const found = book.widgets.findIndex(c => c.model.sharedModel.getSource().includes(part));
+  return book.scrollToItem(found, "smart");
+}"""
+LAST_LINE = """part => [...document.querySelectorAll(".jp-RenderedText")]
+  .map(output => output.innerText.trim()).filter(text => text.includes(part))
+  .map(text => text.split("\\n").pop())[0]"""
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +131,7 @@ def test_a_misspelt_parameter_is_refused_in_the_next_cell_by_its_last_line(page)
     assert "notebook.begin(" in stopped["source"]
     # Cells that were sent before the refusal was known may still run; they find no old value.
     assert all("NameError" in errors([cell])[0] for cell in failed[1:])
-    shown = page.locator(".jp-RenderedText", has_text="unknown parameter").first
-    last = shown.inner_text().strip().splitlines()[-1]
+    page.evaluate(SHOW, "notebook.begin(")
+    page.wait_for_function(LAST_LINE, arg="unknown parameter", timeout=120_000)
+    last = page.evaluate(LAST_LINE, "unknown parameter")
     assert "unknown parameter of 00_quickstart 'forgett': did you mean 'forget'?" in last
