@@ -26,6 +26,7 @@ from erasekit.errors import RunError, reason
 from erasekit.files import read_json, write_bytes, write_json
 from erasekit.models.model_name import CONFIG_FILE, WEIGHTS_FILE, InFolder, check_model
 from erasekit.models.pretrained import build, build_tokenizer, locate
+from erasekit.models.text_features import encode_text
 from erasekit.models.tokenizer import save_tokenizer
 from erasekit.models.train_spec import CONFIGS
 
@@ -97,8 +98,8 @@ class Clip:
         distinct = list(dict.fromkeys(texts))
         row = {text: i for i, text in enumerate(distinct)}
         parts = [
-            self.model.encode_text(
-                self.tokenizer(distinct[i : i + batch]).to(self.device), normalize=True
+            encode_text(
+                self.model, self.tokenizer(distinct[i : i + batch]).to(self.device), normalize=True
             ).cpu()
             for i in range(0, len(distinct), batch)
         ]

@@ -22,6 +22,7 @@ from erasekit.loop import LoopResult, cosine, run_loop
 from erasekit.models.batches import plan_batches
 from erasekit.models.clip import MEAN, STD, build_model, normalise, read_config, save_new_model
 from erasekit.models.contrastive import info_nce
+from erasekit.models.text_features import encode_text
 from erasekit.models.tokenizer import train_tokenizer
 from erasekit.models.train_spec import TrainSpec
 from erasekit.models.trained import trained
@@ -114,7 +115,7 @@ def train_clip(
         index = torch.from_numpy(plan[step])
         with autocast(device, precision):
             image = model.encode_image(normalise(images[index], MEAN, STD), normalize=True)
-            text = model.encode_text(tokens[index], normalize=True)
+            text = encode_text(model, tokens[index], normalize=True)
         own = None if groups is None else groups[index]
         alike = None if own is None else (own.unsqueeze(1) == own.unsqueeze(0)).any(2)
         scale = model.logit_scale.exp()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from erasekit.data.pairs import Pairs
 from erasekit.device import autocast
 from erasekit.errors import unknown
 from erasekit.models.clip import Clip
+from erasekit.models.text_features import encode_text
 from erasekit.unlearn.method import Features
 
 Tower = Callable[[Tensor], Tensor]
@@ -117,12 +119,13 @@ def towers_of(model: Any, backend: str = "") -> tuple[Tower, Tower]:
     Raises:
         UsageError: for a backend that is not installed; suggests the nearest.
     """
-    towers = (model.encode_image, model.encode_text)
     if not backend:
-        return towers
+        return model.encode_image, partial(encode_text, model)
     known = torch.compiler.list_backends(exclude_tags=())
     if backend not in known:
         raise unknown("backend of torch.compile", backend, known)
+    # Whole rows: each new length would be compiled anew.
+    towers = (model.encode_image, model.encode_text)
     image, text = (torch.compile(tower, backend=backend) for tower in towers)
     return image, text
 

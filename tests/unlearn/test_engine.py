@@ -15,6 +15,7 @@ from support_engine import SPEC, run
 
 from erasekit.data.task import ErasureTask
 from erasekit.errors import RunError, UsageError
+from erasekit.unlearn import encode
 from erasekit.unlearn.engine import erase
 from erasekit.unlearn.look import Look
 from erasekit.unlearn.methods.cliperase import CLIPErase
@@ -286,8 +287,10 @@ def test_mixed_precision_runs_and_stays_close(tiny_experiment, precision: str) -
     assert all(p.dtype == torch.float32 for p in mixed.model.model.parameters())
 
 
-def test_compiled_towers_erase_alike(tiny_experiment) -> None:
+def test_compiled_towers_erase_alike(tiny_experiment, monkeypatch) -> None:
     """Captured as a graph and run as it is: a compiler that works on any machine, and quickly."""
+    # Compiled towers take whole rows; cut ones differ by rounding, of which Adam makes steps.
+    monkeypatch.setattr(encode, "encode_text", lambda model, tokens: model.encode_text(tokens))
     plain = tiny_experiment.erase("cliperase", steps=2)
     compiled = tiny_experiment.erase("cliperase", steps=2, compile="eager")
     assert compiled.history[-1]["loss"] == pytest.approx(plain.history[-1]["loss"], rel=1e-5)

@@ -34,6 +34,7 @@ from erasekit.evaluate.naming import forgotten_singles, trained_concepts
 from erasekit.models.batches import plan_batches
 from erasekit.models.clip import Clip
 from erasekit.models.contrastive import info_nce
+from erasekit.models.text_features import encode_text
 from erasekit.models.zero_shot import concept_features, hits
 from erasekit.progress import progress_bar
 
@@ -185,7 +186,7 @@ def _relearn(
         images, captions = lesson.batch(step)
         image = model.encode_image(learner.preprocess(images), normalize=True)
         tokens = learner.tokenizer(captions).to(learner.device)
-        text = model.encode_text(tokens, normalize=True)
+        text = encode_text(model, tokens, normalize=True)
         return {"contrastive": info_nce(image, text, model.logit_scale.exp())}
 
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
