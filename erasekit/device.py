@@ -79,7 +79,7 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     check("precision", precision)
     if precision == "fp16":
         if device.type == "mps":
-            raise UsageError("precision 'fp16' needs device 'cuda' (or 'cpu'): take 'fp32' on mps")
+            raise UsageError("precision 'fp16' needs device 'cuda' (or 'cpu'): use 'fp32' on mps")
         return torch.autocast(device.type, dtype=torch.float16)
     wanted = precision == "bf16" or (
         precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()

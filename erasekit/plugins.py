@@ -107,7 +107,7 @@ class Registry(Mapping[str, T]):
         """
         name = str(getattr(thing, "name", None) or getattr(thing, "__name__", ""))
         if name in self._own or name in self._foreign:
-            raise UsageError(f"{self.kind} '{name}' is there already: choose another name")
+            raise UsageError(f"{self.kind} '{name}' already exists: choose another name")
         self._registered[name] = self._find(name, thing)
         return thing
 

@@ -149,7 +149,7 @@ def test_a_notebook_registers_its_own_and_cannot_take_a_name_that_is_there() -> 
 
     def one(): ...
 
-    with pytest.raises(UsageError, match="number 'one' is there already"):
+    with pytest.raises(UsageError, match="number 'one' already exists"):
         registry.register(one)
 
 

@@ -92,9 +92,9 @@ class ErasureTask:
         chosen = self.forget_part(self.world.pairs("train"))
         if not chosen:
             raise UsageError(
-                "the forget set is empty: no training caption tells of "
-                f"{', '.join(c.name for c in self.forgotten_concepts)} "
-                f"in {', '.join(self.forget_languages)}"
+                "the forget set is empty: no training caption in "
+                f"{', '.join(self.forget_languages)} mentions "
+                f"{', '.join(c.name for c in self.forgotten_concepts)}"
             )
         return chosen
 

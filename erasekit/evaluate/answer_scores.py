@@ -68,7 +68,7 @@ def choose(mllm: Mllm, questions: Questions, *, batch: int = 128) -> list[str]:
     found, place = [], 0
     for question in questions:
         if not question.choices:
-            raise UsageError(f"'{question.text}' offers nothing to choose from")
+            raise UsageError(f"'{question.text}' has no choices")
         end = place + len(question.choices)
         each = dict(zip(question.choices, scores[place:end], strict=True))
         found.append(max(each, key=lambda choice: (each[choice], choice != question.answer)))

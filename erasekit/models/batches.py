@@ -27,7 +27,7 @@ def plan_batches(
     """
     keys = [frozenset(c) for c in concepts]
     if not keys:
-        raise UsageError("there is no pair to make batches of")
+        raise UsageError("the list of pairs is empty")
     if distinct and len(set(keys)) < batch:
         raise UsageError(
             f"batch = {batch}: only {len(set(keys))} different sets of concepts are there, "

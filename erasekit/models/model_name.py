@@ -193,7 +193,9 @@ def _weights_file(text: str) -> Path | None:
 
 def _checked_file(path: Path) -> Path:
     if path.suffix not in WEIGHTS:
-        raise UsageError(f"{path} is no file of weights: known are {', '.join(WEIGHTS)}")
+        raise UsageError(
+            f"{path} is not a weights file: supported extensions are {', '.join(WEIGHTS)}"
+        )
     _check_pointer(path)
     return path
 

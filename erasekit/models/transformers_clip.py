@@ -107,8 +107,8 @@ def _check_vocabulary(folder: Path) -> None:
                 words = words[key]
             if words != SimpleTokenizer().encoder:
                 raise UsageError(
-                    f"{folder / file} is not CLIP's own vocabulary: such a model is read from an "
-                    "open_clip model folder alone"
+                    f"{folder / file} is not CLIP's vocabulary: convert the model to an "
+                    "open_clip folder"
                 )
 
 

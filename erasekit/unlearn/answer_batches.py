@@ -75,8 +75,8 @@ class AnswerBatches(Adapter[Mllm]):
             raise UsageError(f"stop_at = {spec.stop_at:g}: this task has no validation split")
         if spec.compile:
             raise UsageError(
-                f"compile = {spec.compile}: each batch of answers has another length, for which a "
-                "language model would be compiled anew: leave it out"
+                f"compile = {spec.compile}: answers differ in length, so a language model would "
+                "be recompiled for every batch: leave it out"
             )
         rng = np.random.default_rng(spec.seed)
         forget = _draw(rng, task.forget, MOST)

@@ -229,7 +229,7 @@ def _mask(method: Method, look: Look, spec: EraseSpec) -> dict[str, Tensor] | No
         return own
     if own is not None and not method.masks_retain():
         raise UsageError(
-            f"salient = {spec.salient:g}: {method.name} has such a mask of its own: "
+            f"salient = {spec.salient:g}: {method.name} already uses such a mask: "
             "set its threshold instead"
         )
     forget, stays = look.squared_gradient("forget", _own_loss), look.preserved(_own_loss)

@@ -44,7 +44,7 @@ class WeightMask:
         for name, mask in moves.items():
             if name not in parameters:
                 raise RunError(
-                    f"{method}: its mask names '{name}', which is no parameter of this model: "
+                    f"{method}: its mask names '{name}', which is not a parameter of this model: "
                     "take the names from `Look.weights`"
                 )
             shape = tuple(parameters[name].shape)

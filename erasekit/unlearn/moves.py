@@ -97,7 +97,7 @@ def parse_moves(text: str, known: Iterable[str] = PARTS) -> Moves:
     for word in words:
         name, sign, number = word.partition(":")
         if words.count(word) > 1 or numbers.get(name):
-            raise UsageError(f"moves = {text}: '{name}' is there twice")
+            raise UsageError(f"moves = {text}: '{name}' occurs twice")
         if name in numbers:
             if not number.isdecimal() or not int(number):
                 raise UsageError(f"moves = {text}: write {name}:N, N a whole number above 0")

@@ -60,7 +60,7 @@ def test_of_equal_choices_a_wrong_one_is_taken(tiny_mllm, some_questions, monkey
 
 def test_nothing_to_choose_from_is_misuse(tiny_mllm, some_questions):
     asked = Questions((replace(some_questions.items[0], choices=()),), some_questions.images)
-    with pytest.raises(UsageError, match="nothing to choose from"):
+    with pytest.raises(UsageError, match="has no choices"):
         choose(tiny_mllm.original, asked)
 
 

@@ -45,7 +45,9 @@ def test_a_file_alone_is_a_model(tmp_path: Path) -> None:
     (tmp_path / "epoch_20.pt").touch()
     assert check_model(str(tmp_path / "epoch_20.pt")) == InFile(tmp_path / "epoch_20.pt")
     (tmp_path / "last.ckpt").touch()
-    with pytest.raises(UsageError, match=r"last.ckpt is no file of weights: known are"):
+    with pytest.raises(
+        UsageError, match=r"last.ckpt is not a weights file: supported extensions are"
+    ):
         check_model(str(tmp_path / "last.ckpt"))
 
 

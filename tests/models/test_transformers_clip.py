@@ -104,7 +104,7 @@ def test_another_vocabulary_and_weights_in_parts_are_refused(
     (folder / "vocab.json").write_text(json.dumps(open_clip.SimpleTokenizer().encoder))
     load_clip(folder)
     (folder / "vocab.json").write_text(json.dumps({"a": 0, "b": 1}))
-    with pytest.raises(UsageError, match=r"vocab.json is not CLIP's own vocabulary"):
+    with pytest.raises(UsageError, match=r"vocab.json is not CLIP's vocabulary"):
         load_clip(folder)
     (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
     with pytest.raises(UsageError, match=r"without model.safetensors or pytorch_model.bin"):

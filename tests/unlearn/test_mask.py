@@ -114,7 +114,7 @@ def test_a_released_model_is_free(model) -> None:
 @pytest.mark.parametrize(
     ("moves", "message"),
     [
-        ({"0.wieght": torch.ones(4, 3).bool()}, "names '0.wieght', which is no parameter"),
+        ({"0.wieght": torch.ones(4, 3).bool()}, "names '0.wieght', which is not a parameter"),
         ({"0.weight": torch.ones(3, 4).bool()}, r"shape \(3, 4\): give torch.bool of shape"),
         ({"0.weight": torch.ones(4, 3)}, "is torch.float32 of shape"),
         ({"0.weight": torch.zeros(4, 3).bool()}, "lets no weight move: raise"),

@@ -121,8 +121,8 @@ def test_blocks_of_towers_from_other_libraries_are_found(name: str) -> None:
         ("last", "write last:N, N a whole number above 0"),
         ("last:0", "write last:N"),
         ("lora:-1", "write lora:N"),
-        ("last:2+last:3", "'last' is there twice"),
-        ("text+text", "'text' is there twice"),
+        ("last:2+last:3", "'last' occurs twice"),
+        ("text+text", "'text' occurs twice"),
     ],
 )
 def test_what_cannot_be_read_is_refused(moves: str, message: str) -> None:

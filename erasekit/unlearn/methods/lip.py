@@ -32,7 +32,9 @@ class Lip(Method):
     """
 
     name: ClassVar[str] = "lip"
-    summary: ClassVar[str] = "noise and picture become one; forget data only, few layers"
+    summary: ClassVar[str] = (
+        "smooths the model around forget pictures; forget data only, few layers"
+    )
     source: ClassVar[str] = "Kravets and Namboodiri, WACV 2025, arXiv 2407.07485"
 
     noise: float = 1.0

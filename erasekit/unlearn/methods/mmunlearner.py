@@ -31,7 +31,7 @@ class MMUnlearner(Method):
     """
 
     name: ClassVar[str] = "mmunlearner"
-    summary: ClassVar[str] = "climb on the forgotten pictures with the weights that they need most"
+    summary: ClassVar[str] = "masked gradient ascent on forget, alternating with descent on retain"
     source: ClassVar[str] = "Huo et al., Findings of ACL 2025, arXiv 2502.11051"
 
     threshold: float = 1.0

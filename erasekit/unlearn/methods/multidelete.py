@@ -27,7 +27,7 @@ class MultiDelete(Method):
     """
 
     name: ClassVar[str] = "multidelete"
-    summary: ClassVar[str] = "forget pairs as unrelated as shuffled ones, all else kept"
+    summary: ClassVar[str] = "forget pairs as dissimilar as shuffled pairs, all else kept"
     source: ClassVar[str] = "Cheng and Amiri, ECCV 2024, arXiv 2311.12047"
 
     forgetting: float = 1.0

@@ -28,7 +28,7 @@ class NPO(Method):
     """
 
     name: ClassVar[str] = "npo"
-    summary: ClassVar[str] = "ascent that slows as a forget row gets unlikely"
+    summary: ClassVar[str] = "ascent that slows as a forget row becomes unlikely"
     source: ClassVar[str] = "Zhang et al. 2024, arXiv 2404.05868"
 
     beta: float = 0.5

@@ -21,7 +21,7 @@ class SCRUB(Method):
     """L = −forgetting · KL(o ‖ u) on forget + (alpha · KL(o ‖ u) + gamma · InfoNCE) on retain."""
 
     name: ClassVar[str] = "scrub"
-    summary: ClassVar[str] = "away from the original on forget pairs, along with it on the others"
+    summary: ClassVar[str] = "away from the original on forget pairs, towards it on retain"
     source: ClassVar[str] = "Kurmanji et al. 2023, arXiv 2302.09880"
 
     forgetting: float = 1.0

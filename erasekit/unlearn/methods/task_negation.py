@@ -28,7 +28,7 @@ class TaskNegation(Method):
     """
 
     name: ClassVar[str] = "task_negation"
-    summary: ClassVar[str] = "fine-tuned on the forget pairs, then as far the other way"
+    summary: ClassVar[str] = "fine-tunes on forget, then subtracts the weight change"
     source: ClassVar[str] = "Ilharco et al., ICLR 2023, arXiv 2212.04089"
 
     scale: float = 1.0
