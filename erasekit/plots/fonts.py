@@ -8,6 +8,7 @@ drawing empty boxes.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,11 +47,14 @@ def font_families() -> list[str]:
     """DejaVu, then whatever of the fallbacks this machine has.
 
     The font of the package matplotlib-fontja is registered without importing the package: the
-    import would make it the family of all pictures.
+    import would make it the family of all pictures. It has no bold face, and the plain one is
+    registered as such too, or matplotlib would warn of every title.
     """
     if spec := find_spec("matplotlib_fontja"):
+        fonts = font_manager.fontManager
         for path in Path(str(spec.origin)).parent.glob("fonts/*.ttf"):
-            font_manager.fontManager.addfont(path)
+            fonts.addfont(path)
+            fonts.ttflist.append(replace(fonts.ttflist[-1], weight=700))
     have = {font.name for font in font_manager.fontManager.ttflist}
     return [BASE, *(name for name in _FALLBACKS if name in have)]
 

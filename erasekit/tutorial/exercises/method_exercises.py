@@ -111,7 +111,7 @@ EXERCISES: dict[str, dict[str, Exercise]] = {
             hint="`torch.linalg.qr(names.T).Q` has an orthonormal basis of the span as columns.",
             judge=_null_space,
             because="It needs no training and no pictures. A retained picture loses whatever its "
-            "feature shares with the forgotten names, which is what neighbours pay.",
+            "feature shares with the forgotten names. Concepts that share much lose much.",
         ),
     },
     "14_reproduce_cliperase": {
