@@ -1,13 +1,17 @@
 """Which captions the fonts at hand can draw.
 
 matplotlib brings DejaVu, which has Latin, Cyrillic, Greek and Arabic but nothing of
-East Asia. Where the machine has a font that does, it is used; where it has not, a
-picture tells the caption in English and says so, instead of drawing empty boxes.
+East Asia. Where the machine has a font that does, it is used; the extra `tutorial` brings
+one for Japanese. Without any, a picture shows the caption in English and says so, instead of
+drawing empty boxes.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 
 from matplotlib import font_manager, ft2font
 
@@ -40,7 +44,17 @@ _SHAPED = ((0x0590, 0x08FF), (0x0900, 0x0DFF), (0xFB1D, 0xFDFF), (0xFE70, 0xFEFE
 
 @lru_cache(maxsize=1)
 def font_families() -> list[str]:
-    """DejaVu, then whatever of the fallbacks this machine has."""
+    """DejaVu, then whatever of the fallbacks this machine has.
+
+    The font of the package matplotlib-fontja is registered without importing the package: the
+    import would make it the family of all pictures. It has no bold face, and the plain one is
+    registered as such too, or matplotlib would warn of every title.
+    """
+    if spec := find_spec("matplotlib_fontja"):
+        fonts = font_manager.fontManager
+        for path in Path(str(spec.origin)).parent.glob("fonts/*.ttf"):
+            fonts.addfont(path)
+            fonts.ttflist.append(replace(fonts.ttflist[-1], weight=700))
     have = {font.name for font in font_manager.fontManager.ttflist}
     return [BASE, *(name for name in _FALLBACKS if name in have)]
 

@@ -177,15 +177,19 @@ _SIGNS = {"vision": "vision_tower", "projector": "multi_modal_projector", "langu
 
 
 def _layer(name: str) -> str:
-    for sign in (r"visual\.(layer\d|attnpool)", r"transformer\.resblocks\.\d+"):
-        if found := re.search(sign, name):
-            return found.group(0).removeprefix("visual.")
-    if found := re.search(r"(linear_\d)", name):
-        return f"projector {found.group(1)}"
+    """How the picture names the layer that a parameter belongs to."""
     if found := re.search(r"layers\.(\d+)\.(self_attn|mlp)", name):
-        part = "attention" if found.group(2) == "self_attn" else "mlp"
-        return f"block {int(found.group(1)) + 1} {part}"
-    return "tower's stem" if "vision_tower" in name else "words and norms"
+        part = "attention" if found.group(2) == "self_attn" else "feed-forward"
+        return f"block {int(found.group(1)) + 1}, {part}"
+    if found := re.search(r"transformer\.resblocks\.(\d+)", name):
+        return f"tower, block {int(found.group(1)) + 1}"
+    if found := re.search(r"visual\.layer(\d)", name):
+        return f"tower, stage {found.group(1)}"
+    if found := re.search(r"linear_(\d)", name):
+        return f"projector, layer {found.group(1)}"
+    if "attnpool" in name:
+        return "tower, pooling"
+    return "tower, first layers" if "vision_tower" in name else "word embeddings, norms"
 
 
 @styled
@@ -211,7 +215,7 @@ def mask_map(mask: Mapping[str, float]) -> Figure:
     ]
     figure.legend(
         handles,
-        [m for m in _MODULES if m in set(data["module"])],
+        [_BOXES[m].replace("\n", " ") for m in _MODULES if m in set(data["module"])],
         loc="outside upper center",
         ncols=3,
     )

@@ -123,7 +123,7 @@ def run_folder(out: str, name: str) -> Path:
 def problems_table(folder: Path | str) -> pd.DataFrame:
     """Every problem of a folder: where, of what kind, and what exactly."""
     found = check_folder(folder, progress=False).problems()
-    return pd.DataFrame(found, columns=["place", "kind", "said"]).set_index("place")
+    return pd.DataFrame(found, columns=["place", "kind", "problem"]).set_index("place")
 
 
 def splits_table(pairs: FolderPairs) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from erasekit.data.folder.selection import parse_rule
 from erasekit.errors import UsageError, unknown
 from erasekit.evaluate.retrieval import DIRECTIONS
 from erasekit.settings import make_settings
+from erasekit.tutorial.wording import readable
 
 #: The models of a reproduction; the last one is the fine-tune alone.
 MODELS = ("original", "erased", "control")
@@ -80,7 +81,9 @@ def reasons_table() -> pd.DataFrame:
             "reported for erased (2nd)": ", ".join(
                 f"{subset} {one.reported['erased', subset]:g}" for subset in SUBSETS
             ),
-            "our measure": f"{one.metric} {one.direction.replace('_', ' ')}: {one.measured}",
+            "our measure": readable(
+                f"{one.metric} {one.direction.replace('_', ' ')}: {one.measured}"
+            ),
             "tolerance": one.why_tolerance,
         }
     return pd.DataFrame.from_dict(lines, orient="index")

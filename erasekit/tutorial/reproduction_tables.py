@@ -14,7 +14,7 @@ from erasekit.data.worlds import SPLITS
 from erasekit.frames import records
 from erasekit.tutorial.reported import MODELS, SUBSETS
 from erasekit.tutorial.reproduction import Prepared, Reproduced
-from erasekit.tutorial.wording import joined
+from erasekit.tutorial.wording import joined, readable
 
 
 def splits_table(prepared: Sequence[Prepared]) -> pd.DataFrame:
@@ -81,7 +81,7 @@ def numbers(results: Sequence[Reproduced]) -> pd.DataFrame:
                 tolerance = one.tolerance[subset] if known else None
                 lines[one.name, model, subset] = {
                     "title": each.prepared.title,
-                    "measure": f"{one.metric} {one.direction.replace('_', ' ')}",
+                    "measure": readable(f"{one.metric} {one.direction.replace('_', ' ')}"),
                     "comparable": comparable,
                     "reported": reported,
                     "ours": found.mean(),
@@ -102,7 +102,7 @@ def table(found: pd.DataFrame) -> pd.DataFrame:
     wide = cells.pivot(index=["title", "measure", "subset"], columns="model", values="cell")
     order = dict.fromkeys(zip(cells["title"], cells["measure"], cells["subset"], strict=True))
     wide = wide.loc[list(order), list(MODELS)]
-    return wide.reset_index().rename_axis(columns=None)
+    return wide.reset_index().rename(columns={"title": "data"}).rename_axis(columns=None)
 
 
 def differences(found: pd.DataFrame) -> pd.DataFrame:

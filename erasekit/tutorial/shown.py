@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from erasekit.tutorial.wording import readable
+
 _TABLE = '<div style="overflow-x:auto"><table style="margin-left:0">{rows}</table></div>'
 _FIGURE = (
     '<figure id="{name}" style="margin:0"><img style="max-width:100%;height:auto" alt="{alt}" '
@@ -21,13 +23,15 @@ _FIGURE = (
 def table_html(frame: pd.DataFrame, digits: int = 2, letters: int = 80) -> str:
     """A table: text on the left, numbers on the right with equal decimals, a dash for no value.
 
-    An index becomes the first columns, unless it only counts the rows.
+    An index becomes the first columns, unless it only counts the rows. Measures in headings and
+    in the index are named in words.
 
     Args:
         digits: decimals of a column of numbers that are not whole.
         letters: of a text, at most; the rest is cut off.
     """
     if not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.rename(index=lambda label: readable(label) if type(label) is str else label)
         frame = frame.reset_index(names=[name or "" for name in frame.index.names])
     sides, columns = [], []
     for position in range(frame.shape[1]):
@@ -68,7 +72,8 @@ def _cell(value: Any, column: pd.Series, digits: int, letters: int) -> str:
 
 
 def _name(name: Any) -> str:
-    return html.escape(", ".join(map(str, name)) if isinstance(name, tuple) else str(name))
+    text = ", ".join(map(str, name)) if isinstance(name, tuple) else str(name)
+    return html.escape(readable(text))
 
 
 def _row(tag: str, texts: Iterable[str], sides: list[str]) -> str:

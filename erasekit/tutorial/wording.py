@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+#: The largest difference of two shares, or of two cosines, that is called *about the same*.
+SAME = 0.05
+#: The kit's names of measures that are no words.
+_MEASURES = {
+    "top1": "top-1",
+    "membership_auc": "membership AUC",
+    "neighbourhood_kept": "neighbourhood kept",
+}
+
 
 def share(value: float) -> str:
     """A share from 0 to 1 in words: none, few, some, about half, most, nearly all or all."""
@@ -15,7 +24,7 @@ def share(value: float) -> str:
     return "nearly all" if value < 1 else "all"
 
 
-def compared(value: float, other: float, within: float) -> str:
+def compared(value: float, other: float, within: float = SAME) -> str:
     """How a value stands to another: lower, about the same or higher.
 
     Args:
@@ -36,6 +45,18 @@ def effect(differences: Sequence[float]) -> str:
         return "one run cannot tell whether that is luck"
     apart = abs(sum(differences)) / len(differences) > most - least
     return "measurable" if least * most > 0 and apart else "no measurable difference"
+
+
+def readable(text: str) -> str:
+    """A text with words in place of the kit's names of measures, such as top-1 for top1."""
+    for name, words in _MEASURES.items():
+        text = text.replace(name, words)
+    return text
+
+
+def measured(metric: str, subset: str) -> str:
+    """A measure of a group of concepts, as tables and sentences name it: ``top-1 (forget)``."""
+    return readable(f"{metric} ({subset})")
 
 
 def joined(names: list[str]) -> str:

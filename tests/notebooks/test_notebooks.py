@@ -24,6 +24,7 @@ from erasekit.leaderboard.records import SHIPPED
 from erasekit.tutorial.exercises.all_exercises import EXERCISES
 from erasekit.tutorial.reference import compare_with_reference
 from erasekit.tutorial.runner import cells_not_run, declared_parameters, run_notebook
+from erasekit.tutorial.wording import SAME
 
 Values = dict[str, Any]
 
@@ -88,8 +89,10 @@ def consistency(v: Values) -> None:
     assert v[f"{kept}_oracle"] < 1
     # Kept more than the oracle keeps is farther from it: the text must say so.
     farther = abs(v["kept_heavy"] - v[f"{kept}_oracle"]) - abs(v["kept_0"] - v[f"{kept}_oracle"])
-    told = {"farther": farther > 0.019, "nearer": farther < -0.019}
-    assert told.get(v["prediction"], abs(farther) < 0.021)
+    told = (
+        "farther" if farther > SAME else "nearer" if farther < -SAME else "no measurable difference"
+    )
+    assert v["prediction"] == told
 
 
 def evaluation(v: Values) -> None:

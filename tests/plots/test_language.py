@@ -71,9 +71,9 @@ def test_the_mask_is_shown_layer_by_layer():
         "model.language_model.embed_tokens.weight": 0.0,
     }
     data = plots.mask_map_data(mask).set_index("layer")
-    assert data.loc["layer1", "share"] == pytest.approx(0.3)
-    assert data.loc["block 1 attention", "module"] == "language"
-    assert data.loc["projector linear_1", "module"] == "projector"
+    assert data.loc["tower, stage 1", "share"] == pytest.approx(0.3)
+    assert data.loc["block 1, attention", "module"] == "language"
+    assert data.loc["projector, layer 1", "module"] == "projector"
     assert isinstance(plots.mask_map(mask), Figure)
 
 

@@ -59,7 +59,7 @@ def test_the_table_by_hand() -> None:
     assert control["ours"] == pytest.approx(8)
     assert np.isnan(control["reported"]) and np.isnan(control["difference"])
     ours = table(numbers([reproduced("")]))
-    assert list(ours.columns) == ["title", "measure", "subset", *MODELS]
+    assert list(ours.columns) == ["data", "measure", "subset", *MODELS]
     assert ours["erased"].to_list() == ["2.5 ± 2.1", "90.0 ± 2.8"]
     assert ours["control"].to_list() == ["70.0 ± 0.0", "8.0 ± 0.0"]
     compared = differences(numbers([reproduced("")])).set_index(["model", "subset"])
@@ -79,7 +79,7 @@ def test_a_stand_in_is_compared_with_nothing() -> None:
     assert found[["difference", "tolerance"]].isna().all(axis=None)
     assert found["within"].isna().all()
     assert differences(found).empty
-    assert set(table(found)["title"]) == {"CIFAR-100 (stand-in)"}
+    assert set(table(found)["data"]) == {"CIFAR-100 (stand-in)"}
     said = set_up([reproduced("there is no data").prepared])
     assert said == "Stand-ins for CIFAR-100: there is no data."
     assert against_reported_data(found)["reported"].isna().all()

@@ -38,6 +38,16 @@ def test_an_index_becomes_columns_of_plain_text() -> None:
     assert [text for _, text in cells(table_html(two), "th")] == ["model", "", "x"]
 
 
+def test_measures_are_named_in_words_in_headings_and_in_the_index() -> None:
+    index = pd.MultiIndex.from_tuples(
+        [("top1", "forget"), ("similarity", "forget")], names=["measure", "of"]
+    )
+    page = table_html(pd.DataFrame({"membership_auc": [1, 2]}, index=index))
+    assert [text for _, text in cells(page, "th")] == ["measure", "of", "membership AUC"]
+    assert [text for _, text in cells(page, "td")][::3] == ["top-1", "similarity"]
+    assert "<td" in table_html(pd.DataFrame({"n": [1]}, index=[7]))
+
+
 @given(st.text(max_size=30))
 def test_no_text_is_read_as_html(text: str) -> None:
     page = table_html(pd.DataFrame({text: [text]}))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erasekit.tutorial.wording import compared, effect, joined, share
+from erasekit.tutorial.wording import SAME, compared, effect, joined, measured, share
 
 ORDER = ["none", "few", "some", "about half", "most", "nearly all", "all"]
 
@@ -35,6 +35,16 @@ def test_a_comparison_turns_with_its_sides(value: float, other: float, within: f
 def test_a_difference_within_the_tolerance_is_none() -> None:
     assert compared(0.5, 0.45, 0.06) == "about the same"
     assert compared(0.5, 0.4, 0.06) == "higher"
+
+
+def test_the_usual_tolerance_is_the_five_points_that_notebook_02_states() -> None:
+    assert SAME == 0.05
+    assert compared(0.5, 0.46) == "about the same" and compared(0.5, 0.44) == "higher"
+
+
+def test_a_measure_is_named_in_words() -> None:
+    assert measured("membership_auc", "forget") == "membership AUC (forget)"
+    assert measured("recall@1", "retain") == "recall@1 (retain)"
 
 
 def test_names_in_a_sentence() -> None:

@@ -9,11 +9,19 @@ from erasekit.tutorial.exercise import Exercise, hinted, number, written
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from erasekit.evaluate.scorecard import Scorecard
+    from erasekit.experiment.clip_experiment import Experiment
+    from erasekit.models.clip import Clip
 
 
-def _auc(scorecard: Scorecard, model: str = "erased") -> float:
-    return scorecard.value(model, "membership_auc", "forget")
+def _auc(e: Experiment, clip: Clip, before: float, after: float) -> float:
+    """AUC of a membership attack whose score weighs a pair's similarity in two models."""
+    from erasekit.evaluate.membership_auc import membership_auc, pair_similarity
+
+    members, others = (
+        before * pair_similarity(e.original, pairs) + after * pair_similarity(clip, pairs)
+        for pairs in e.task.members("test")
+    )
+    return membership_auc(members, others)
 
 
 def _below_all(answer: Any) -> str | None:
@@ -119,25 +127,28 @@ def _prototypes(answer: Any) -> str | None:
 
 EXERCISES: dict[str, dict[str, Exercise]] = {
     "06_evaluation": {
-        "other_side": Exercise(
+        "both_models": Exercise(
             level="modify",
-            hint="`auc(-members, -others)`, where both are the similarities of all pairs in the "
-            "erased model.",
+            hint="`pair_similarity(e.original, trained)` gives similarities before the erasure.",
             judge=number(
-                lambda scorecard: 1 - _auc(scorecard),
+                lambda e, clip: _auc(e, clip, 1, -1),
                 within=0.005,
                 mistakes={
-                    "That is the AUC of the similarity itself: change the sign of the scores.": (
-                        lambda scorecard: _auc(scorecard)
+                    "The sign is the other way round: the score is before minus after.": (
+                        lambda e, clip: _auc(e, clip, -1, 1)
                     ),
-                    "That is the original model. Score the pairs with the erased one.": (
-                        lambda scorecard: 1 - _auc(scorecard, "original")
+                    "That is the erased model alone. Subtract from the original's similarity.": (
+                        lambda e, clip: _auc(e, clip, 0, 1)
+                    ),
+                    "That is the original alone. Subtract the erased model's similarity.": (
+                        lambda e, clip: _auc(e, clip, 1, 0)
                     ),
                 },
                 otherwise="Take all pairs of `trained` and `unseen`, not the first five.",
             ),
-            because="It is 1 minus the other attacker's AUC, so one of the two does at least as "
-            "well as a guess. An AUC below one half is no protection.",
+            because="The scorecard's row is an attack on the erased model alone. Someone who also "
+            "has the model from before can use both. An AUC far from one half, on either side, "
+            "tells members from other pairs.",
         ),
         "below_all": Exercise(
             level="build",

@@ -93,8 +93,8 @@ def _by_picture(answer: Any) -> str | None:
     return None
 
 
-def _worn_down(ours: Any) -> float:
-    return ours["cifar100", "original", "forget"] - ours["cifar100", "control", "forget"]
+def _fall(ours: Any, model: str, subset: str = "forget") -> float:
+    return ours["cifar100", "original", subset] - ours["cifar100", model, subset]
 
 
 EXERCISES: dict[str, dict[str, Exercise]] = {
@@ -111,35 +111,37 @@ EXERCISES: dict[str, dict[str, Exercise]] = {
             hint="`torch.linalg.qr(names.T).Q` has an orthonormal basis of the span as columns.",
             judge=_null_space,
             because="It needs no training and no pictures. A retained picture loses whatever its "
-            "feature shares with the forgotten names, which is what neighbours pay.",
+            "feature shares with the forgotten names. Concepts that share much lose much.",
         ),
     },
     "14_reproduce_cliperase": {
-        "worn_down": Exercise(
+        "explained": Exercise(
             level="modify",
-            hint='`ours["cifar100", "original", "forget"]` is one of the two numbers.',
+            hint='`ours["cifar100", "original", "forget"]` is where both falls begin.',
             judge=number(
-                _worn_down,
-                within=0.05,
+                lambda ours: _fall(ours, "control") / _fall(ours, "erased"),
+                within=0.005,
                 mistakes={
-                    "The sign is the other way round: a fall is above 0.": (
-                        lambda ours: -_worn_down(ours)
+                    "That is the fall of the control in points. Divide it.": (
+                        lambda ours: _fall(ours, "control")
                     ),
-                    "That is the fall of the erased model. The control is another row.": (
+                    "That is the other way round: divide by the erased model's fall.": (
+                        lambda ours: _fall(ours, "erased") / _fall(ours, "control")
+                    ),
+                    "That is a ratio of accuracies. Divide how far they fell.": (
                         lambda ours: (
-                            ours["cifar100", "original", "forget"]
-                            - ours["cifar100", "erased", "forget"]
+                            ours["cifar100", "control", "forget"]
+                            / ours["cifar100", "original", "forget"]
                         )
                     ),
                     "That is on the retained classes.": (
                         lambda ours: (
-                            ours["cifar100", "original", "retain"]
-                            - ours["cifar100", "control", "retain"]
+                            _fall(ours, "control", "retain") / _fall(ours, "erased", "retain")
                         )
                     ),
                 },
             ),
-            because="Only what the erased model lost beyond this can be credited to unlearning.",
+            because="Only the remaining share can be credited to unlearning.",
         ),
         "by_picture": Exercise(
             level="build",

@@ -9,17 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from erasekit.audit.verdict import AS_THE_ORACLE, LESS
-from erasekit.evaluate.scorecard import Row, Scorecard
 from erasekit.tutorial.exercises.measure_exercises import EXERCISES
-
-CARD = Scorecard(
-    {},
-    {},
-    [
-        Row(model, "membership_auc", "forget", "pair", value, value, value, 10)
-        for model, value in {"original": 0.9, "erased": 0.4}.items()
-    ],
-)
 
 
 @pytest.mark.parametrize("answer", [None, lambda *given: None])
@@ -29,13 +19,38 @@ def test_without_an_answer_06_waits(answer):
             assert exercise.verdict(answer).status == "waiting"
 
 
+class Told:
+    """A model whose embeddings give each pair a known cosine: the pictures are those cosines."""
+
+    def __init__(self, *cosines):
+        self.encode_images = lambda images: torch.tensor([cosines[i] for i in images])[:, None]
+        self.encode_texts = lambda texts: torch.ones(len(texts), 1)
+
+
+# Two members and two others: the fall of the members is .9 and .3, that of the others .5 and .1.
+BEFORE, AFTER = Told(0.9, 0.7, 0.6, 0.2), Told(0.0, 0.4, 0.1, 0.1)
+MEMBERS, OTHERS = (SimpleNamespace(images=i, captions=["", ""]) for i in ([0, 1], [2, 3]))
+FACTS = {
+    "e": SimpleNamespace(
+        original=BEFORE, task=SimpleNamespace(members=lambda split: (MEMBERS, OTHERS))
+    ),
+    "clip": AFTER,
+}
+
+
 @pytest.mark.parametrize(
     ("answer", "hint"),
-    [(0.6, ""), (0.4, "change the sign"), (0.1, "original model"), (0.75, "not the first five")],
+    [
+        (0.75, ""),
+        (0.25, "before minus after"),
+        (0.5, "erased model alone"),
+        (1.0, "original alone"),
+        (0.3, "not the first five"),
+    ],
 )
-def test_other_side(answer, hint):
-    verdict = EXERCISES["06_evaluation"]["other_side"].verdict(answer, scorecard=CARD)
-    assert verdict.status == ("wrong" if hint else "right")
+def test_both_models(answer, hint):
+    verdict = EXERCISES["06_evaluation"]["both_models"].verdict(answer, **FACTS)
+    assert verdict.status == ("wrong" if hint else "right"), verdict.text
     assert hint in verdict.text
 
 

@@ -97,15 +97,16 @@ def test_by_picture(answer: Any, hint: str | None) -> None:
 @pytest.mark.parametrize(
     ("answer", "hint"),
     [
-        (8.5, None),
-        (-8.5, "sign"),
-        (79.0, "the erased model"),
-        (3.0, "retained"),
+        (8.5 / 79, None),
+        (8.5, "in points"),
+        (79 / 8.5, "other way round"),
+        (71.5 / 80, "ratio of accuracies"),
+        (3 / -2, "retained"),
         (5, "is not it"),
     ],
 )
-def test_worn_down(answer: Any, hint: str | None) -> None:
-    check(REPRODUCTION["worn_down"].verdict(answer, ours=OURS), hint)
+def test_explained(answer: Any, hint: str | None) -> None:
+    check(REPRODUCTION["explained"].verdict(answer, ours=OURS), hint)
 
 
 def check(verdict: Any, hint: str | None) -> None:
