@@ -120,9 +120,15 @@ class DaskPool(Pool):
     def _begin(self, client: Any) -> None:
         from distributed import as_completed
 
+        class Fetched(as_completed):
+            """Fetches values immediately, so that a lost worker does not cost them."""
+
+            async def _track_future(self, future: Any) -> None:
+                await super()._track_future(future)
+                future.release()  # or Dask would compute the value again
+
         self._client, self._futures = client, {}
-        # Fetch values immediately, so that they are not lost with their worker.
-        self._ready = as_completed(loop=client.loop, with_results=True, raise_errors=False)
+        self._ready = Fetched(loop=client.loop, with_results=True, raise_errors=False)
         self._known, self._looked = self._workers(), time.monotonic()
         for name, unit in self._units.items():
             self._send(name, unit)
@@ -147,7 +153,7 @@ class DaskPool(Pool):
             name = self._futures.pop(future, None)
             if name is None or name not in self._units:
                 continue
-            outcome = self._outcome(name, future.status, value)
+            outcome = self._outcome(name, value)
             if outcome is None:  # the scheduler is lost, with all futures
                 self._begin(self._found_again())
                 self._check_versions()
@@ -156,10 +162,10 @@ class DaskPool(Pool):
             del self._units[name]
             yield outcome
 
-    def _outcome(self, name: str, status: str, value: Any) -> Outcome | None:
+    def _outcome(self, name: str, value: Any) -> Outcome | None:
         from distributed import KilledWorker
 
-        if status == "error":
+        if isinstance(value, tuple):
             _, error, trace = value
             said, log = _line(error), "".join(traceback.format_exception(None, error, trace))
             if isinstance(error, KilledWorker):
