@@ -8,7 +8,6 @@ files. A failed unit gives an outcome with its log, and does not stop the others
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import os
 import platform
@@ -29,6 +28,7 @@ import erasekit
 from erasekit.cache import code_identity
 from erasekit.errors import ErasekitError, RunError, UsageError, reason
 from erasekit.extras import needed
+from erasekit.local_cluster import be_quiet, local_cluster
 
 #: Timeouts in seconds for a scheduler's answer, and for the return of a lost scheduler.
 ANSWER, RETURN = 6.0, 120.0
@@ -120,9 +120,15 @@ class DaskPool(Pool):
     def _begin(self, client: Any) -> None:
         from distributed import as_completed
 
+        class Fetched(as_completed):
+            """Fetches values immediately, so that a lost worker does not cost them."""
+
+            async def _track_future(self, future: Any) -> None:
+                await super()._track_future(future)
+                future.release()  # or Dask would compute the value again
+
         self._client, self._futures = client, {}
-        # Fetch values immediately, so that they are not lost with their worker.
-        self._ready = as_completed(loop=client.loop, with_results=True, raise_errors=False)
+        self._ready = Fetched(loop=client.loop, with_results=True, raise_errors=False)
         self._known, self._looked = self._workers(), time.monotonic()
         for name, unit in self._units.items():
             self._send(name, unit)
@@ -147,7 +153,7 @@ class DaskPool(Pool):
             name = self._futures.pop(future, None)
             if name is None or name not in self._units:
                 continue
-            outcome = self._outcome(name, future.status, value)
+            outcome = self._outcome(name, value)
             if outcome is None:  # the scheduler is lost, with all futures
                 self._begin(self._found_again())
                 self._check_versions()
@@ -156,10 +162,10 @@ class DaskPool(Pool):
             del self._units[name]
             yield outcome
 
-    def _outcome(self, name: str, status: str, value: Any) -> Outcome | None:
+    def _outcome(self, name: str, value: Any) -> Outcome | None:
         from distributed import KilledWorker
 
-        if status == "error":
+        if isinstance(value, tuple):
             _, error, trace = value
             said, log = _line(error), "".join(traceback.format_exception(None, error, trace))
             if isinstance(error, KilledWorker):
@@ -227,28 +233,10 @@ def open_pool(
         yield Pool(function)
         return
     with ExitStack() as stack:
-        address = workers.scheduler or stack.enter_context(_local_cluster(processes, workers))
+        address = workers.scheduler or stack.enter_context(local_cluster(processes, workers.memory))
         pool = DaskPool(function, address, say)
         stack.callback(pool.close)
         yield pool
-
-
-def _local_cluster(processes: int, workers: Workers) -> Any:
-    distributed = needed("distributed", "cluster", "more than one worker")
-    _be_quiet()
-    try:
-        return distributed.LocalCluster(
-            n_workers=processes,
-            threads_per_worker=1,
-            memory_limit=workers.memory or "auto",
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        )
-    except (ValueError, TypeError) as error:
-        raise UsageError(
-            f"--memory {workers.memory}: {reason(error)}; give a size such as 4GiB"
-        ) from error
 
 
 def connect(address: Any, timeout: float | None = None) -> Any:
@@ -262,7 +250,7 @@ def connect(address: Any, timeout: float | None = None) -> Any:
     """
     distributed = needed("distributed", "cluster", "--scheduler")
     timeout = timeout or ANSWER
-    _be_quiet()
+    be_quiet()
 
     async def ask() -> None:  # tried first, because a failed Client keeps logging errors
         arguments = distributed.Security().get_connection_args("client")
@@ -279,13 +267,6 @@ def connect(address: Any, timeout: float | None = None) -> Any:
             f"--scheduler {address}: no Dask scheduler answers there ({_line(error)}): "
             "start one with `dask scheduler`, and give the address that it prints"
         ) from error
-
-
-def _be_quiet() -> None:
-    """Silence Dask's logs of connections; the pool reports problems in one line."""
-    for name in ("bokeh", "tornado", "distributed", *logging.root.manager.loggerDict):
-        if name.partition(".")[0] in ("bokeh", "tornado", "distributed"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def run_unit(function: Callable[[Any], Any], name: str, unit: Any) -> Outcome:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 ROOT = Path(__file__).parents[1]
 #: The unit that ends the process that runs it.
@@ -52,6 +55,49 @@ def model(unit: tuple[str, str, bool]) -> str:
     folder = cached("model", {"of": "a test"}, make, code="support_cluster")
     time.sleep(0.2)
     return (folder / "weights").read_text()
+
+
+def stop(
+    words: list[str], ready: Callable[[], bool], meanwhile: Callable[[], None], before: str = "pass"
+) -> tuple[int, str, float, list[psutil.Process]]:
+    """Run the command line, and press Ctrl-C once `ready`.
+
+    Args:
+        meanwhile: called before Ctrl-C.
+        before: what the process executes first.
+
+    Returns:
+        the exit code, what it said on standard error, how many seconds it took to stop, and the
+        processes that it left.
+    """
+    # A job in a shell's background is started with Ctrl-C ignored, and hands that on.
+    ctrl_c = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{ctrl_c}; {before}; from erasekit.cli.app import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stderr is not None
+        deadline = time.monotonic() + 300
+        while not ready():
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        meanwhile()
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert children
+        pressed = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group
+        _, told = process.communicate(timeout=100)
+        seconds = time.monotonic() - pressed
+        return process.returncode, told, seconds, psutil.wait_procs(children, timeout=10)[1]
+    finally:
+        process.kill()
 
 
 def free_port() -> int:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from filelock import FileLock
 from erasekit.cache import code_identity
 from erasekit.errors import RunError, reason
 from erasekit.files import sha256_json
+from erasekit.locks import locked
 
 
 def key_of(what: Mapping[str, Any], *code: str) -> str:
@@ -41,6 +43,10 @@ class Records:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self._lock = FileLock(f"{self.path}.lock")
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other programs from appending while a block runs; a second block is refused."""
+        return locked(self.path, self._lock)
 
     def read(self) -> list[dict[str, Any]]:
         """Every whole record; what a crash left of the last one is passed over."""

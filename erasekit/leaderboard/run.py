@@ -236,13 +236,21 @@ def run_benchmark(
         workers: who does the work; this process alone by default.
 
     Raises:
+        UsageError: when another program is adding to the records.
         RunError: when the records are damaged, or cannot be written; and at the end, when results
             failed: each is named, with its log.
     """
     workers = workers or Workers(1)
     units = plan_units(profile, methods, tasks, seeds, kind, workers.threads)
-    plan = Plan(units, Records(path))
-    total, there = plan.total, plan.there()
+    records = Records(path)
+    with records.locked():
+        _make_missing(Plan(units, records), workers, progress)
+    return records
+
+
+def _make_missing(plan: Plan, workers: Workers, progress: bool) -> None:
+    path, total, there = plan.records.path, plan.total, plan.there()
+    tasks = dict.fromkeys(unit.task for unit in plan.units)
     asked: dict[str, tuple[Unit, str, dict[str, Any]]] = {}
     failed: dict[str, str] = {}
     open_trials: Counter[str] = Counter()  # by task: it is tested once there are none
@@ -253,7 +261,7 @@ def run_benchmark(
     ):
 
         def submit(task: str, tuning: bool) -> None:
-            for unit in units:
+            for unit in plan.units:
                 if (unit.task, unit.tuning) == (task, tuning):
                     for key, what in plan.missing(unit).items():
                         name = f"{task}-{unit.seed}-{what['split']}-{what['method']}-{key[:8]}"
@@ -287,4 +295,3 @@ def run_benchmark(
             f"{len(failed)} of {len(asked)} results failed, and {path} lacks "
             f"{total - plan.there()}. The first is {name}: {error}. Logs: {logs}"
         )
-    return plan.records

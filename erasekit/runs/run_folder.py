@@ -16,11 +16,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from erasekit.errors import ErasekitError, RunError, UsageError, reason
 from erasekit.experiment.specs import make_plan
 from erasekit.files import read_json, write_json
+from erasekit.locks import locked
 from erasekit.processes import on_main
 from erasekit.runs.manifest import (
     AUDIT,
@@ -313,22 +314,10 @@ class RunFolder:
         Raises:
             UsageError: when another run is using the folder.
         """
-        lock = FileLock(self.path / LOCK)
-
-        def acquire() -> None:
-            try:
-                self.path.mkdir(parents=True, exist_ok=True)
-                lock.acquire(timeout=0)
-            except Timeout:
-                raise UsageError(f"another run is at work in {self.path}") from None
-            except OSError as error:
-                raise RunError(f"cannot write {self.path}: {reason(error)}") from error
-
-        on_main(acquire)
-        try:
+        with contextlib.ExitStack() as stack:
+            lock = locked(self.path, FileLock(self.path / LOCK))
+            on_main(lambda: stack.enter_context(lock))
             yield
-        finally:
-            lock.release()
 
     def _others_files(self) -> bool:
         """Whether the folder has files other than a run, a notebook, and hidden files."""

@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -29,6 +30,7 @@ from erasekit.files import (
     write_text,
 )
 from erasekit.progress import progress_bar
+from erasekit.runs.run_folder import RunFolder
 from erasekit.tutorial.grid import agrees, expand, typed
 from erasekit.tutorial.notebook_unit import LOG, RECORD, Made, NotebookUnit, run_notebook_unit
 from erasekit.tutorial.runner import check_extra, declared_parameters, notebook_paths
@@ -46,14 +48,17 @@ class Sweep:
 
     Attributes:
         units: the runs asked for, by the name of their folder.
-        there: the records of all runs in `out`, by the name of their folder.
         where: values by name that the runs must have, to be run or shown.
     """
 
     out: Path
     units: dict[str, NotebookUnit]
-    there: dict[str, dict[str, Any]]
     where: Mapping[str, Sequence[Any]]
+
+    @cached_property
+    def there(self) -> dict[str, dict[str, Any]]:
+        """The records of all runs in `out`, by the name of their folder."""
+        return _read_runs(self.out)
 
     @property
     def to_run(self) -> dict[str, NotebookUnit]:
@@ -118,7 +123,7 @@ def plan_sweep(
             )
     if not units:
         raise UsageError("no run of the grid has the values of --where")
-    return Sweep(out, units, _read_runs(out), chosen)
+    return Sweep(out, units, chosen)
 
 
 def _code() -> dict[str, str]:
@@ -156,9 +161,15 @@ def run_sweep(sweep: Sweep, workers: Workers, *, progress: bool = True) -> Path:
         the page.
 
     Raises:
+        UsageError: when another program is writing to the folder.
         RunError: when the folder cannot be written; and at the end, when runs failed: each is
             named, with its log, and is on the page.
     """
+    with RunFolder(sweep.out).locked():
+        return _run_missing(sweep, workers, progress)
+
+
+def _run_missing(sweep: Sweep, workers: Workers, progress: bool) -> Path:
     to_run = sweep.to_run
     total, failed = len(sweep.units), {}
     with (

@@ -26,11 +26,15 @@ def write_sweep_page(out: Path, runs: Mapping[str, Mapping[str, Any]]) -> Path:
     names = _all_names([run["parameters"] for run in runs.values()])
     measured = _measures(out, runs)
     measures = _all_names(list(measured.values()))
+    columns = [_column(one, [run["parameters"].get(one) for run in runs.values()]) for one in names]
+    columns += [
+        _column(f"{one} (recorded)" if one in names else one, [measured[n].get(one) for n in runs])
+        for one in measures
+    ]
+    columns.append(_column("seconds", [run["seconds"] for run in runs.values()]))
     rows = []
-    for name, run in runs.items():
+    for (name, run), *cells in zip(runs.items(), *(c["cells"] for c in columns), strict=True):
         folder = out / name
-        values = [run["parameters"].get(one) for one in names]
-        values += [measured[name].get(one) for one in measures]
         rows.append(
             {
                 "name": name,
@@ -38,17 +42,13 @@ def write_sweep_page(out: Path, runs: Mapping[str, Mapping[str, Any]]) -> Path:
                 "notebook": _link(folder / f"{run['notebook']}.ipynb", out),
                 "log": _link(folder / LOG, out),
                 "failure": run["failure"],
-                "cells": [_cell(value) for value in [*values, run["seconds"]]],
+                "cells": cells,
             }
         )
     html = render_page(
         "sweep.html",
         "erasekit.tutorial",
-        columns=[
-            *("run", *names),
-            *(f"{one} (recorded)" if one in names else one for one in measures),
-            "seconds",
-        ],
+        columns=columns,
         rows=rows,
         failed=sum(bool(row["failure"]) for row in rows),
     )
@@ -82,10 +82,26 @@ def _measures(out: Path, runs: Mapping[str, Mapping[str, Any]]) -> dict[str, dic
     return {name: table.loc[name].to_dict() if name in cards else {} for name in runs}
 
 
-def _cell(value: Any) -> dict[str, str]:
-    """A value as text, and by what it is sorted."""
-    if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
-        return {"text": "–", "sort": ""}
-    if isinstance(value, float):
-        return {"text": f"{value:.4g}", "sort": repr(value)}
-    return {"text": str(value), "sort": str(value)}
+def _column(title: str, values: Sequence[Any]) -> dict[str, Any]:
+    """A column as text: numbers have equal decimals, and a dash stands for no value."""
+    known = [value for value in values if not _missing(value)]
+    number = all(isinstance(v, int | float) and not isinstance(v, bool) for v in known)
+    floats = [f"{value:.4g}" for value in known if isinstance(value, float)]
+    form = ".4g"
+    if number and not any("e" in text for text in floats):
+        form = f".{max((len(text.partition('.')[2]) for text in floats), default=0)}f"
+    equal = bool(floats) and form != ".4g"  # then whole numbers get decimals too
+    cells = [
+        {"text": "–", "sort": ""}
+        if _missing(value)
+        else {
+            "text": f"{value:{form}}" if equal or isinstance(value, float) else str(value),
+            "sort": str(value),
+        }
+        for value in values
+    ]
+    return {"title": title, "number": number, "cells": cells}
+
+
+def _missing(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and not math.isfinite(value))

@@ -44,6 +44,8 @@ GROUND = {
         "checks",
         "cluster",
         "frames",
+        "local_cluster",
+        "locks",
         "text",
         "extras",
         "plugins",

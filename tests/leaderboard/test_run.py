@@ -3,44 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support_bench import METHODS, SPACE, TASKS, make_tiny
+from support_cluster import stop
 
 from erasekit.cli import app as cli
 from erasekit.cluster import Workers
-from erasekit.errors import RunError
+from erasekit.errors import RunError, UsageError
 from erasekit.leaderboard import plan, records
 from erasekit.leaderboard.clip_bench import ClipBench
-from erasekit.leaderboard.plan import CLIP, LANGUAGE, Task
+from erasekit.leaderboard.plan import LANGUAGE
 from erasekit.leaderboard.records import Records
 from erasekit.leaderboard.run import Plan, Unit, best_trial, run_benchmark
 from erasekit.profiles import PROFILES
 
-METHODS = ("null_space", "gradient_difference")
-SPACE = {
-    "null_space": ({"options": {"strength": 0.5}}, {"options": {"strength": 1.0}}),
-    "gradient_difference": ({"options": {}, "steps": 2}, {"options": {}, "steps": 3}),
-}
-TASKS = {
-    "one": Task("one", "one concept", ("penguin",)),
-    "two": Task("two", "one after another", ("penguin", "red apple")),
-    "inside": Task("inside", "in scenes", ("penguin",), scenes_only=True),
-}
-
 
 @pytest.fixture(scope="module", autouse=True)
-def tiny_bench(tiny: dict):
-    """The smoke profile made tiny; the search space and the tasks are this file's."""
-    patch = pytest.MonkeyPatch()
-    small = {k: v for k, v in tiny.items() if k != "forget"}
-    patch.setitem(PROFILES, "smoke", {**PROFILES["smoke"], **small, "draws": 10})
-    patch.setattr(plan, "search_space", lambda kind=CLIP: SPACE)
-    patch.setattr(plan, "tasks_of", lambda profile: TASKS)
-    yield
-    patch.undo()
+def tiny_bench():
+    with pytest.MonkeyPatch.context() as patch:
+        make_tiny(patch)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -249,26 +234,39 @@ def test_misuse_is_told_in_a_line(given, words, capsys):
     assert words in capsys.readouterr().err
 
 
+def test_a_second_program_is_refused(done: Records):
+    with done.locked(), pytest.raises(UsageError, match=r"another run is at work in \S+r.jsonl"):
+        run_benchmark("smoke", METHODS, ["one"], [0], done.path, progress=False)
+
+
 @pytest.mark.slow
-def test_the_results_are_the_same_whatever_the_number_of_workers(tmp_path):
-    """On the real smoke tasks: what is patched above does not reach another process."""
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one group there")
+def test_ctrl_c_on_two_workers_keeps_what_one_makes_and_the_rest_runs_later(
+    done: Records, tmp_path, capsys
+):
     pytest.importorskip("distributed")
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import sys; from pathlib import Path\n"
-        "from erasekit.cluster import Workers\n"
-        "from erasekit.leaderboard.run import run_benchmark\n"
-        "if __name__ == '__main__':\n"
-        "    run_benchmark('smoke', ['null_space'], ['one_group'], [0], Path(sys.argv[1]),\n"
-        "                  workers=Workers(int(sys.argv[2])), progress=False)\n"
+    path = tmp_path / "r.jsonl"
+    words = ["leaderboard", "run", "--profile", "smoke", "--methods", "null_space"]
+    words += ["--tasks", "one", "--seeds", "0,1", "--out", str(path)]
+
+    def meanwhile() -> None:
+        assert cli.run([*words, "--workers", "1"]) == 2
+        assert "another run is at work" in capsys.readouterr().err
+
+    code, told, seconds, left = stop(
+        [*words, "--workers", "2"],
+        lambda: len(Records(path).read()) == 2 + 6,
+        meanwhile,
+        "import support_bench; support_bench.start_tiny()",
     )
-    found = []
-    for workers in (2, 1):
-        out = tmp_path / f"{workers}.jsonl"
-        subprocess.run([sys.executable, str(script), str(out), str(workers)], check=True)
-        records = Records(out).read()
-        assert len(records) == 4 + 6
-        assert not any(r["failed"] for r in records)
-        assert all(r["took"] > 0 for r in records)
-        found.append({r["key"]: (r["metrics"], r.get("expected_gap")) for r in records})
-    assert found[0] == found[1]
+    assert code == 130
+    assert seconds < 60
+    assert left == []
+    assert "\ninterrupted: the same command" in told
+    assert "Traceback" not in told
+    alone = {r["key"]: (r["metrics"], r.get("expected_gap")) for r in done.read()}
+    made = Records(path).read()
+    assert all(alone[r["key"]] == (r["metrics"], r.get("expected_gap")) for r in made)
+    assert all(r["took"] > 0 for r in made)
+    assert cli.run([*words, "--dry-run"]) == 0
+    assert "14 results: 8 are there, 6 to make" in capsys.readouterr().out

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import json
 import resource
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support_cluster import stop
 from support_notebooks import write_notebook
 
 from erasekit.cli import app as cli
 from erasekit.cluster import Workers
 from erasekit.errors import RunError, UsageError
 from erasekit.files import sha256_folder
+from erasekit.runs.run_folder import RunFolder
 from erasekit.tutorial import sweep as module
 from erasekit.tutorial.notebook_unit import Made, NotebookUnit, pack
 from erasekit.tutorial.sweep import plan_sweep, run_sweep, unpack_run
 
 ALONE = Workers(1)
-FAILS = "if seed == 2:\n    raise ValueError('not two')"
+FAILS = """
+if seed == 2:
+    raise ValueError('not two')
+if seed == 3:
+    import pathlib, time
+    pathlib.Path('begun').touch()
+    time.sleep(300)
+"""
 RECORDS = (
     "import json, pathlib\n"
     "values = {'square': seed * seed, 'third': seed / 3}\n"
@@ -80,7 +90,7 @@ def test_failures_stop_nothing_are_on_the_page_and_run_again(book, stand_in, tmp
     with pytest.raises(RunError):
         run_sweep(plan_sweep(str(book), {"seed": ["0..4"]}, out), ALONE)
     assert stand_in == [2, 3, 4], "what is there is not run again"
-    assert sorted(p.name for p in out.iterdir() if p.name.startswith(".")) == []
+    assert sorted(p.name for p in out.iterdir() if p.name.startswith(".")) == [".lock"]
 
 
 def test_a_dry_run_says_what_is_there_and_how_long_the_rest_takes(book, stand_in, tmp_path):
@@ -149,20 +159,51 @@ def test_a_full_disk_at_the_writer_stops_and_leaves_nothing_half_written(book, s
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert caught.value.exit_code == 1
-    assert list(out.iterdir()) == []
+    assert [path.name for path in out.iterdir()] == [".lock"]
+
+
+def test_a_second_sweep_in_the_same_folder_is_refused(book, stand_in, tmp_path):
+    sweep = plan_sweep(str(book), {"seed": ["0..1"]}, tmp_path / "out")
+    with (
+        RunFolder(sweep.out).locked(),
+        pytest.raises(UsageError, match="another run is at work in"),
+    ):
+        run_sweep(sweep, ALONE)
+    run_sweep(plan_sweep(str(book), {"seed": ["0"]}, sweep.out), ALONE)
+    run_sweep(sweep, ALONE)
+    assert stand_in == [0, 1], "what was made since the plan is not made again"
 
 
 @pytest.mark.slow
-def test_two_workers_make_what_one_makes(book, tmp_path, capsys):
-    """With kernels, by the command line; one run fails."""
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one group there")
+def test_ctrl_c_on_two_workers_keeps_what_one_makes_and_the_rest_runs_later(
+    book, tmp_path, monkeypatch, capsys
+):
+    """With kernels, by the command line; one run fails, and one is stopped."""
     pytest.importorskip("distributed")
-    words = ["sweep", str(book), "--grid", "seed=1", "forget=bird"]
-    assert cli.run([*words, "--out", str(tmp_path / "one"), "--workers", "1"]) == 0
-    words[3] = "seed=1..2"
-    assert cli.run([*words, "--out", str(tmp_path / "two"), "--workers", "2"]) == 1
-    told = capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    words = ["sweep", str(book), "forget=bird", "--out", "two", "--grid"]
+
+    def ready() -> bool:
+        kept = {path.parent.name[:6] for path in Path("two").glob("seed-*/unit.json")}
+        return kept == {"seed-1", "seed-2"} and Path("begun").exists()
+
+    def meanwhile() -> None:
+        assert cli.run([*words, "seed=1..4", "--workers", "1"]) == 2
+        assert "another run is at work in two" in capsys.readouterr().err
+
+    code, told, seconds, left = stop([*words, "seed=1..3", "--workers", "2"], ready, meanwhile)
+    assert code == 130
+    assert seconds < 60
+    assert left == []
+    assert told.splitlines()[-1].startswith("interrupted: the same command")
+    assert "Traceback" not in told
     assert "dashboard: http" in told
     assert "not two" in told
+    assert cli.run([*words, "seed=1..3", "--dry-run"]) == 0
+    assert "3 runs: 1 are there" in capsys.readouterr().out
+    words[4] = "one"
+    assert cli.run([*words, "seed=1", "--workers", "1"]) == 0
     (one,) = (tmp_path / "one").glob("seed-1_*")
     two = tmp_path / "two" / one.name
     for file in ("book.json", "log.txt"):

@@ -28,7 +28,7 @@ def test_a_row_has_the_parameters_what_was_recorded_and_the_links(tmp_path):
     assert titles == ["run", "seed", "forget", "x", "word", "seed (recorded)", "seconds"]
     rows = re.findall(r"<tr><th scope=\"row\".*?</tr>", page, re.DOTALL)
     assert len(rows) == 2
-    assert re.findall(r'<td data-sort="([^"]*)">([^<]*)</td>', rows[0]) == [
+    assert re.findall(r'<td[^>]* data-sort="([^"]*)">([^<]*)</td>', rows[0]) == [
         ("0", "0"),
         ("", "–"),
         ("0.123456", "0.1235"),
@@ -42,6 +42,28 @@ def test_a_row_has_the_parameters_what_was_recorded_and_the_links(tmp_path):
     assert not re.search(r">\s*nan\s*<", page, re.IGNORECASE)
     assert not re.search(LOADS, page.replace("<script>", "", 1)), "sorting is its one script"
     assert 'name="viewport"' in page
+
+
+def test_texts_are_on_the_left_and_numbers_on_the_right_with_equal_decimals(tmp_path):
+    values = [("fruit", 1, 0.5, 1e-5, True), ("bird", 12, 1.0, 0.001, False), ("", 3, 0.25, 1, "")]
+    runs = {
+        str(at): make_run(tmp_path, str(at), dict(zip("abcde", row, strict=True)), seed=at)
+        for at, row in enumerate(values)
+    }
+    page = write_sweep_page(tmp_path, runs).read_text()
+    cells = re.findall(r'<td( class="text")? data-sort="[^"]*">([^<]*)</td>', page)
+    columns = [cells[at :: len(cells) // 3] for at in range(1, 6)]
+    assert [[text for _, text in column] for column in columns] == [
+        ["fruit", "bird", "–"],
+        ["1", "12", "3"],
+        ["0.50", "1.00", "0.25"],
+        ["1e-05", "0.001", "1"],
+        ["True", "False", "–"],
+    ]
+    left = [{bool(side) for side, _ in column} for column in columns]
+    assert left == [{True}, {False}, {False}, {False}, {True}]
+    heads = re.findall(r'<th scope="col"( class="text")?><button type="button">[a-e]<', page)
+    assert list(map(bool, heads)) == [True, False, False, False, True]
 
 
 def test_where_runs_have_scorecards_their_headlines_are_compared(tmp_path):
