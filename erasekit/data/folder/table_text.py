@@ -1,4 +1,4 @@
-"""Read delimited text: detect encoding and separator, and rows hidden by an unclosed quote."""
+"""Read delimited text: detect the separator, and rows hidden by an unclosed quote."""
 
 from __future__ import annotations
 
@@ -9,33 +9,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import NamedTuple, TextIO
 
 from erasekit.data.folder.folder_files import is_picture
+from erasekit.data.folder.text_encoding import encoding_of
 from erasekit.errors import UsageError
 
 #: Separators and their names.
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "pipe"}
-_MARKS = {
-    b"\xef\xbb\xbf": "utf-8-sig",
-    b"\xff\xfe\0\0": "utf-32",
-    b"\0\0\xfe\xff": "utf-32",
-    b"\xff\xfe": "utf-16",
-    b"\xfe\xff": "utf-16",
-}
-# Bytes that are used to detect the encoding.
-_SAMPLE = 1_000_000
-# Encodings of other alphabets, by their names in `charset_normalizer`.
-_OTHERS = (
-    *("cp1251", "koi8_r", "cp1253", "cp1255", "cp1256"),
-    *("cp932", "euc_jis_2004", "gb18030", "big5", "cp949"),
-)
-# By how much every other encoding must be less plausible, in one of the two measures.
-_CHAOS, _COHERENCE = 0.08, 0.2
 # As Flickr8k.token.txt begins: 1000268201_693b08cb0e.jpg#0, a tab, a caption.
 _TOKEN = re.compile(r"([^\t]+)#\d+\t")
-# A symbol after a letter: in the encoding of another language, such as Polish, it is a letter.
-_SIGN_IN_WORD = re.compile(r"[^\W\d_][¡£¥±³¶¹¼¾¿]")
 
 
 class Line(NamedTuple):
@@ -51,56 +34,16 @@ def opened_text(table: Path) -> Iterator[tuple[TextIO, str]]:
     """Open a text file; also return its encoding if it is not UTF-8.
 
     Invalid bytes become replacement characters, so that their row can be reported.
+
+    Raises:
+        UsageError: when the encoding is not clear.
     """
     with table.open("rb") as file:
-        encoding = _encoding(file)
+        encoding = encoding_of(file)
         file.seek(0)
         errors = "surrogateescape" if encoding == "utf-8-sig" else "replace"
         text = io.TextIOWrapper(file, encoding=encoding, errors=errors, newline="")
         yield text, "" if encoding == "utf-8-sig" else encoding
-
-
-def _encoding(file: io.BufferedReader) -> str:
-    head = file.read(_SAMPLE)
-    for mark, encoding in _MARKS.items():
-        if head.startswith(mark):
-            return encoding
-    for encoding, start in (("utf-16-le", 1), ("utf-16-be", 0)):  # without a byte order mark
-        if len(head) > 1 and not any(head[start:64:2]):
-            return encoding
-    whole = head if len(head) < _SAMPLE else head[: head.rfind(b"\n")]
-    told = [line for line in whole.splitlines() if not line.isascii()]
-    if not told or any(map(_is_utf8, told)):
-        return "utf-8-sig"
-    file.seek(0)  # one valid UTF-8 line means that the other lines are broken
-    if any(not line.isascii() and _is_utf8(line) for line in file):
-        return "utf-8-sig"
-    from charset_normalizer import from_bytes
-
-    # Western European first: the detector rejects implausible text.
-    sample = b"\n".join(told)
-    western = from_bytes(sample, cp_isolation=["cp1252"], threshold=0.1).best()
-    if western is not None:
-        return "utf-8-sig" if _SIGN_IN_WORD.search(str(western)) else "cp1252"
-    found = list(from_bytes(sample, cp_isolation=list(_OTHERS), threshold=0.2))
-    best = max(found, key=lambda match: (match.coherence, -match.chaos), default=None)
-    if best is None or any(_as_likely(match, best) for match in found if match is not best):
-        return "utf-8-sig"  # no guess: each such line is reported
-    return best.encoding
-
-
-def _as_likely(match: Any, best: Any) -> bool:
-    """Return whether another encoding reads the bytes as another, about as plausible text."""
-    odder = match.chaos - best.chaos >= _CHAOS
-    return not odder and best.coherence - match.coherence < _COHERENCE and str(match) != str(best)
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def separator(first: str) -> str:

@@ -32,58 +32,6 @@ def test_any_separator_and_encoding_is_read_and_told(
     assert encoding.startswith("utf-8") != (encoding[:6] in form)
 
 
-def test_letters_that_no_encoding_explains_are_named_row_by_row(tmp_path: Path) -> None:
-    write_pictures(tmp_path, "a.png")
-    text = "image,caption\na.png,красный автомобиль у дома\n".encode("cp1251")
-    put(tmp_path / "pairs.csv", text)
-    ((place, kind, said),) = problems(tmp_path)
-    assert (place, kind) == ("pairs.csv, line 2", "wrong encoding") and "UTF-8" in said
-
-
-_LANGUAGES = {
-    "cp1251": "красное яблоко на столе|две собаки бегут по траве|мальчик прыгает в бассейн",
-    "koi8_r": "женщина читает книгу у окна|кошка спит на диване|две собаки бегут по траве",
-    "cp932": "赤いりんごがテーブルの上にある|二匹の犬が草の上を走る|猫がソファで眠る",
-    "gb18030": "桌子上有一个红苹果|两只狗在草地上奔跑|穿蓝色夹克的男孩跳进游泳池",
-    "big5": "桌子上有一個紅蘋果|兩隻狗在草地上奔跑|女人在窗邊看書",
-    "cp949": "탁자 위에 빨간 사과|풀밭을 달리는 개 두 마리|수영장에 뛰어드는 소년",
-    "cp1253": "ένα κόκκινο μήλο στο τραπέζι|δύο σκυλιά τρέχουν στο γρασίδι|η γάτα κοιμάται",
-    "cp1255": "תפוח אדום על השולחן|שני כלבים רצים על הדשא|ילד קופץ לבריכה",
-    "cp1256": "تفاحة حمراء على الطاولة|كلبان يركضان على العشب|امرأة تقرأ كتابا",
-    "cp1250": "czerwone jabłko na stole|dwa psy biegną po trawie|chłopiec skacze do basenu",
-}
-_READ = ("cp1251", "koi8_r", "cp932", "gb18030", "big5", "cp949", "cp1253", "cp1256")
-
-
-@pytest.mark.parametrize("encoding", _LANGUAGES)
-def test_another_alphabet_is_read_where_its_encoding_is_clear(
-    tmp_path: Path, encoding: str
-) -> None:
-    captions = _LANGUAGES[encoding].split("|")
-    write_pictures(tmp_path, "0.png", "1.png", "2.png")
-    rows = [f"{number}.png,{caption}" for number, caption in enumerate(captions)]
-    put(tmp_path / "pairs.csv", "\n".join(["image,caption", *rows]).encode(encoding))
-    if encoding in _READ:
-        assert read_folder(tmp_path).captions([0, 1, 2]) == captions
-        assert encoding in check_folder(tmp_path).form
-    else:
-        assert {kind for _, kind, _ in problems(tmp_path)} == {"wrong encoding"}
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.sampled_from(sorted(_LANGUAGES)), st.data())
-def test_no_encoding_is_taken_for_another(
-    tmp_path_factory: pytest.TempPathFactory, encoding: str, data: st.DataObject
-) -> None:
-    captions = _LANGUAGES[encoding].split("|")
-    text = "\n".join(data.draw(st.lists(st.sampled_from(captions), min_size=1, unique=True)))
-    table = tmp_path_factory.getbasetemp() / "letters.csv"
-    table.write_bytes(text.encode(encoding))
-    with opened_text(table) as (file, _):
-        read = file.read()
-    assert read == text or any("\udc80" <= letter <= "\udcff" for letter in read)
-
-
 def test_a_token_file_has_no_names_of_columns(tmp_path: Path) -> None:
     """Flickr8k's, with quotes that are part of captions, and a row that is none."""
     write_pictures(tmp_path, "Images/1_a.jpg", "Images/2_b.jpg")
@@ -96,13 +44,6 @@ def test_a_token_file_has_no_names_of_columns(tmp_path: Path) -> None:
     assert len(read_folder(tmp_path)) == 3
     put(tmp_path / "results_20130124.token", "\n".join([*rows, "2_b.jpg a cat"]).encode())
     assert problems(tmp_path)[0][0] == "results_20130124.token, line 4"
-
-
-def test_one_line_in_utf8_says_that_the_others_are_broken(tmp_path: Path) -> None:
-    write_pictures(tmp_path, "a.png", "b.png", "c.png")
-    lines = b"image,caption\na.png,caf\xe9\n" + b"b.png,b\n" * 150_000
-    put(tmp_path / "pairs.csv", lines + "c.png,café\n".encode())
-    assert problems(tmp_path)[0][:2] == ("pairs.csv, line 2", "wrong encoding")
 
 
 def test_excels_line_with_the_separator_is_no_row(tmp_path: Path) -> None:
