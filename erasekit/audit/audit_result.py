@@ -106,6 +106,11 @@ class Audit:
         raise RunError(f"the audit has no {metric} of {test} under '{condition}' for {model}")
 
     @property
+    def measured(self) -> set[str]:
+        """The tests that measured something on the audited model."""
+        return {row.test for row in self.rows if row.model == AUDITED}
+
+    @property
     def verdicts(self) -> dict[str, str]:
         """The verdict of each test, by name."""
         return {found.name: found.verdict for found in self.tests}

@@ -146,7 +146,7 @@ def _content(folder: RunFolder, policy: Policy, signer: str | None) -> dict[str,
         )
     judged = [judge(criterion, scorecard, audit) for criterion in policy.criteria]
     criteria = [_criterion(*each) for each in zip(policy.criteria, judged, strict=True)]
-    ran = {test.name for test in audit.tests} if audit else set()
+    ran = audit.measured if audit else set()
     return {
         "version": VERSION,
         "erasekit": __version__,
@@ -162,6 +162,7 @@ def _content(folder: RunFolder, policy: Policy, signer: str | None) -> dict[str,
         and [
             {"name": t.name, "title": t.title, "question": t.question, "verdict": t.verdict}
             for t in audit.tests
+            if t.name in ran
         ],
         "result": overall(judged),
         "criteria": criteria,
@@ -203,6 +204,13 @@ def _limits(
         "far it may be off.",
         "Whether keeping these bounds fulfils a duty in law is not for a measurement to say.",
     ]
+    forgotten = task.get("forget_languages", [])
+    known = task.get("world", {}).get("languages", forgotten)
+    if kept := [language for language in known if language not in forgotten]:
+        limits.append(
+            f"Only captions in {', '.join(forgotten)} were to be forgotten, not those in "
+            f"{', '.join(kept)}."
+        )
     if audit is None:
         limits.append("The run was not audited: no test of the audit stands behind it.")
     elif audit.settings.get("smoke"):

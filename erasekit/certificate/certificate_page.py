@@ -163,11 +163,20 @@ def _asked(certificate: dict[str, Any]) -> list[tuple[str, str]]:
         measured = f"{task['judged_pairs']} of the pairs to forget, and {measured}"
     return [
         ("to forget", ", ".join(task.get("forget", []))),
-        ("captions in", ", ".join(task.get("forget_languages", [])) or "every language there is"),
+        ("captions in", _languages(task)),
         rows_asked(task),
         ("method", parameters.get("method", "?") + (f": {options}" if options else "")),
         ("measured on", measured),
     ]
+
+
+def _languages(task: dict[str, Any]) -> str:
+    """Name the languages whose captions were forgotten, and count them among the world's."""
+    forgotten = task.get("forget_languages", [])
+    if not forgotten:
+        return "every language there is"
+    known = task.get("world", {}).get("languages", forgotten)
+    return f"{', '.join(forgotten)} ({len(forgotten)} of {len(known)} languages)"
 
 
 def _request(request: dict[str, Any]) -> list[tuple[str, int, list[str]]]:

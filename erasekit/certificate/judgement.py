@@ -141,6 +141,8 @@ def _on_audit(criterion: AuditCriterion, audit: Audit | None) -> Judgement:
     if report is None:
         raise _LackingError(f"the audit did not run the test {criterion.test}")
     if criterion.metric is None:
+        if criterion.test not in audit.measured:
+            raise _LackingError(f"{criterion.test} measured nothing on this model")
         met = report.verdict in (criterion.verdict_in or ())
         return _judged([Found("", report.verdict, None, None, met)], report.reason)
     rows = [

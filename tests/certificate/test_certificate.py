@@ -20,13 +20,17 @@ from support_certificate import (
     without,
     write_keys,
 )
+from support_tiny import TINY
 
+import erasekit
 from erasekit.audit.attack_registry import attacks_of
 from erasekit.certificate.certificate import certify
 from erasekit.errors import RunError, UsageError
 from erasekit.files import read_json, sha256_folder, write_json
+from erasekit.runs.erasing import run_erase
 from erasekit.runs.manifest import MANIFEST, write_manifest
 from erasekit.runs.run_folder import AUDIT, CERTIFICATE, CERTIFICATE_PAGE
+from erasekit.settings import make_settings
 
 ALWAYS = {**FORGOTTEN, "at_most": 1}
 NEVER = {**FORGOTTEN, "id": "never", "at_most": -1}
@@ -122,6 +126,33 @@ def test_tests_that_did_not_run_are_named(run: Path) -> None:
     made = certify(run, policy_of(ALWAYS))
     assert made["audit"] is None
     assert {test["name"] for test in made["not_tested"]} == set(attacks_of("clip"))
+
+
+def test_a_test_that_measured_nothing_counts_as_not_tested(run: Path) -> None:
+    audit = read_json(run / AUDIT)
+    write_json(run / AUDIT, {**audit, "rows": []})
+    write_manifest(run)
+    made = certify(run, policy_of(ALWAYS, NO_LEAK))
+    assert made["audit"] == []
+    assert {test["name"] for test in made["not_tested"]} == set(attacks_of("clip"))
+    assert [each["result"] for each in made["criteria"]] == ["already met", "not tested"]
+
+
+@pytest.mark.parametrize("languages", ["", "ja,en"])
+def test_the_languages_it_names_are_those_that_were_forgotten(
+    languages: str, tmp_path: Path
+) -> None:
+    settings = make_settings("smoke", **TINY, forget_languages=languages)
+    run = run_erase(settings, tmp_path / "run", progress=False).path
+    made = certify(run, policy_of(ALWAYS))
+    task = erasekit.load("smoke", progress=False, **TINY, forget_languages=languages).task
+    world, asked = task.world.spec.languages, made["task"]["forget_languages"]
+    assert set(asked) == set(task.forget.languages) and (len(asked) < len(world)) == bool(languages)
+    page = (run / CERTIFICATE_PAGE).read_text(encoding="utf-8")
+    said = f"{', '.join(asked)} ({len(asked)} of {len(world)} languages)"
+    assert f"<th>captions in</th><td>{said}</td>" in page
+    limit = "Only captions in ja, en were to be forgotten, not those in ru, ar."
+    assert (limit in made["limits"]) == bool(languages)
 
 
 def test_what_it_does_not_say_follows_the_run(
