@@ -40,9 +40,9 @@ def unknown(kind: str, value: str, known: Iterable[str], hint: str = "") -> Usag
     lowered = {name.lower(): name for name in names}
     near = difflib.get_close_matches(str(value).lower(), list(lowered), n=1, cutoff=0.5)
     if near:
-        mend = f"did you mean '{lowered[near[0]]}'?"
+        mend = f"did you mean '{shown(lowered[near[0]])}'?"
     elif len(names) <= 16:
-        mend = "known: " + ", ".join(names)
+        mend = "known: " + (", ".join(map(shown, names)) or "none like it")
     else:
         mend = f"{len(names)} are known"
     end = "" if near or not hint else "."

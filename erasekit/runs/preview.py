@@ -131,9 +131,10 @@ def preview_folder(
 def _problem(where: str, what: str, mend: str = "") -> dict[str, str]:
     """Return a problem for JSON, with separate fields for the problem and its fix."""
     key = "row" if re.search(", (line|row|entry|key) ", where) else "file"
-    if not mend:
-        what, _, mend = what.partition(". ")
-    return {key: where, "what": what, "mend": mend or "mend it, or leave it out (--skip-bad)"}
+    if not mend:  # a message ends with it
+        before, _, mend = what.rpartition(". " if ". " in what else ": ")
+        what = before or what
+    return {key: where, "what": what, "mend": mend}
 
 
 def _some(report: FolderReport) -> list[Any]:

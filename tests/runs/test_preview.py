@@ -95,6 +95,8 @@ def test_json_says_what_erase_would_refuse(photos, tmp_path, rule):
     assert (told["pictures"], len(told["problems"])) == (12, 1)
     assert told["selected"]["pictures"] == (6 if rule == "word=apple" else 0)
     assert ("row" in told["problems"][0]) == (rule == "word=apple")
+    mend = {"word=zebra": "regex=zebra finds it", "red apple,cat": "something must be kept"}
+    assert mend.get(rule, "put the file where") in told["problems"][0]["mend"]
 
 
 @pytest.mark.parametrize(

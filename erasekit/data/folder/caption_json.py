@@ -69,8 +69,12 @@ class CaptionJson(Form):
             check_inside(self.folder, file)
             try:
                 value = json.loads(file.read_bytes())
-            except (ValueError, RecursionError, OSError) as error:
-                raise RunError(f"{told} is damaged: {reason(error)}") from error
+            except UnicodeDecodeError as error:
+                raise UsageError(f"{told} is not in UTF-8: save it as UTF-8") from error
+            except (ValueError, RecursionError) as error:
+                raise UsageError(f"{told} is damaged ({reason(error)}): write it again") from error
+            except OSError as error:
+                raise RunError(f"{told} cannot be read: {reason(error)}") from error
             kind, entries = self._entries(value, told)
             if kind not in self.notes:
                 self.notes.append(kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
@@ -162,7 +163,7 @@ def faults(row: Row) -> Iterator[tuple[str, str]]:
             yield ENCODING, f"'{name}' {said}"
         elif len(text) > MOST_TEXT:
             yield ROW, f"'{name}' has {len(text):,} characters, more than {MOST_TEXT:,}"
-    if not row.caption.strip():
+    if all(sign.isspace() or unicodedata.category(sign) == "Cf" for sign in row.caption):
         yield EMPTY, "there is no caption"
     if row.split and not split_of(row.split):
         yield SPLIT, str(unknown("split", shown(row.split), SPLITS))

@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from erasekit.data.folder.copies import copy_kind
+from erasekit.data.folder.folder_files import BROKEN, is_picture
+from erasekit.data.folder.table_text import opened_text
 from erasekit.data.worlds import SPLITS
 from erasekit.errors import UsageError, unknown
 from erasekit.text import composed, folded, shown
@@ -229,6 +231,8 @@ def _named(pairs: FolderPairs, part: Part) -> tuple[np.ndarray, str]:
         mask |= np.isin(column.codes, wanted)
     kind = " or ".join(asked)
     hint = f"In captions word={part.value} finds it"
+    if is_picture(part.value):
+        hint = "Pictures are asked for in a list, one per line: files=list.txt"
     if not known:
         return mask, f"{part}: your data has no {kind}. {hint}"
     return mask, str(unknown(kind, part.value, dict.fromkeys(known), hint))
@@ -242,10 +246,13 @@ def _plain(name: str) -> str:
 def _listed(pairs: FolderPairs, file: Path) -> tuple[np.ndarray, Sequence[str], dict[str, str]]:
     """Return the rows of the pictures in a list, its paths, and the missing paths."""
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise UsageError(f"files={file} cannot be read: {said}") from error
+        with opened_text(file) as (opened, _):
+            text = opened.read()
+    except OSError as error:
+        raise UsageError(f"files={file} cannot be read: {error.strerror}") from error
+    if BROKEN.search(text):
+        raise UsageError(f"files={file} cannot be read: it is not UTF-8; save it so")
+    lines = text.splitlines()
     paths = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
     if not paths:
         raise UsageError(f"files={file} has no path in it: one picture per line")
@@ -254,9 +261,10 @@ def _listed(pairs: FolderPairs, file: Path) -> tuple[np.ndarray, Sequence[str], 
     mask, missed = pairs.at_paths(paths)
     more, missed = pairs.at_paths([plain[path] for path in missed]) if missed else (mask, missed)
     lost, without = set(missed), dict[str, str]()
+    hint = "Write its path in the folder, one picture per line"
     for path in (path for path in paths if plain[path] in lost):
         near = pairs.near_paths(plain[path]) if len(without) < _HINTS else []
-        without[path] = str(unknown(f"picture in {file}", shown(path), near))
+        without[path] = str(unknown(f"picture in {file}", shown(path), near, hint))
     return mask | more, paths, without
 
 

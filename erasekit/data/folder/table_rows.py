@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from erasekit.data.arrow_files import BATCH, arrow
 from erasekit.data.folder.table_text import SEPARATORS, opened_text, table_lines
 from erasekit.errors import RunError, UsageError, reason
+from erasekit.text import shown
 
 
 class Cells(NamedTuple):
@@ -116,12 +117,21 @@ def json_object(held: str) -> dict[str, Any]:
         ValueError: when the text is not one.
     """
     try:
-        value = json.loads(held)
+        value = json.loads(held, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"this is not JSON: {reason(error)}") from error
     if not isinstance(value, dict):
         raise ValueError("this is not a JSON object")
     return value
+
+
+def _once(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the items of a JSON object, each name of which must occur once."""
+    found = dict(items)
+    if len(found) < len(items):
+        names = [name for name, _ in items]
+        raise ValueError(f"{shown(max(names, key=names.count))} is in it twice")
+    return found
 
 
 def texts_in(value: Any, name: str) -> list[str]:
@@ -140,7 +150,9 @@ def _check_texts(told: str, field: Any) -> None:
     kind = _kind(field.type)
     types = arrow().types
     if not (types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind)):
-        raise UsageError(f"{told}: the column '{field.name}' has {kind} in it, not texts")
+        raise UsageError(
+            f"{told}: the column '{field.name}' has {kind} in it, not texts: write texts"
+        )
 
 
 def _kind(kind: Any) -> Any:

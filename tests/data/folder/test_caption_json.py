@@ -10,7 +10,7 @@ import pytest
 from support_folder import problems, put, told, write_pictures
 
 from erasekit.data.folder.check import check_folder, read_folder
-from erasekit.errors import RunError, UsageError
+from erasekit.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -108,7 +108,7 @@ def test_other_json_is_refused_by_what_it_has(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"captions.json has data, version in it: write COCO's"):
         check_folder(tmp_path)
     put(tmp_path / "captions.json", b'[{"caption": ')
-    with pytest.raises(RunError, match=r"captions.json is damaged"):
+    with pytest.raises(UsageError, match=r"captions.json is damaged .*: write it again"):
         check_folder(tmp_path)
     write(tmp_path / "captions.json", [{"image": "a.jpg", "caption": "a"}])
     write(tmp_path / "others.json", [{"image": "a.jpg", "caption": "b"}])

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.usefixtures("own_cache")
         (",a", "missing file", "no picture is named"),
         ("a.png,", "empty caption", "there is no caption"),
         ("a.png, \t ", "empty caption", "there is no caption"),
+        ("a.png,\u200b\ufeff", "empty caption", "there is no caption"),
         ("a.png,a\ufffd", "wrong encoding", "'caption' is not UTF-8"),
         ("a.png,a\0b", "wrong encoding", "'caption' is not UTF-8"),
         ("a\0.png,a", "wrong encoding", "'image' is not UTF-8"),

@@ -111,6 +111,7 @@ def test_a_list_of_files_selects_them(pairs: FolderPairs, tmp_path: Path) -> Non
         ("regex=apple(?! pie)", "without look-around and back-references"),
         (r"regex=(a)\1", "without look-around and back-references"),
         ("regex=.", "selects every one of 9 pairs: something must be kept"),
+        ("a1.png", "Pictures are asked for in a list, one per line: files=list.txt"),
         ("files=nowhere.txt", "files=nowhere.txt cannot be read: No such file"),
     ],
 )
@@ -126,6 +127,7 @@ def test_a_mistake_in_a_list_of_files_is_told(pairs: FolderPairs, tmp_path: Path
         (b"in/p2.png\n", "'in/p2.png': did you mean 'in/p1.png'"),
         (b"p1.png\nx\n", r"'p1.png': did you mean 'in/p1.png'.*\(2 entries ask for nothing"),
         (b"\n", "has no path in it"),
+        (b"IN/P2.PNG\n", "known: none like it. Write its path in the folder, one picture per"),
         (b"\xff\xfea", "cannot be read: it is not UTF-8"),
     ]:
         file.write_bytes(held)
@@ -143,6 +145,11 @@ def test_what_is_not_there_is_named_when_something_is(pairs: FolderPairs, tmp_pa
     assert (told["found"], told["not_found"]) == (["a1.png"], ["word=zebra", "in/p2.png"])
     assert "did you mean 'in/p1.png'" in request.missing["in/p2.png"]
     assert sum(told["by_split"].values()) == 1
+
+
+def test_a_list_may_be_in_another_encoding(pairs: FolderPairs, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes("in/d1.png\r\n".encode("utf-16"))
+    assert ask(pairs, f"files={tmp_path / 'list.txt'}").missing == {}
 
 
 @pytest.mark.parametrize("line", ["in\\d1.png", ".\\in\\d1.png", "ROOT/in/d1.png"])

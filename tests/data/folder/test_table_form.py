@@ -111,6 +111,11 @@ def test_a_table_of_another_kind_is_an_error(tmp_path: Path) -> None:
         ("[1]", "unreadable row", "this is not a JSON object"),
         ('{"image": "a.png", "caption": 7}', "unreadable row", "'caption' is not text"),
         ('{"image": "a.png", "caption": null}', "empty caption", "there is no caption"),
+        (
+            '{"image": "a.png", "caption": "b", "caption": "c"}',
+            "unreadable row",
+            "this is not JSON: caption is in it twice",
+        ),
         ('{"image": "a.png"}', "empty caption", "there is no caption"),
         ('{"caption": "a"}', "missing file", "no picture is named"),
         (r'{"image": "a.png", "caption": "\ud800"}', "wrong encoding", "'caption'"),
