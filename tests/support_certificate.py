@@ -104,7 +104,7 @@ def audit_of(
         oracles=[{"model": f"oracle-{i}", "seed": i} for i in range(oracles)],
         settings={"smoke": False},
         tests=[report],
-        rows=list(rows) or [audit_row("ja", 0.02, verdict)],
+        rows=list(rows) or [audit_row("ja", 0.02, verdict, metric="similarity")],
     )
 
 
