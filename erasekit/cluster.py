@@ -34,6 +34,8 @@ from erasekit.local_cluster import be_quiet, local_cluster
 ANSWER, RETURN = 6.0, 120.0
 #: Seconds between two looks for lost workers: the list of a thousand is long.
 LOOK_EVERY = 1.0
+#: Maximum number of outcomes that this process holds; further ones wait on their workers.
+MOST_WAITING = 8
 
 
 @dataclass(frozen=True)
@@ -118,14 +120,24 @@ class DaskPool(Pool):
             say("no worker has joined yet: units wait for the first one")
 
     def _begin(self, client: Any) -> None:
-        from distributed import as_completed
+        from distributed import CancelledError, as_completed
+
+        room = asyncio.Semaphore(MOST_WAITING)
 
         class Fetched(as_completed):
-            """Fetches values immediately, so that a lost worker does not cost them."""
+            """Fetches a few values ahead, so that a lost worker seldom costs a finished unit."""
 
             async def _track_future(self, future: Any) -> None:
+                with suppress(CancelledError):  # a lost scheduler cancels all: none needs room
+                    await future._state.wait()
+                    await room.acquire()
                 await super()._track_future(future)
                 future.release()  # or Dask would compute the value again
+
+            def __next__(self) -> Any:
+                found = super().__next__()
+                self.loop.add_callback(room.release)
+                return found
 
         self._client, self._futures = client, {}
         self._ready = Fetched(loop=client.loop, with_results=True, raise_errors=False)
@@ -207,9 +219,15 @@ class DaskPool(Pool):
         self._known = now
 
     def _check_versions(self) -> None:
-        found = self._client.run(environment, self._function.__module__, on_error="return")
-        for worker, there in found.items():
-            if problem := differs(worker, there, self._here):
+        module = self._function.__module__
+        found = self._client.run(environment, module, on_error="return")
+        found = {f"worker {address}": there for address, there in found.items()}
+        try:  # the scheduler reads the units too
+            found["the scheduler"] = self._client.run_on_scheduler(environment, module)
+        except Exception as error:  # of any type, from there
+            found["the scheduler"] = error
+        for where, there in found.items():
+            if problem := differs(where, there, self._here):
                 raise UsageError(problem)
 
 
@@ -291,7 +309,8 @@ def run_on_worker(
     from distributed import get_worker
 
     here = environment(function.__module__)
-    return differs(get_worker().address, here, asked) or run_unit(function, name, unit)
+    where = f"worker {get_worker().address}"
+    return differs(where, here, asked) or run_unit(function, name, unit)
 
 
 def _line(error: BaseException) -> str:
@@ -307,24 +326,24 @@ def environment(module: str) -> dict[str, str]:
     return {"erasekit": erasekit.__version__, "python": python, **dask, **code_identity(module)}
 
 
-def differs(worker: str, there: Any, here: dict[str, str]) -> str:
-    """Why a worker cannot run units, in one line; empty if it can.
+def differs(where: str, there: Any, here: dict[str, str]) -> str:
+    """Why a worker or the scheduler cannot handle units, in one line; empty if it can.
 
     Args:
-        worker: address of the worker.
-        there: `environment` of the worker, or the error that it raised.
+        where: which one, such as "worker ADDRESS".
+        there: `environment` there, or the error that it raised.
         here: `environment` of this process.
     """
     if not isinstance(there, dict):
         return (
-            f"worker {worker} cannot run erasekit {erasekit.__version__} ({_line(there)}): "
+            f"{where} cannot run erasekit {erasekit.__version__} ({_line(there)}): "
             "install the same version there"
         )
     for name, value in here.items():
         if there.get(name) != value:
             what = "the code of erasekit" if name == "code" else name
             return (
-                f"worker {worker} has {what} {_short(there.get(name))}, and this program has "
+                f"{where} has {what} {_short(there.get(name))}, and this program has "
                 f"{_short(value)}: install the same there"
             )
     return ""

@@ -40,6 +40,16 @@ def waits(unit: tuple[str, int, float]) -> tuple[int, int]:
     return number, os.getpid()
 
 
+def waits_for_a_gate(unit: tuple[str, int, float]) -> tuple[int, int]:
+    """As `waits`; from the fifth on, once there is a file named gate beside the folder."""
+    folder, number, _ = unit
+    deadline = time.monotonic() + 120
+    made = waits(unit)
+    while number >= 4 and not Path(f"{folder}-gate").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return made
+
+
 def model(unit: tuple[str, str, bool]) -> str:
     """Make a small entry of the model cache, and note in a file who made it."""
     from erasekit.cache import cached

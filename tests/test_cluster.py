@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from subprocess import Popen
 
 import pytest
@@ -87,18 +88,22 @@ def test_a_killed_worker_costs_one_unit_and_a_late_one_takes_its_part(tmp_path):
         second = stack.enter_context(units.worker(port))
         found, late = {}, None
         workers = Workers(scheduler=f"tcp://127.0.0.1:{port}")
-        with open_pool(units.waits, workers, 8, told.append) as pool:
-            pool._client.wait_for_workers(2, timeout=30)
+        with open_pool(units.waits_for_a_gate, workers, 8, told.append) as pool:
+            pool._client.wait_for_workers(2, timeout=120)
+            before = pool._workers()
             for number in range(8):
                 pool.submit(str(number), (str(tmp_path), number, 1.0))
             for outcome in pool:
                 found[outcome.name] = outcome.value
                 if late is None:
-                    time.sleep(
-                        0.5
-                    )  # both are in the middle of a unit, and have sent the one before
+                    # Both are in the middle of a unit, and have sent the one before.
+                    time.sleep(0.5)
                     first.kill()
                     late = stack.enter_context(units.worker(port))
+                    while pool._workers() <= before:
+                        assert late.poll() is None
+                        time.sleep(0.1)
+                    Path(f"{tmp_path}-gate").touch()
     assert sorted(int(name) for name in found) == list(range(8))
     processes = {process for _, process in found.values()}
     assert {second.pid, late.pid} <= processes
@@ -143,7 +148,7 @@ def test_a_worker_with_other_versions_that_joins_late_is_refused(running, monkey
     ],
 )
 def test_what_differs_is_named(there, words):
-    said = cluster.differs("tcp://w", there, {"python": "3.11", "code": "abc"})
+    said = cluster.differs("worker tcp://w", there, {"python": "3.11", "code": "abc"})
     assert words in said
     assert bool(said) == bool(words)
 
@@ -159,6 +164,33 @@ def test_a_model_is_made_once_on_a_shared_disk_and_once_a_worker_elsewhere(
         assert {outcome.value for outcome in pool} == {"model"}
     lines = log.read_text().split()
     assert len(lines) == len(set(lines)) == made
+
+
+def test_outcomes_that_nobody_asked_for_yet_wait_on_their_workers(running, tmp_path):
+    """Or a writer slower than the workers would hold all results in its memory."""
+    units_, most = 3 * cluster.MOST_WAITING, 0
+    with open_pool(units.waits, running.workers, units_, print) as pool:
+        for number in range(units_):
+            pool.submit(str(number), (str(tmp_path), number, 0.0))
+        deadline = time.monotonic() + 60
+        while len(list(tmp_path.iterdir())) < units_ and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(0.5)
+        names = set()
+        for outcome in pool:
+            most = max(most, 1 + pool._ready.queue.qsize())
+            names.add(outcome.name)
+    assert len(names) == units_
+    assert cluster.MOST_WAITING / 2 < most <= cluster.MOST_WAITING + 1
+
+
+def test_a_scheduler_that_cannot_read_the_units_is_refused_by_name(running, monkeypatch):
+    def broken(client, function, *args):
+        raise ModuleNotFoundError("No module named 'erasekit'")
+
+    monkeypatch.setattr("distributed.Client.run_on_scheduler", broken)
+    with pytest.raises(UsageError, match=r"the scheduler cannot run erasekit .*: install the same"):
+        outcomes(units.double, range(2), running.workers)
 
 
 def test_what_a_running_cluster_decides_itself_is_refused():

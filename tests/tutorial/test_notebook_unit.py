@@ -39,4 +39,4 @@ def test_it_ends_when_its_worker_does(tmp_path: Path):
         assert process.poll() is None
         time.sleep(0.2)
     process.stdin.close()  # as the system does when the worker is killed
-    assert process.wait(timeout=60) == 1
+    assert process.wait(timeout=300) == 1
