@@ -22,10 +22,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from bench_report import cluster_part, machine, report
+from text_towers import text_towers
+from timing import in_turns, ratio
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
@@ -50,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, measure in (
         ("imports", imports),
         ("steps", steps),
+        ("texts", text_towers),
         ("pipeline", pipeline),
         ("growth", all_growth),
         ("retraining", retraining),
@@ -63,28 +65,6 @@ def main(arguments: list[str] | None = None) -> int:
     chosen.out.write_text(text, encoding="utf-8")
     print(chosen.out)
     return 0
-
-
-# --- timing ---------------------------------------------------------------------------
-
-
-def in_turns(pieces: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Wall seconds of each piece, `repeats` times, one after the other in each round."""
-    for piece in pieces.values():  # a first call pays for allocation and lazy set-up
-        piece()
-    seconds: dict[str, list[float]] = {name: [] for name in pieces}
-    for _ in range(repeats):
-        for name, piece in pieces.items():
-            started = time.perf_counter()
-            piece()
-            seconds[name].append(time.perf_counter() - started)
-    return seconds
-
-
-def ratio(of: list[float], to: list[float]) -> dict[str, float]:
-    """Median, least and greatest of the ratios of values measured in the same round."""
-    found = [a / b for a, b in zip(of, to, strict=True)]
-    return {"median": median(found), "low": min(found), "high": max(found)}
 
 
 # --- what is measured -----------------------------------------------------------------

@@ -68,6 +68,28 @@ def report(results: dict) -> str:
             ],
         ),
         "",
+        "## Text towers",
+        "",
+        "Forward and backward pass over captions of the drawn world. Rows are sorted by length, "
+        "and cut after the longest of each piece; whole rows are padded to the model's context. "
+        "The features are equal up to rounding. The weights of ViT-B-32 are random.",
+        "",
+        *table(
+            ["tower", "captions", "tokens a caption", "context", "whole", "cut", "cut takes"],
+            [
+                [
+                    row["tower"],
+                    str(row["rows"]),
+                    f"{row['tokens']:.1f}",
+                    str(row["context"]),
+                    f"{1000 * row['whole']:.0f} ms",
+                    f"{1000 * row['cut']:.0f} ms",
+                    f"{spread(row['ratio'])} of whole",
+                ]
+                for row in results["texts"]
+            ],
+        ),
+        "",
         "## The data pipeline",
         "",
         f"Drawing, composing and captioning fresh samples, {data['batch']} at a time: "
