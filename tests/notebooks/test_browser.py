@@ -1,4 +1,8 @@
-"""The quickstart in JupyterLab, in a real browser: run by hand, and with a misspelt parameter."""
+"""Notebooks in JupyterLab, in a real browser: run by hand, with a misspelt parameter, answered.
+
+The quickstart is part of every test run. 01 to 05, and exercises answered wrong and right, take
+ten minutes: ERASEKIT_TEST_DEFAULT=1 runs them.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,13 @@ playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: pip install '.[browser]'"
 )
 
-QUICKSTART = "00_quickstart.ipynb"
+QUICKSTART = "00_quickstart"
+LEARNERS = (
+    QUICKSTART,
+    *("01_data", "02_base_model", "03_forgetting"),
+    "04_retention",
+    "05_consistency",
+)
 # JupyterLab's own model of the notebook: cells far down the page have no element yet.
 CELLS = """() => {
   const book = window.jupyterapp.shell.currentWidget;
@@ -42,7 +52,16 @@ RUN = "() => window.jupyterapp.commands.execute('notebook:run-all-cells')"
 RENAME = """([from, to]) => {
   const cells = window.jupyterapp.shell.currentWidget.content.widgets;
   const model = cells.map(cell => cell.model.sharedModel).find(m => m.getSource().includes(from));
-  model.setSource(model.getSource().replace(from, to));
+  if (model) model.setSource(model.getSource().replace(from, to));
+}"""
+# What a reader types who has not understood.
+WRONG = """() => {
+  for (const cell of window.jupyterapp.shell.currentWidget.content.widgets) {
+    const model = cell.model.sharedModel, source = model.getSource();
+    if (source.startsWith("answer = None")) model.setSource("answer = 'nonsense'");
+    if (source.startsWith("def answer("))
+      model.setSource(source.replace("...", "return 'nonsense'"));
+  }
 }"""
 # A cell that is not on the screen has no drawn text: it is brought there first.
 SHOW = """part => {
@@ -57,9 +76,10 @@ LAST_LINE = """part => [...document.querySelectorAll(".jp-RenderedText")]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A JupyterLab that serves a copy of the notebook; its address."""
+    """A JupyterLab that serves copies of the notebooks; the address, with a place for the name."""
     folder = tmp_path_factory.mktemp("lab")
-    shutil.copy(NOTEBOOKS / QUICKSTART, folder)
+    for name in LEARNERS:
+        shutil.copy(NOTEBOOKS / f"{name}.ipynb", folder)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -78,21 +98,31 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}/lab/tree/{QUICKSTART}?token={token}"
+        yield f"http://127.0.0.1:{port}/lab/tree/{{}}.ipynb?token={token}"
     finally:
         process.terminate()
         process.wait(30)
 
 
 @pytest.fixture(scope="module")
-def page(server: str) -> Iterator[Any]:
+def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as p:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.goto(server, timeout=120_000)
-        page.wait_for_function(CELLS, timeout=120_000)
-        yield page
+        yield browser
         browser.close()
+
+
+def opened(browser: Any, server: str, name: str) -> Any:
+    """The page with this notebook, once it is drawn."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(server.format(name), timeout=120_000)
+    page.wait_for_function(CELLS, timeout=120_000)
+    return page
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, server: str) -> Any:
+    return opened(browser, server, QUICKSTART)
 
 
 def run_all(page: Any) -> list[dict[str, Any]]:
@@ -135,3 +165,22 @@ def test_a_misspelt_parameter_is_refused_in_the_next_cell_by_its_last_line(page)
     page.wait_for_function(LAST_LINE, arg="unknown parameter", timeout=120_000)
     last = page.evaluate(LAST_LINE, "unknown parameter")
     assert "unknown parameter of 00_quickstart 'forgett': did you mean 'forget'?" in last
+
+
+@pytest.mark.default
+@pytest.mark.parametrize("name", LEARNERS)
+def test_exercises_answered_wrong_get_a_hint_and_right_ones_are_right(
+    browser, server, name
+) -> None:
+    page = opened(browser, server, name)
+    page.evaluate(RENAME, ['profile: str = "default"', 'profile: str = "smoke"'])
+    page.evaluate(WRONG)
+    for judged in ("Not yet.", "Right."):
+        cells = run_all(page)
+        assert errors(cells) == []
+        assert all(cell["count"] for cell in cells)
+        exercises = [c["outputs"] for c in cells if c["source"].startswith("nb.exercise(")]
+        assert len(exercises) == 2
+        assert all(judged in json.dumps(outputs) for outputs in exercises)
+        page.evaluate(RENAME, ["solve: bool = False", "solve: bool = True"])
+    page.close()

@@ -30,6 +30,27 @@ def chosen_part(parts: Iterable[str], endings: Sequence[str], what: str) -> str:
     raise LookupError(f"{said}; its parts are {there}")
 
 
+def check_one_sample(parts: Iterable[str], picture: str, endings: Sequence[str]) -> None:
+    """Refuse parts of two samples: a key ends at the first dot, so names with dots fall together.
+
+    A further picture without a caption of its own, such as a mask, is part of the sample.
+
+    Args:
+        picture: the part that is the sample's picture.
+
+    Raises:
+        ValueError: when another picture has its own caption; names it.
+    """
+    parts = set(parts)
+    for part in sorted(parts - {picture}):
+        stem, dot, ending = part.rpartition(".")
+        if dot + ending in endings and any(stem + text in parts for text in (*CAPTIONS, ".json")):
+            raise ValueError(
+                f"its part {shown(part)} is a second picture with its own caption: a key ends at "
+                "the first dot, so rename files whose names have a dot"
+            )
+
+
 def caption_of(parts: Mapping[str, Callable[[], bytes]], named: str = "") -> dict[str, str]:
     """Read caption, concept, group and split of a sample from its parts.
 

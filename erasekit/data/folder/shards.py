@@ -13,7 +13,12 @@ from typing import Any, BinaryIO
 from erasekit.data.folder.folder_files import PICTURES, Folder, within
 from erasekit.data.folder.problems import MISSING, OUTSIDE, ROW, SHARD, Problem
 from erasekit.data.folder.rows import Form, Row
-from erasekit.data.folder.sample_parts import MOST_BYTES, caption_of, chosen_part
+from erasekit.data.folder.sample_parts import (
+    MOST_BYTES,
+    caption_of,
+    check_one_sample,
+    chosen_part,
+)
 from erasekit.data.folder.spots import sample_key, shard_and_member
 from erasekit.errors import reason
 from erasekit.progress import progress_bar
@@ -112,6 +117,7 @@ def _sample(
     where = Shards.place((), -1, prefix + key)
     try:
         picture = chosen_part(parts, PICTURES, "picture")
+        check_one_sample(parts, picture, PICTURES)
         readers = {part: _reader(file, member) for part, member in parts.items()}
         told = caption_of(readers, caption)
     except LookupError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 from support_folder import (
@@ -183,6 +183,7 @@ _WRITERS: dict[str, Callable[[Path, dict[str, str]], object]] = {
 @pytest.mark.parametrize("form", _WRITERS)
 @settings(max_examples=25, deadline=None)
 @given(pairs=st.dictionaries(_NAMES, _CAPTIONS, min_size=1, max_size=4))
+@example(pairs={"1": "a", "1.1": "b"})
 def test_what_was_written_is_read_or_it_is_refused(
     tmp_path_factory: pytest.TempPathFactory, form: str, pairs: dict[str, str]
 ) -> None:

@@ -80,6 +80,19 @@ def test_parts_that_are_not_clear_are_named(
     assert (place, kind) == ("shard 0.tar, key 1", "missing file") and said in words
 
 
+def test_a_name_with_a_dot_is_not_lost_in_another_sample(tmp_path: Path) -> None:
+    """A key ends at the first dot; a mask is a further part, a picture with a caption is none."""
+    mask = [("1.png", encoded()), ("1.txt", b"a"), ("1.seg.png", encoded(1)), ("2.png", encoded(2))]
+    write_shard(tmp_path / "0.tar", [*mask, ("2.txt", b"b")])
+    assert not problems(tmp_path) and len(read_folder(tmp_path)) == 2
+    for text in ("txt", "json"):
+        more = [("1.1.png", encoded(3)), (f"1.1.{text}", b'{"caption": "c"}')]
+        write_shard(tmp_path / "0.tar", [*mask[:2], *more])
+        ((place, kind, words),) = problems(tmp_path)
+        assert (place, kind) == ("shard 0.tar, key 1", "unreadable row")
+        assert "1.png is a second picture with its own caption" in words and "rename" in words
+
+
 def test_a_caption_of_any_name_in_json_is_read_by_option(tmp_path: Path) -> None:
     write_shard(tmp_path / "0.tar", [("1.png", encoded()), ("1.json", b'{"a": "b"}')])
     assert "it has a" in problems(tmp_path)[0][2]
