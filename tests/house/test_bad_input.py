@@ -104,7 +104,7 @@ def test_a_forget_set_without_a_single_caption_is_said_before_training(
         if (world.concept(i).name, language) not in told
     )
     settings = make_settings("smoke", **sparse, forget=name, forget_languages=language)
-    with pytest.raises(UsageError, match=f"forget set is empty.*{name}.*{language}"):
+    with pytest.raises(UsageError, match=f"forget set is empty.*{language} mentions {name}"):
         run_erase(settings, tmp_path / "run", progress=False)
     assert not list(empty_cache.glob("original*"))
 

@@ -64,5 +64,5 @@ def test_more_steps_begin_like_fewer() -> None:
 
 
 def test_an_empty_list_is_refused() -> None:
-    with pytest.raises(UsageError, match="no pair"):
+    with pytest.raises(UsageError, match="list of pairs is empty"):
         plan_batches([], steps=1, batch=1, seed=0)
