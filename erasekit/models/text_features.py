@@ -18,8 +18,8 @@ def encode_text(model: Any, tokens: Tensor, normalize: bool = False) -> Tensor:
     """Differentiable text features, equal to those of `model.encode_text` up to rounding.
 
     A causal text tower pools the end token, which attends to no position after it. Rows are
-    therefore encoded in a few pieces of similar length, each cut after its longest row. Captions
-    fill a third of the drawn world's 20 positions, and less of a published CLIP's 77.
+    therefore encoded in a few pieces of similar length, each cut after its longest row. On
+    average, captions fill two fifths of the 20 positions of the default drawn world.
 
     Args:
         model: an open_clip model. A tower that is not causal, or pools otherwise, gets all tokens.
