@@ -13,9 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from support_tiny import TINY, TINY_LANGUAGE
 
 import erasekit  # before torch: it sets how threads wait, without which two processes crawl
+
+# The same examples every time, so that a red run is repeated by whoever mends it. The night
+# searches further: pytest --hypothesis-profile=default.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -50,8 +50,11 @@ _CONTROL = re.compile("[\x80-\x9f]")
 # Quotes, dashes and signs in English text: it’s, “one”, 5 °C.
 _TYPED = re.compile(
     r"(?<=[A-Za-z])’(?=(s|t|re|ll|d|m|ve)\b)|(?<=s)’(?=\s|$)|(?<![^\s(,])[“‘](?=\w)"
-    r"|(?<=[\w.,!?])[”’](?=[\s.,;!?)\"]|$)|(?<=[\s\d])[–—](?=[\s\d])|(?<=\w)…|[°€£](?![^\WCF\d])"
+    r"|(?<=[\w.,!?])[”’](?=[\s.,;!?)\"]|$)|(?<=[\s\d])[–—](?=[\s\d])|(?<=\w)…"
+    r"|(?<![^\W\d])[°€£](?![^\WCF\d])"
 )
+# None of them is a frequent word of the languages above.
+_ENGLISH = re.compile(r"(?i)\b(the|and|with|it|this|that|is|his|her|to|for|at|on|from|by)\b")
 
 
 def latin_readings(held: bytes) -> dict[str, str]:
@@ -62,21 +65,38 @@ def latin_readings(held: bytes) -> dict[str, str]:
         was written.
     """
     found: dict[str, tuple[float, str]] = {}
+    typed: dict[str, str] = {}
     for encoding in _ENCODINGS:
         try:
             text = held.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if _CONTROL.search(text):
+        if _CONTROL.search(text) or _is_mostly_signs(text):
             continue
-        if _TYPED.sub("", text).isascii():
-            return {encoding: text}
+        if text.count("“") == text.count("”") and _TYPED.sub("", text).isascii():
+            typed = typed or {encoding: text}
+            continue
         share = _foreign_share(text, encoding)
         if text not in found or share < found[text][0]:
             found[text] = share, encoding
+    if typed and _is_english(*typed.values()):
+        return typed
     if all(share > _TAKEN for share, _ in found.values()):
-        return {}
-    return {encoding: text for text, (share, encoding) in found.items() if share <= _POSSIBLE}
+        return typed
+    likely = {encoding: text for text, (share, encoding) in found.items() if share <= _POSSIBLE}
+    return typed | likely
+
+
+def _is_mostly_signs(text: str) -> bool:
+    """Whether the words with letters beside a to z have more of these than of a to z."""
+    told = "".join(word for word in re.split(r"[\s,;]", text) if not word.isascii())
+    return sum(not each.isascii() for each in told) > max(1, sum(map(_ASCII.__contains__, told)))
+
+
+def _is_english(text: str) -> bool:
+    """Whether at least a third of the lines have one of the most frequent English words."""
+    lines = text.splitlines()
+    return sum(bool(_ENGLISH.search(line)) for line in lines) * 3 >= len(lines)
 
 
 def _foreign_share(text: str, encoding: str) -> float:

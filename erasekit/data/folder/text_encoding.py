@@ -28,8 +28,14 @@ _OTHERS = (
 _WIDE = ("cp932", "euc_jis_2004", "gb18030", "big5", "cp949")
 # By how much every other encoding must be less plausible, in one of the two measures.
 _CHAOS, _COHERENCE = 0.08, 0.2
-# The share of words that may be odd in a plausible text.
-_ODD = 0.03
+# The share of words that may be odd in the text that is taken, and in one that could be meant.
+_ODD, _ODDER = 0.03, 0.05
+# Fewer bytes than these do not tell other alphabets from each other.
+_FEWEST = 36
+# Japanese letters of half the width, as other alphabets look in Japanese encodings.
+_NARROW = re.compile("[\uff61-\uff9f]")
+# Letters of two alphabets in one word, as other encodings look when they are valid UTF-8.
+_MIXED = re.compile("[a-zA-Z][\u0370-\u07ff]|[\u0370-\u07ff][a-zA-Z]")
 
 
 def encoding_of(file: io.BufferedReader) -> str:
@@ -61,10 +67,9 @@ def encoding_of(file: io.BufferedReader) -> str:
 
 def _is_utf8(line: bytes) -> bool:
     try:
-        line.decode()
+        return not _MIXED.search(line.decode())
     except UnicodeDecodeError:
         return False
-    return True
 
 
 def _unclear(table: str, readings: dict[str, str]) -> str:
@@ -79,21 +84,29 @@ def _other(sample: bytes) -> str:
     """Return the encoding of another alphabet that is clearly the most plausible, or none."""
     from charset_normalizer import from_bytes
 
+    if sum(byte > 127 for byte in sample) < _FEWEST:
+        return ""
     found = [
-        match
+        (match, share)
         for match in from_bytes(sample, cp_isolation=[*_OTHERS, *_WIDE], threshold=0.2)
-        if _odd_share(str(match)) <= (0.3 if match.encoding in _WIDE else _ODD)
+        if (share := _odd_share(str(match))) <= (0.3 if match.encoding in _WIDE else _ODDER)
     ]
-    best = max(found, key=lambda match: (match.coherence, -match.chaos), default=None)
-    if best is None or any(_as_likely(match, best) for match in found if match is not best):
+    best, share = max(
+        found, key=lambda each: (each[0].coherence, -each[0].chaos), default=(None, 0)
+    )
+    odd = best is None or (best.encoding not in _WIDE and share > _ODD)
+    if odd or any(_as_likely(match, best) for match, _ in found if match is not best):
         return ""
     return best.encoding
 
 
 def _odd_share(text: str) -> float:
     """Return the share of words beside ASCII that are not words of one other alphabet."""
+    if "".join(letter for letter in text if not letter.isascii()).isupper():
+        return 1  # as letters without case look in another alphabet
     words = [word for word in words_in(text, "“”„«»…") if not word.isascii()]
-    return sum(not is_word(word, latin=False) for word in words) / max(1, len(words))
+    odd = (_NARROW.search(word) or not is_word(word, latin=False) for word in words)
+    return sum(map(bool, odd)) / max(1, len(words))
 
 
 def _as_likely(match: Any, best: Any) -> bool:
