@@ -91,10 +91,10 @@ def _other(sample: bytes) -> str:
         for match in from_bytes(sample, cp_isolation=[*_OTHERS, *_WIDE], threshold=0.2)
         if (share := _odd_share(str(match))) <= (0.3 if match.encoding in _WIDE else _ODDER)
     ]
-    best, share = max(
-        found, key=lambda each: (each[0].coherence, -each[0].chaos), default=(None, 0)
-    )
-    odd = best is None or (best.encoding not in _WIDE and share > _ODD)
+    if not found:
+        return ""
+    best, share = max(found, key=lambda each: (each[0].coherence, -each[0].chaos))
+    odd = best.encoding not in _WIDE and share > _ODD
     if odd or any(_as_likely(match, best) for match, _ in found if match is not best):
         return ""
     return best.encoding
