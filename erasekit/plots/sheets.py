@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from itertools import groupby
 from typing import TYPE_CHECKING
+from unicodedata import east_asian_width
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -71,7 +72,10 @@ def contact_sheet(
     width = max(8, round(86 / columns))
     for axes, line in zip(grid.flat, records(data), strict=False):
         show_picture(axes, pairs.images[line.row].permute(1, 2, 0).numpy())
-        axes.set_xlabel(textwrap.fill(line.shown, width), fontsize=10.5, labelpad=5)
+        # A Japanese letter is as wide as two Latin ones.
+        wide = any(east_asian_width(letter) in "WF" for letter in line.shown)
+        lines = textwrap.fill(line.shown, width // (2 if wide else 1))
+        axes.set_xlabel(lines, fontsize=10.5, labelpad=5)
     for axes in list(grid.flat)[len(data) :]:
         axes.set_axis_off()
     replaced = data.loc[data["shown"] != data["caption"], "language"].unique()
