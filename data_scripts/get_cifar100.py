@@ -17,40 +17,15 @@ message names which. 2: the arguments do not fit. 130: stopped by Ctrl-C.
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
-from _script import make_once, parser
+import _cifar
 
-from erasekit.data.published.cifar100 import CIFAR100, make_cifar100
-from erasekit.data.published.common import fetch
-from erasekit.data.published.download import verify
+from erasekit.data.published.cifar import CIFAR100
 
 
 def main(arguments: list[str] | None = None) -> int:
-    chosen = _parser().parse_args(arguments)
-    return make_once(chosen.out, lambda: make_cifar100(_archive(chosen), chosen.out))
-
-
-def _archive(chosen: argparse.Namespace) -> Path:
-    if chosen.archive is None:
-        source = chosen.out / "source"
-        return fetch(CIFAR100, source, mirrors=chosen.mirror, checksum=chosen.checksum)
-    verify(chosen.archive, chosen.checksum or CIFAR100.checksum)
-    return chosen.archive
-
-
-def _parser() -> argparse.ArgumentParser:
-    made = parser(__doc__, mirror="the archive or of its folder")
-    made.add_argument(
-        "--archive", type=Path, help=f"{CIFAR100.name}, if it is here already: nothing is fetched"
-    )
-    made.add_argument(
-        "--checksum",
-        help=f"sha256:HEX or md5:HEX, instead of the published {CIFAR100.checksum}",
-    )
-    return made
+    return _cifar.main(CIFAR100, __doc__, arguments)
 
 
 if __name__ == "__main__":

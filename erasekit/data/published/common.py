@@ -1,11 +1,11 @@
-"""Shared code to convert CIFAR-100, Flickr30K and Conceptual 12M to folders of pairs.
+"""Shared code to convert CIFAR, Flickr30K and Conceptual 12M to folders of pairs.
 
-CIFAR-100 and Flickr30K become ``pairs.parquet`` with the columns ``image`` (a path relative to the
-folder, with forward slashes), ``caption``, ``split`` (train, validation, test) and, for CIFAR-100,
+CIFAR and Flickr30K become ``pairs.parquet`` with the columns ``image`` (a path relative to the
+folder, with forward slashes), ``caption``, ``split`` (train, validation, test) and, for CIFAR,
 ``concept`` and ``group``; the pictures are in ``images/``. Conceptual 12M stays in its shards.
 Each folder has a ``DATASET_CARD.md``. The table is written last: a folder without it is incomplete.
 
-erasekit does not include the data sets. `cifar100`, `flickr30k` and `cc12m` describe their
+erasekit does not include the data sets. `cifar`, `flickr30k` and `cc12m` describe their
 published formats.
 """
 

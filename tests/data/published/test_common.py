@@ -8,7 +8,7 @@ import pytest
 from support_published import script
 
 
-@pytest.mark.parametrize("name", ["get_cifar100", "get_flickr30k", "get_cc12m"])
+@pytest.mark.parametrize("name", ["get_cifar10", "get_cifar100", "get_flickr30k", "get_cc12m"])
 def test_help_teaches(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         script(name).main(["--help"])
@@ -18,7 +18,7 @@ def test_help_teaches(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Exit code 0" in said and "--mirror URL" in said and "erasekit[data]" in said
 
 
-@pytest.mark.parametrize("name", ["get_cifar100", "get_flickr30k", "get_cc12m"])
+@pytest.mark.parametrize("name", ["get_cifar10", "get_cifar100", "get_flickr30k", "get_cc12m"])
 def test_ctrl_c_is_one_line(
     tmp_path: Path,
     name: str,
@@ -31,7 +31,7 @@ def test_ctrl_c_is_one_line(
         raise KeyboardInterrupt
 
     for function in ("fetch", "hub_sums"):
-        monkeypatch.setattr(module, function, interrupt, raising=False)
+        monkeypatch.setattr(getattr(module, "_cifar", module), function, interrupt, raising=False)
     (tmp_path / "folder").mkdir()
     given = ["--images", str(tmp_path / "folder")] if name == "get_flickr30k" else []
     assert module.main(["--out", str(tmp_path / "out"), *given]) == 130

@@ -1,4 +1,4 @@
-"""CIFAR-100, from small files of exactly its published form."""
+"""CIFAR-10 and CIFAR-100, from small files of exactly their published form."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from support_published import script, tarred
 
-from erasekit.data.published import cifar100
-from erasekit.data.published.cifar100 import CIFAR100, make_cifar100
+from erasekit.data.published import cifar as cifar_module
+from erasekit.data.published.cifar import CIFAR10, CIFAR100, make_cifar
 from erasekit.errors import RunError, UsageError
 from erasekit.files import sha256_file
 
@@ -42,12 +42,12 @@ def cifar_files(**other: bytes) -> dict[str, bytes]:
 
 
 def cifar(folder: Path, **other: bytes) -> Path:
-    return tarred(folder / CIFAR100.name, cifar_files(**other))
+    return tarred(folder / CIFAR100.source.name, cifar_files(**other))
 
 
 def test_cifar_becomes_pairs(tmp_path: Path) -> None:
     archive, out = cifar(tmp_path), tmp_path / "out"
-    counts = make_cifar100(archive, out)
+    counts = make_cifar(CIFAR100, archive, out)
     assert counts == {"train": 36, "validation": 4, "test": 6}
     pairs = pd.read_parquet(out / "pairs.parquet")
     assert list(pairs) == ["image", "caption", "concept", "group", "split"]
@@ -75,7 +75,7 @@ def test_cifar_becomes_pairs(tmp_path: Path) -> None:
 
 def test_cifars_card_says_what_is_there(tmp_path: Path) -> None:
     archive, out = cifar(tmp_path), tmp_path / "out"
-    make_cifar100(archive, out)
+    make_cifar(CIFAR100, archive, out)
     card = (out / "DATASET_CARD.md").read_text(encoding="utf-8")
     assert "of 2 classes in 2 groups" in card
     for line in ("| train | 36 |", "| validation | 4 |", "| test | 6 |"):
@@ -86,8 +86,8 @@ def test_cifars_card_says_what_is_there(tmp_path: Path) -> None:
 
 def test_cifars_split_is_the_same_every_time(tmp_path: Path) -> None:
     archive = cifar(tmp_path)
-    make_cifar100(archive, tmp_path / "a")
-    make_cifar100(archive, tmp_path / "b")
+    make_cifar(CIFAR100, archive, tmp_path / "a")
+    make_cifar(CIFAR100, archive, tmp_path / "b")
     first, second = (pd.read_parquet(tmp_path / name / "pairs.parquet") for name in "ab")
     assert first.equals(second)
     # Written down, since nobody could compare across machines otherwise.
@@ -100,7 +100,7 @@ def test_no_picture_of_cifar_is_in_two_splits(tmp_path: Path) -> None:
     train[4, 2:] = TEST[0, 2:]
     train[8, 2:] = train[12, 2:]  # 12 is drawn for validation, but 8 comes first
     train[13, 2:] = train[7, 2:]  # 7 is drawn, and 13 follows it
-    counts = make_cifar100(cifar(tmp_path, train_bin=train.tobytes()), tmp_path / "out")
+    counts = make_cifar(CIFAR100, cifar(tmp_path, train_bin=train.tobytes()), tmp_path / "out")
     assert counts == {"train": 35, "validation": 4, "test": 6}
     pairs = pd.read_parquet(tmp_path / "out" / "pairs.parquet")
     seen = pairs[pairs.split != "test"]
@@ -111,6 +111,47 @@ def test_no_picture_of_cifar_is_in_two_splits(tmp_path: Path) -> None:
     assert pairs.groupby(content).split.nunique().max() == 1
     card = (tmp_path / "out" / "DATASET_CARD.md").read_text(encoding="utf-8")
     assert "pixels of a test picture are left out: 1." in card
+
+
+def cifar10_files(names: str = "airplane\nfrog\n\n") -> dict[str, bytes]:
+    """Two classes in turn, four records in each of five files, and six to test."""
+    content = np.random.default_rng(2).integers(0, 256, (26, 3073), dtype=np.uint8)
+    content[:, 0] = np.arange(26) % 2
+    files = {f"data_batch_{i + 1}.bin": content[4 * i : 4 * i + 4].tobytes() for i in range(5)}
+    files |= {"test_batch.bin": content[20:].tobytes(), "batches.meta.txt": names.encode()}
+    return {f"cifar-10-batches-bin/{name}": held for name, held in files.items()}
+
+
+def test_cifar_10_has_animals_and_vehicles(tmp_path: Path) -> None:
+    files, out = cifar10_files(), tmp_path / "out"
+    counts = make_cifar(CIFAR10, tarred(tmp_path / CIFAR10.source.name, files), out)
+    assert counts == {"train": 18, "validation": 2, "test": 6}
+    pairs = pd.read_parquet(out / "pairs.parquet")
+    assert set(zip(pairs.caption, pairs.concept, pairs.group, strict=True)) == {
+        ("airplane", "airplane", "vehicles"),
+        ("frog", "frog", "animals"),
+    }
+    # The five files follow each other, and the label of each record is its own.
+    records = b"".join(files[f"cifar-10-batches-bin/data_batch_{i}.bin"] for i in range(1, 6))
+    for path, name in zip(pairs.image[:20], pairs.concept[:20], strict=True):
+        record = records[3073 * int(Path(path).stem) :][:3073]
+        assert name == ("airplane", "frog")[record[0]]
+        with Image.open(out / path) as picture:
+            assert np.asarray(picture).transpose(2, 0, 1).tobytes() == record[1:]
+    card = (out / "DATASET_CARD.md").read_text(encoding="utf-8")
+    assert "Dataset card: CIFAR-10\n" in card and "`data_scripts/get_cifar10.py`" in card
+    assert "of 2 classes in 2 groups" in card and "animals or vehicles" in card
+
+
+def test_a_class_that_cifar_10_does_not_have_is_named(tmp_path: Path) -> None:
+    archive = tarred(tmp_path / "c.tar.gz", cifar10_files("airplane\nfrogs\n"))
+    with pytest.raises(RunError, match=r"batches\.meta\.txt is damaged: CIFAR-10 has no 'frogs'"):
+        make_cifar(CIFAR10, archive, tmp_path / "out")
+
+
+def test_the_archive_of_the_other_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"lacks some of data_batch_1\.bin.*cifar-10-binary"):
+        make_cifar(CIFAR10, cifar(tmp_path), tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +171,7 @@ def test_a_damaged_cifar_is_named_and_leaves_no_table(
     tmp_path: Path, other: dict[str, bytes], said: str
 ) -> None:
     with pytest.raises(RunError, match=said):
-        make_cifar100(cifar(tmp_path, **other), tmp_path / "out")
+        make_cifar(CIFAR100, cifar(tmp_path, **other), tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -145,7 +186,7 @@ def test_the_version_of_pickles_is_not_read(tmp_path: Path) -> None:
         tmp_path / "cifar-100-python.tar.gz", {f"cifar-100-python/{n}": pickled for n in names}
     )
     with pytest.raises(RunError, match=r"takes the binary version.*pickles, which are not read"):
-        make_cifar100(archive, tmp_path / "out")
+        make_cifar(CIFAR100, archive, tmp_path / "out")
     assert not (tmp_path / "owned").exists()
 
 
@@ -154,11 +195,11 @@ def test_a_folder_that_is_whole_or_anothers_is_left_alone(tmp_path: Path) -> Non
     (out / "images").mkdir(parents=True)
     (out / "images" / "mine.jpg").write_bytes(b"mine")
     with pytest.raises(UsageError, match="out has images already: remove it"):
-        make_cifar100(archive, out)
+        make_cifar(CIFAR100, archive, out)
     assert (out / "images" / "mine.jpg").read_bytes() == b"mine"
-    make_cifar100(archive, tmp_path / "new")
+    make_cifar(CIFAR100, archive, tmp_path / "new")
     with pytest.raises(UsageError, match=r"new has pairs\.parquet already"):
-        make_cifar100(archive, tmp_path / "new")
+        make_cifar(CIFAR100, archive, tmp_path / "new")
 
 
 def test_without_pyarrow_the_extra_is_named(
@@ -167,7 +208,7 @@ def test_without_pyarrow_the_extra_is_named(
     archive = cifar(tmp_path)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UsageError, match=r"package pyarrow: pip install 'erasekit\[data\]'"):
-        make_cifar100(archive, tmp_path / "out")
+        make_cifar(CIFAR100, archive, tmp_path / "out")
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,10 +216,20 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         raise OSError(28, "No space left on device")
 
     archive = cifar(tmp_path)
-    monkeypatch.setattr(cifar100, "_png", full)
+    monkeypatch.setattr(cifar_module, "_png", full)
     with pytest.raises(RunError, match=r"cannot write .*out: No space left on device"):
-        make_cifar100(archive, tmp_path / "out")
+        make_cifar(CIFAR100, archive, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_script_for_cifar_10_makes_its_folder(
+    tmp_path: Path, web: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, url = web
+    archive, out = tarred(folder / CIFAR10.source.name, cifar10_files()), tmp_path / "out"
+    asked = ["--out", str(out), "--mirror", url, "--checksum", f"sha256:{sha256_file(archive)}"]
+    assert script("get_cifar10").main(asked) == 0
+    assert capsys.readouterr().out == f"{out}: 18 train, 2 validation, 6 test\n"
 
 
 def test_the_script_fetches_cifar_and_makes_the_folder(
@@ -190,7 +241,7 @@ def test_the_script_fetches_cifar_and_makes_the_folder(
     asked = ["--out", str(out), "--mirror", url, "--checksum", f"sha256:{sha256_file(archive)}"]
     assert main(asked) == 0
     assert capsys.readouterr().out == f"{out}: 36 train, 4 validation, 6 test\n"
-    assert (out / "source" / CIFAR100.name).read_bytes() == archive.read_bytes()
+    assert (out / "source" / CIFAR100.source.name).read_bytes() == archive.read_bytes()
     assert main(asked) == 0
     assert "is already complete" in capsys.readouterr().out
     # The archive that is given must be the published one, unless another sum is given.
