@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -53,7 +53,7 @@ def closure(*entries: str) -> tuple[str, ...]:
     Imports inside functions count; imports for type checkers do not. Only modules of erasekit and
     of the entries' packages are followed; for other packages, the key holds versions.
     """
-    homes = {"erasekit", *(entry.partition(".")[0] for entry in entries)}
+    homes = frozenset({"erasekit", *(entry.partition(".")[0] for entry in entries)})
     found: set[str] = set()
     waiting = list(entries)
     while waiting:
@@ -99,9 +99,11 @@ def _path(name: str) -> Path:
     return path
 
 
-def _imported(path: Path, name: str, homes: Set[str]) -> Iterator[str]:
+@cache
+def _imported(path: Path, name: str, homes: frozenset[str]) -> tuple[str, ...]:
     """Every module of the packages `homes` that a file imports, with its parent packages."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    found: list[str] = []
     for node in _run(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             targets = [alias.name for alias in node.names]
@@ -114,7 +116,8 @@ def _imported(path: Path, name: str, homes: Set[str]) -> Iterator[str]:
             parts = target.split(".")
             if parts[0] in homes:
                 around = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
-                yield from (part for part in around if _source(part) is not None)
+                found += (part for part in around if _source(part) is not None)
+    return tuple(found)
 
 
 def _absolute(node: ast.ImportFrom, package: str) -> str:

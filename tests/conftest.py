@@ -8,11 +8,13 @@ code that made them, so that a kept one is never stale.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from support_tiny import TINY, TINY_LANGUAGE
 
@@ -138,25 +140,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
+def run_once(folders: pytest.TempPathFactory, name: str, **parameters: Any) -> Path:
+    """A copy of a run folder that one of the session's processes makes for all of them."""
+    from erasekit.runs.erasing import run_erase
+    from erasekit.runs.run_folder import RunFolder
+    from erasekit.settings import make_settings
+
+    own = folders.getbasetemp()
+    made = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / f"run-{name}"
+    with FileLock(f"{made}.lock"):
+        if not RunFolder(made).whole:
+            run_erase(make_settings("smoke", **parameters), made, progress=False)
+    return Path(shutil.copytree(made, folders.mktemp("runs") / name))
+
+
 @pytest.fixture(scope="session")
 def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete run folder of the tiny world. Read it, or copy it to change it."""
-    from erasekit.runs.erasing import run_erase
-    from erasekit.settings import make_settings
-
-    out = tmp_path_factory.mktemp("runs") / "whole"
-    return run_erase(make_settings("smoke", **TINY), out, progress=False).path
+    return run_once(tmp_path_factory, "whole", **TINY)
 
 
 @pytest.fixture(scope="session")
 def language_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete run folder of a tiny language model. Read it, or copy it to change it."""
-    from erasekit.runs.erasing import run_erase
-    from erasekit.settings import make_settings
-
-    out = tmp_path_factory.mktemp("runs") / "language"
-    settings = make_settings("smoke", kind="language", **TINY_LANGUAGE)
-    return run_erase(settings, out, progress=False).path
+    return run_once(tmp_path_factory, "language", kind="language", **TINY_LANGUAGE)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support_tiny import TINY
 
-from erasekit.leaderboard import plan
+from erasekit.leaderboard import clip_bench, plan
 from erasekit.leaderboard.clip_bench import ClipBench
 from erasekit.leaderboard.plan import CLIP, Task
 from erasekit.profiles import PROFILES
@@ -29,6 +29,8 @@ def make_tiny(patch: pytest.MonkeyPatch) -> None:
     """Make the smoke profile tiny, with the search space and the tasks of this file."""
     small = {k: v for k, v in TINY.items() if k != "forget"}
     patch.setitem(PROFILES, "smoke", {**PROFILES["smoke"], **small, "draws": 10})
+    # A third of the time would be spent on eight steps of relearning for each model.
+    patch.setitem(clip_bench._RELEARNING, "checkpoints", (1,))
     patch.setattr(plan, "search_space", lambda kind=CLIP: SPACE)
     patch.setattr(plan, "tasks_of", lambda profile: TASKS)
 

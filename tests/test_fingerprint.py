@@ -49,7 +49,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def forget_what_was_read() -> None:
-    for function in (closure, fingerprint, module_hash, module._source):
+    for function in (closure, fingerprint, module_hash, module._source, module._imported):
         function.cache_clear()
 
 

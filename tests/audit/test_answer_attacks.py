@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from erasekit.audit.attack_registry import attacks_of
+from erasekit.audit.attacks import answer_relearning
 from erasekit.audit.attacks.answer_probes import probes
 from erasekit.audit.attacks.answer_relearning import relearning
 from erasekit.audit.attacks.answer_wordings import wordings
@@ -18,6 +19,13 @@ from erasekit.testing.attack_contract import check_attack
 
 TESTS = ("answer_wordings", "answer_probes", "answer_relearning")
 SHORT = TESTS[:2]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def relearning_is_short():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(answer_relearning, "CHECKPOINTS", (1, 2))
+        yield
 
 
 @pytest.fixture(scope="module")

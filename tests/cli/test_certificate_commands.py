@@ -28,7 +28,7 @@ def run(whole_run: Path, tmp_path: Path) -> Path:
 
 
 def test_certify_and_verify_as_processes(
-    run: Path, tmp_path: Path, keys: tuple[Path, Path]
+    run: Path, tmp_path: Path, keys: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     policy = write_policy(tmp_path / "policy.yaml", NO_LEAK)
     done = ask("certify", run, "--policy", policy, "--key", keys[0])
@@ -37,9 +37,10 @@ def test_certify_and_verify_as_processes(
         "The policy “trial” is met: 1 of 1 criteria.",
         f"certificate: {run / CERTIFICATE_PAGE}",
     ]
-    done = ask("verify", run, "--public-key", keys[1])
-    assert (done.returncode, done.stderr) == (0, "")
-    signed, agrees = done.stdout.splitlines()
+    assert cli.run(["verify", str(run), "--public-key", str(keys[1])]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    signed, agrees = shown.out.splitlines()
     assert signed.startswith("signed by the owner of the key ")
     assert agrees.startswith(f"{run} agrees with its certificate: ")
     assert agrees.endswith("The policy “trial” is met: 1 of 1 criteria.")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from erasekit.audit.attacks import answer_relearning
 from erasekit.errors import RunError
 from erasekit.fingerprint import closure
 from erasekit.leaderboard import answer_bench, bench, plan, run
@@ -15,7 +16,7 @@ from erasekit.leaderboard.bench import Case
 from erasekit.leaderboard.plan import LANGUAGE
 from erasekit.leaderboard.run import Unit, run_benchmark
 
-SPACE = {"npo": ({"steps": 1}, {"steps": 2}), "mmunlearner": ({"steps": 1}, {"steps": 3})}
+SPACE = {"npo": ({"steps": 1}, {"steps": 2}), "gradient_difference": ({"steps": 1}, {"steps": 3})}
 
 
 @pytest.fixture
@@ -93,6 +94,7 @@ def test_a_run_tunes_on_validation_tests_on_test_and_runs_nothing_twice(
     case: Case, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.setattr(plan, "search_space", lambda kind: SPACE)
+    monkeypatch.setattr(answer_relearning, "CHECKPOINTS", (1,))  # its steps cost seconds a model
     monkeypatch.setattr(Unit, "case", property(lambda self: replace(case, draws=10)))
     path = tmp_path / "results.jsonl"
 
