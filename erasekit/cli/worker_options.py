@@ -17,11 +17,19 @@ DryRunOption = Annotated[
 
 
 def with_workers(command: Callable) -> Callable:
-    """Add these options to a command, which gets one `Workers` as its parameter `team`."""
+    """Add these options to a command, which gets one `Workers` as its parameter `team`.
+
+    A wrong address is refused before the command begins, unless it is a dry run.
+    """
     options = inspect.signature(_team, eval_str=True).parameters
 
     def run(**given: Any) -> Any:
-        return command(team=_team(**{name: given.pop(name) for name in options}), **given)
+        team = _team(**{name: given.pop(name) for name in options})
+        if team.scheduler and not given["dry_run"]:
+            from erasekit.cluster import reach
+
+            reach(team.scheduler)  # at once: what a command imports takes seconds
+        return command(team=team, **given)
 
     return with_options(run, command, options.values(), instead_of="team")
 
