@@ -136,7 +136,7 @@ class DaskPool(Pool):
 
             def __next__(self) -> Any:
                 found = super().__next__()
-                self.loop.add_callback(room.release)
+                client.loop.add_callback(room.release)
                 return found
 
         self._client, self._futures = client, {}
