@@ -136,7 +136,7 @@ class DaskPool(Pool):
 
             def __next__(self) -> Any:
                 found = super().__next__()
-                self.loop.add_callback(room.release)
+                client.loop.add_callback(room.release)
                 return found
 
         self._client, self._futures = client, {}
@@ -257,32 +257,48 @@ def open_pool(
         yield pool
 
 
-def connect(address: Any, timeout: float | None = None) -> Any:
-    """Connect a client to a scheduler.
-
-    Args:
-        timeout: seconds in which it must answer; `ANSWER` by default.
+def connect(address: Any) -> Any:
+    """Connect a client to a scheduler, by its address, or to a local cluster.
 
     Raises:
         UsageError: when no Dask scheduler answers in time.
     """
+    if isinstance(address, str):
+        reach(address)  # because a failed Client keeps logging errors
+    import distributed
+
+    with _no_scheduler(address), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # `differs` compares versions instead
+        return distributed.Client(address, timeout=ANSWER, set_as_default=False)
+
+
+def reach(address: str) -> None:
+    """Check that a Dask scheduler answers.
+
+    Raises:
+        UsageError: when none answers in time.
+    """
     distributed = needed("distributed", "cluster", "--scheduler")
-    timeout = timeout or ANSWER
     be_quiet()
 
-    async def ask() -> None:  # tried first, because a failed Client keeps logging errors
+    async def ask() -> None:
         arguments = distributed.Security().get_connection_args("client")
-        (await distributed.comm.connect(address, timeout=timeout, **arguments)).abort()
+        async with asyncio.timeout(ANSWER):  # of the handshake too, which has none of its own
+            (await distributed.comm.connect(address, timeout=ANSWER, **arguments)).abort()
 
+    with _no_scheduler(address):
+        asyncio.run(ask())
+
+
+@contextmanager
+def _no_scheduler(address: Any) -> Iterator[None]:
     try:
-        if isinstance(address, str):
-            asyncio.run(ask())
-        with warnings.catch_warnings():  # `differs` compares versions instead
-            warnings.simplefilter("ignore")
-            return distributed.Client(address, timeout=timeout, set_as_default=False)
+        yield
     except Exception as error:  # any type, if another program answers
+        late = isinstance(error, TimeoutError)
+        said = f"nothing came within {ANSWER:.0f} s" if late else _line(error)
         raise UsageError(
-            f"--scheduler {address}: no Dask scheduler answers there ({_line(error)}): "
+            f"--scheduler {address}: no Dask scheduler answers there ({said}): "
             "start one with `dask scheduler`, and give the address that it prints"
         ) from error
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from erasekit.cli.worker_options import (
-    DryRunOption,
-    MemoryOption,
-    SchedulerOption,
-    ThreadsOption,
-    WorkersOption,
-)
+from erasekit.cli.worker_options import DryRunOption, with_workers
 from erasekit.errors import UsageError
 
+if TYPE_CHECKING:
+    from erasekit.cluster import Workers
 
+
+@with_workers
 def benchmark(
     more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     methods: Annotated[
@@ -37,10 +35,8 @@ def benchmark(
         Path | None,
         typer.Option(metavar="FOLDER", help="Write leaderboard.md with its pictures there."),
     ] = None,
-    workers: WorkersOption = None,
-    scheduler: SchedulerOption = "",
-    memory: MemoryOption = "",
-    threads: ThreadsOption = 1,
+    *,
+    team: Workers,
     dry_run: DryRunOption = False,
 ) -> None:
     """Compare every method with three oracles on the same tasks, with the same tuning budget.
@@ -60,13 +56,11 @@ def benchmark(
     chosen = pick_methods(_names(methods))
     asked = [task.name for task in pick_tasks(profile, _names(tasks))]
     numbers = _seeds([*seeds.replace(",", " ").split(), *(more or [])])
-    from erasekit.cluster import Workers
     from erasekit.leaderboard.run import outlook, plan_units, run_benchmark
     from erasekit.leaderboard.summary import summary_text
 
-    team = Workers(workers, scheduler, memory, threads)
     if dry_run:
-        units = plan_units(profile, chosen, asked, numbers, threads=threads)
+        units = plan_units(profile, chosen, asked, numbers, threads=team.threads)
         typer.echo(outlook(units, out, team))
         return
     records = run_benchmark(profile, chosen, asked, numbers, out, workers=team)

@@ -91,8 +91,6 @@ def with_settings(
                         )
             return command(settings=_settings(more, **found), **given)
 
-        signature = inspect.signature(command, eval_str=True)
-        own = [p for p in signature.parameters.values() if p.name != "settings"]
         hints = {"set_": Set} | {
             name: Annotated[_OPTIONS.get(DECLARED[name].type, str | None), setting_option(name)]
             for name in options
@@ -101,13 +99,23 @@ def with_settings(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
             for name, hint in hints.items()
         ]
-        kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
-        run.__signature__ = signature.replace(parameters=[*kept, *added])  # type: ignore[attr-defined]
-        run.__annotations__ = {p.name: p.annotation for p in (*kept, *added)}
-        run.__name__, run.__doc__ = command.__name__, command.__doc__
-        return run
+        return with_options(run, command, added, instead_of="settings")
 
     return decorate
+
+
+def with_options(
+    run: Callable, command: Callable, options: Iterable[inspect.Parameter], *, instead_of: str
+) -> Callable:
+    """Give `run` the name and parameters of a command, with options in place of one of them."""
+    command.__annotations__.pop(instead_of, None)  # it may be imported for type checkers only
+    signature = inspect.signature(command, eval_str=True)
+    own = [p for p in signature.parameters.values() if p.name != instead_of]
+    shown = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own, *options)]
+    run.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in shown}
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    return run
 
 
 def _settings(more: list[str] | None, **given: Any) -> Settings:

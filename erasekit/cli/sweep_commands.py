@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from erasekit.cli.worker_options import (
-    DryRunOption,
-    MemoryOption,
-    SchedulerOption,
-    ThreadsOption,
-    WorkersOption,
-)
+from erasekit.cli.worker_options import DryRunOption, with_workers
 from erasekit.errors import UsageError
 
+if TYPE_CHECKING:
+    from erasekit.cluster import Workers
 
+
+@with_workers
 def sweep(
     notebook: Annotated[
         list[str],
@@ -42,10 +40,8 @@ def sweep(
     out: Annotated[Path, typer.Option(help="Folder with one run folder for each run.")] = Path(
         "runs/sweep"
     ),
-    workers: WorkersOption = None,
-    scheduler: SchedulerOption = "",
-    memory: MemoryOption = "",
-    threads: ThreadsOption = 1,
+    *,
+    team: Workers,
     dry_run: DryRunOption = False,
 ) -> None:
     """Run one notebook with every combination of parameters, and compare the runs on a page.
@@ -62,18 +58,16 @@ def sweep(
     names = [word for word in notebook if "=" not in word or word.endswith(".ipynb")]
     if len(names) != 1:
         raise UsageError(f"give one notebook, not {len(names)}: erasekit sweep NOTEBOOK --grid ...")
-    from erasekit.cluster import Workers
     from erasekit.tutorial.grid import read_words, read_yaml
     from erasekit.tutorial.sweep import plan_sweep, run_sweep
 
     words = [*(grid or []), *(word for word in notebook if word not in names)]
-    team = Workers(workers, scheduler, memory, threads)
     plan = plan_sweep(
         names[0],
         {**read_yaml(grid_file), **read_words(words, "--grid")},
         out,
         where=read_words(where or [], "--where"),
-        threads=threads,
+        threads=team.threads,
     )
     if dry_run:
         typer.echo(plan.outlook(team))

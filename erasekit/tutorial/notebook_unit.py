@@ -158,8 +158,10 @@ def main() -> int:
     """In the process of one notebook: run it, tell of its cells, and render its page."""
     order = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_worker, daemon=True).start()
+    from erasekit.tutorial.runner import check_extra, run_notebook
+
+    check_extra()
     from erasekit.tutorial.notebook_page import render_notebook
-    from erasekit.tutorial.runner import run_notebook
 
     notebook, folder = Path(order["notebook"]), Path(order["folder"])
     code = 0

@@ -19,11 +19,14 @@ from erasekit.tutorial.parameters import check_parameters
 
 
 def check_extra() -> None:
-    """Refuse to start without the packages that run and render notebooks.
+    """Import the packages that run and render notebooks.
 
     Raises:
         UsageError: when one of them is not installed.
     """
+    # jsonschema, which they import, does without this one too. It compiles grammars of addresses
+    # when it is imported: two seconds for a check that no notebook needs.
+    grammars = sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     for package in ("papermill", "nbconvert", "ipykernel"):
         try:
             import_module(package)
@@ -31,6 +34,8 @@ def check_extra() -> None:
             raise UsageError(
                 f"the tutorial needs {package}: pip install 'erasekit[tutorial]'"
             ) from error
+    if grammars is None:
+        del sys.modules["rfc3987_syntax"]
 
 
 def notebooks_folder() -> Path:

@@ -113,7 +113,10 @@ def test_ctrl_c_ends_every_notebook_that_runs(tmp_path):
         text = f"name: str = '{name}'  # file that tells that it began\nout: str = ''  # folder"
         write_notebook(folder / f"{name}.ipynb", text, sleep)
     code = (
-        "import pathlib, signal, sys; from erasekit.tutorial import runner, sequence\n"
+        "import multiprocessing, pathlib, signal, sys\n"
+        "from erasekit.tutorial import kernels, runner, sequence\n"
+        # These notebooks need nothing of what is imported once for all of them.
+        "kernels.forking = lambda: multiprocessing.get_context('forkserver')\n"
         # A job in a shell's background is started with Ctrl-C ignored, and hands that on.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"runner.notebooks_folder = lambda: pathlib.Path(r'{folder}')\n"
