@@ -285,12 +285,31 @@ def _listed(
     by_end, left_out = pairs.at_paths(whole.values())
     whole = {end: path for end, path in whole.items() if path not in left_out}
     completed = {path: whole[plain[path]] for path in paths if plain[path] in whole}
+    mask |= more | by_end
+    _check_alone(pairs, mask, file)
     lost, without = set(missed) - set(whole), dict[str, str]()
     hint = "Write its path in the folder, one picture per line"
     for path in (path for path in paths if plain[path] in lost):
         near = pairs.near_paths(plain[path]) if len(without) < _HINTS else []
         without[path] = str(unknown(f"picture in {file}", shown(path), near, hint))
-    return mask | more | by_end, paths, without, completed
+    return mask, paths, without, completed
+
+
+def _check_alone(pairs: FolderPairs, listed: np.ndarray, file: Path) -> None:
+    """Refuse a list with a path that several different pictures in Parquet or shards have.
+
+    Raises:
+        UsageError: names the path.
+    """
+    files = np.unique(pairs.files[listed])
+    contents = pairs.listing.contents[files].tolist()
+    first: dict[str, int] = {}
+    for path, content in zip(pairs.listing.paths(files), contents, strict=True):
+        if first.setdefault(path, content) != content:
+            raise UsageError(
+                f"files={file}: several different pictures are called '{shown(path)}': "
+                "give each a name of its own, or ask by caption (word=...)"
+            )
 
 
 def _whole_paths(pairs: FolderPairs, ends: Sequence[str], file: Path) -> dict[str, str]:
@@ -302,7 +321,8 @@ def _whole_paths(pairs: FolderPairs, ends: Sequence[str], file: Path) -> dict[st
         UsageError: for an entry that is the end of several paths; names them.
     """
     whole = {}
-    for end, paths in (pairs.ending_in(ends) if ends else {}).items():
+    for end, found in (pairs.ending_in(ends) if ends else {}).items():
+        paths = list(dict.fromkeys(found))
         if not paths or os.path.lexists(pairs.listing.folder / end):
             continue
         if len(paths) > 1:
