@@ -143,9 +143,11 @@ def read_folder(
     report, pairs = _examine(path, checks, columns, progress)
     if report.first is not None and not (skip_bad and len(pairs)):
         told = ", ".join(f"{number:,} × {kind}" for kind, number in sorted(report.counts.items()))
-        mend = "skip_bad leaves them out" if len(pairs) else "no row is good"
-        if TWICE in report.counts:
-            mend += ", and puts all copies of a picture in the first of its splits"
+        mends = ["leaves them out"] if report.counts.keys() - {TWICE} else []
+        mends += ["puts copies of a picture in the first of their splits"] * (
+            TWICE in report.counts
+        )
+        mend = f"skip_bad {' and '.join(mends)}" if len(pairs) else "no row is good"
         raise UsageError(
             f"{report.folder} has problems: {told}. The first: {report.first.place}: "
             f"{report.first.said}. All are in {report.path}; {mend}"

@@ -65,7 +65,7 @@ def test_a_request_for_a_name_of_several_pictures_is_refused(tmp_path: Path) -> 
     pairs = read_folder(tmp_path / "own")
     assert len(set(pairs.picture)) == 4
     (tmp_path / "list.txt").write_text("image.jpg")
-    with pytest.raises(UsageError, match="several different pictures are called 'data/.*/image.jp"):
+    with pytest.raises(UsageError, match=r"several different pictures are called 'data/.*/image"):
         ask(pairs, f"files={tmp_path / 'list.txt'}")
     (tmp_path / "list.txt").write_text("other.jpg")  # two rows with the same picture
     found = ask(pairs, f"files={tmp_path / 'list.txt'}")
