@@ -77,9 +77,10 @@ def certify(path: Path, policy: Policy, key: Path | None = None) -> dict[str, An
         signer = signature.fingerprint(private.public_key()) if private else None
         payload = statement(_content(folder, policy, signer))
         written = signature.signed(payload, private)
-        write_bytes(folder.path / CERTIFICATE, written)
         content = stated(payload)  # the page shows the content of the file, in its order
-        write_text(folder.path / PAGE, render(content, hashlib.sha256(written).hexdigest()))
+        page = render(content, hashlib.sha256(written).hexdigest())
+        write_bytes(folder.path / CERTIFICATE, written)
+        write_text(folder.path / PAGE, page)
     return content
 
 

@@ -184,9 +184,12 @@ def _request(request: dict[str, Any]) -> list[tuple[str, int, list[str]]]:
     copies = [
         f"{c['image']}, a {c['kind']} copy of {c['copy_of']}" for c in request["also_removed"]
     ]
+    completed = request.get("completed", {})
     lists = {
         "asked": request["asked"]["entries"],
-        "found": request["found"],
+        "found": [
+            f"{e}, completed to {completed[e]}" if e in completed else e for e in request["found"]
+        ],
         "not found": request["not_found"],
         "also removed: copies": copies,
         "erased: pictures": request["erased"],

@@ -14,7 +14,6 @@ from erasekit.runs.manifest import check_models
 from erasekit.runs.run_folder import TRACKERS, RunFolder
 from erasekit.runs.trackers import check_trackers, tracking
 from erasekit.settings import Settings
-from erasekit.text import shown
 
 if TYPE_CHECKING:
     from erasekit.evaluate.scorecard import Scorecard
@@ -108,11 +107,8 @@ def _warn(experiment: BaseExperiment) -> None:
         return
     from erasekit.runs.near_misses import cut_captions
 
-    if missing := list(request.missing):
-        told = ", ".join(map(shown, missing[:5])) + (", …" if len(missing) > 5 else "")
-        warnings.warn(
-            f"not found: {len(missing):,} of {len(request.entries):,}: {told}", stacklevel=2
-        )
+    for words in request.notes():
+        warnings.warn(words, stacklevel=2)
     clip = experiment.original
     cut, unread = cut_captions(request, clip.tokenizer, clip.model.context_length)
     if len(cut):

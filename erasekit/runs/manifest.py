@@ -2,7 +2,7 @@
 
 `manifest.json` holds the sha256 of each input and output file of a run. It is written last, and
 marks the run as complete. `provenance.json` repeats parameters and task, so that a changed entry
-can be named.
+can be named, and the sha256 of the request.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def check_files(folder: Path) -> None:
         mend = "remove it" if what == "added" else "put it back as it was, or erase again"
         told = f" ({differs})" if differs else ""
         raise UsageError(f"{folder / name}: {what} since the run was made{told}: {mend}")
-    for name in (PARAMS, SCORECARD):
+    for name in (PROVENANCE, PARAMS, SCORECARD, REQUEST):
         if differs := _contradiction(folder, name):
             raise UsageError(
                 f"{folder / name} is not of this run ({differs}): "
@@ -166,13 +166,21 @@ def _counts(name: PurePath) -> bool:
 
 def _contradiction(folder: Path, name: str) -> str:
     """Describe the entry of a file that contradicts `provenance.json`; empty if there is none."""
-    if name not in (PARAMS, SCORECARD):
-        return ""
     try:
-        made, value = read_json(folder / PROVENANCE), read_json(folder / name)
+        made = read_json(folder / PROVENANCE)
+        if name == PROVENANCE:
+            whole = all(isinstance(made[key], dict) for key in ("models", "parameters", "task"))
+            return "" if whole else "it is damaged"
         if name == PARAMS:
-            return difference(placeless(value), made["parameters"], PROVENANCE)
-        task = {key: value["task"].get(key) for key in made["task"]}
-        return difference(task, made["task"], PROVENANCE)
+            return difference(placeless(read_json(folder / name)), made["parameters"], PROVENANCE)
+        if name == SCORECARD:
+            task = read_json(folder / name)["task"]
+            return difference(
+                {key: task.get(key) for key in made["task"]}, made["task"], PROVENANCE
+            )
+        if name == REQUEST:
+            asked = sha256_json(read_json(folder / name)) if (folder / name).exists() else None
+            return "" if asked == made["request"] else f"its sha256 is not the one in {PROVENANCE}"
     except (RunError, KeyError, TypeError, AttributeError):
         return f"it or {PROVENANCE} is damaged"
+    return ""

@@ -78,7 +78,7 @@ def preview_folder(
     found: dict[str, Any] = {"form": None, "pictures": 0, "captions": 0, "splits": {}}
     found |= {"selected": {"pictures": 0, "captions": 0, "by_split": {}}, "near": {}}
     problems: list[dict[str, str]] = []
-    found |= {"not_found": [], "problems": problems}
+    found |= {"not_found": [], "completed": {}, "problems": problems}
 
     def refused(why: UsageError, what: str = "", text: str = "") -> Preview:
         if what:
@@ -114,9 +114,9 @@ def preview_folder(
         "by_split": request.by_split(),
     }
     found["near"] = near_misses(request, tokenizer, clip)
-    found["not_found"] = list(request.missing)
+    found["not_found"], found["completed"] = list(request.missing), request.completed
     problems += [_problem(entry, why) for entry, why in request.missing.items()]
-    text = f"{report}\n\n{_selected(found)}{_drawn(request, out)}"
+    text = f"{report}\n\n{_selected(found, request.notes())}{_drawn(request, out)}"
     try:
         read_folder(data, skip_bad=skip_bad, columns=columns)
     except UsageError as error:
@@ -157,7 +157,7 @@ def _model(model: str, pretrained: str) -> tuple[Callable[[list[str]], Tensor], 
     return tokenizer, None
 
 
-def _selected(found: dict[str, Any]) -> str:
+def _selected(found: dict[str, Any], notes: list[str]) -> str:
     """Format what the request selects and nearly selects for the terminal."""
     selected = found["selected"]
     splits = ", ".join(f"{name} {number:,}" for name, number in selected["by_split"].items())
@@ -165,9 +165,7 @@ def _selected(found: dict[str, Any]) -> str:
         f"selected: {selected['pictures']:,} pictures with {selected['captions']:,} captions "
         f"({splits})"
     ]
-    if missing := found["not_found"]:
-        told = ", ".join(map(shown, missing[:5])) + (", …" if len(missing) > 5 else "")
-        lines.append(f"not found: {len(missing):,}: {told}")
+    lines += notes
     for kind, near in found["near"].items():
         if near["captions"]:
             example = near["examples"][0]

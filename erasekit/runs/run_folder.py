@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from erasekit.errors import ErasekitError, RunError, UsageError, reason
 from erasekit.experiment.specs import make_plan
-from erasekit.files import read_json, write_json
+from erasekit.files import read_json, sha256_json, write_json
 from erasekit.locks import locked
 from erasekit.processes import on_main
 from erasekit.runs.manifest import (
@@ -254,17 +254,20 @@ class RunFolder:
             models["control"] = control.model
         if "oracle" in scorecard.models:
             models["oracle"] = experiment.oracle
+        request = None
+        if experiment.request is not None:
+            request = experiment.request.as_dict(experiment.task.forget.positions)
         made = provenance(experiment, models) | {
             "parameters": placeless(self.params),
             "task": experiment.task.describe(),
+            "request": None if request is None else sha256_json(request),
         }
         with self.extended() as stage:
             if not self.whole:  # a repeated evaluation keeps the model
                 erasure.model.save(stage / MODEL)
                 write_history(stage / HISTORY, erasure.history)
-            if experiment.request is not None:
-                erased = experiment.task.forget.positions
-                write_json(stage / REQUEST, experiment.request.as_dict(erased))
+            if request is not None:
+                write_json(stage / REQUEST, request)
             with experiment.running():
                 write_figures(stage / FIGURES, experiment, models, erasure, scorecard)
             write_json(stage / PROVENANCE, made)

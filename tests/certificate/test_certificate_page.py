@@ -137,6 +137,7 @@ def test_a_request_is_counted_and_listed() -> None:
     request = {
         "asked": {"kind": "list", "text": "files=l.txt", "entries": ["a.png", "b.png", "no.png"]},
         "found": ["a.png", "b.png"],
+        "completed": {"b.png": "in/b.png"},
         "not_found": ["no.png"],
         "also_removed": [{"image": "c.png", "copy_of": "a.png", "kind": "pixel"}],
         "erased": ["a.png", "b.png", "c.png"],
@@ -145,7 +146,7 @@ def test_a_request_is_counted_and_listed() -> None:
     text = text_of(render(made(FORGOTTEN, request=request), ""))
     for part in (
         "asked 3 a.png b.png no.png",
-        "found 2 a.png b.png",
+        "found 2 a.png b.png, completed to in/b.png",
         "not found 1 no.png",
         "also removed: copies 1 c.png, a pixel copy of a.png",
         "erased: pictures 3 a.png b.png c.png",

@@ -20,7 +20,14 @@ from erasekit.files import read_json, sha256_folder, write_json
 from erasekit.runs.audits import run_audit
 from erasekit.runs.erasing import run_evaluate
 from erasekit.runs.manifest import changes, check_models, difference, placeless, write_manifest
-from erasekit.runs.run_folder import PARAMS, PROVENANCE, SCORECARD, RunFolder, open_runs
+from erasekit.runs.run_folder import (
+    PARAMS,
+    PROVENANCE,
+    REQUEST,
+    SCORECARD,
+    RunFolder,
+    open_runs,
+)
 from erasekit.sharing.export import export
 
 COMMANDS: dict[str, Callable[[Path], Any]] = {
@@ -122,6 +129,23 @@ def test_a_scorecard_of_another_task_is_named(copied: Path) -> None:
     write_manifest(copied)
     with pytest.raises(UsageError, match=r"scorecard.json is not of this run \(forget is \['bird'"):
         RunFolder.open(copied)
+
+
+def test_a_request_of_another_run_is_named(copied: Path) -> None:
+    write_json(copied / REQUEST, {"erased": []})
+    write_manifest(copied)
+    with pytest.raises(
+        UsageError, match=r"request.json is not of this run \(its sha256 is not the"
+    ):
+        RunFolder.open(copied)
+
+
+def test_a_provenance_of_another_type_is_named(copied: Path) -> None:
+    edit(copied / PROVENANCE, models=None)
+    write_manifest(copied)
+    for command in COMMANDS.values():
+        with pytest.raises(UsageError, match=r"provenance.json is not of this run"):
+            command(copied)
 
 
 @pytest.mark.parametrize("command", ["evaluate", "audit"])

@@ -80,7 +80,7 @@ def test_json_says_all_of_it(photos, tmp_path):
     (problem,) = told["problems"]
     assert problem["file"] == "none.png" and set(problem) == {"file", "what", "mend"}
     text = call(*asked[:-1]).output
-    assert "selected: 4 pictures with 4 captions" in text and "not found: 1: none.png" in text
+    assert "selected: 4 pictures with 4 captions" in text and "not found: 1 of 4: none.png" in text
     assert "copies of the same bytes: selected too: copy.png, like 0.png" in text
 
 

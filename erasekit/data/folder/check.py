@@ -22,7 +22,7 @@ from erasekit.data.folder.file_states import look
 from erasekit.data.folder.forms import form_of
 from erasekit.data.folder.listing import FolderPairs, Listing
 from erasekit.data.folder.picture_checks import check_pictures
-from erasekit.data.folder.problems import Problem, read_problems
+from erasekit.data.folder.problems import TWICE, Problem, read_problems
 from erasekit.data.folder.row_reading import read_rows
 from erasekit.errors import RunError, UsageError, reason, unknown
 from erasekit.files import read_json, write_whole
@@ -42,7 +42,7 @@ class FolderReport:
         rows: number of rows, good and bad.
         pictures: number of pictures of the readable rows.
         kept: number of rows without a problem: a picture and its caption each.
-        splits: number of kept rows per split.
+        splits: number of rows per split that can be used.
         counts: number of problems of each kind. A problem with a picture counts once,
             at the first row that shows it.
         first: the first problem.
@@ -128,7 +128,8 @@ def read_folder(
 
     Args:
         path: the folder, as a path or as ``folder:PATH``.
-        skip_bad: whether to skip rows with a problem.
+        skip_bad: whether to skip rows with a problem; copies of a picture that are told to be in
+            several splits are kept in the first one.
         checks: ``all`` decodes every picture and compares their contents; ``table`` only
             checks that the files exist.
         columns: names of a table's columns, if they are not the usual ones.
@@ -142,7 +143,11 @@ def read_folder(
     report, pairs = _examine(path, checks, columns, progress)
     if report.first is not None and not (skip_bad and len(pairs)):
         told = ", ".join(f"{number:,} × {kind}" for kind, number in sorted(report.counts.items()))
-        mend = "skip_bad leaves them out" if len(pairs) else "no row is good"
+        mends = ["leaves them out"] if report.counts.keys() - {TWICE} else []
+        mends += ["puts copies of a picture in the first of their splits"] * (
+            TWICE in report.counts
+        )
+        mend = f"skip_bad {' and '.join(mends)}" if len(pairs) else "no row is good"
         raise UsageError(
             f"{report.folder} has problems: {told}. The first: {report.first.place}: "
             f"{report.first.said}. All are in {report.path}; {mend}"

@@ -7,6 +7,8 @@ A picture is decoded when its pixels are needed. `erasekit.data.folder.check` cr
 
 from __future__ import annotations
 
+import posixpath
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from erasekit.cache import MANIFEST
-from erasekit.data.arrow_files import arrow, batches, looked_up, numbers
+from erasekit.data.arrow_files import arrow, batches, looked_up, numbers, texts
 from erasekit.data.folder.forms import FORMS
 from erasekit.data.folder.spots import Spot, content
 from erasekit.data.picture_files import cut_square, decode, in_threads
@@ -226,6 +228,21 @@ class FolderPairs:
         spots = self.listing.spots(np.flatnonzero(chosen & here))
         there = {composed(spot.path) for spot in spots}
         return chosen[self.files], [path for path in asked if composed(path) not in there]
+
+    def ending_in(self, ends: Sequence[str]) -> dict[str, list[str]]:
+        """Map each of some file names, or ends of paths, to the paths in the folder that end so.
+
+        Paths of pictures with a problem are included: they may be meant too. Paths are compared
+        in Unicode's composed form.
+        """
+        found, wanted = {end: list[str]() for end in ends}, defaultdict(list)
+        for end in ends:
+            wanted[composed(posixpath.basename(end))].append(end)
+        for path in texts(self.listing.pictures, "path"):
+            for end in wanted.get(composed(posixpath.basename(path)), ()):
+                if f"/{composed(path)}".endswith(f"/{composed(end)}"):
+                    found[end].append(path)
+        return found
 
     def near_paths(self, path: str, most: int = 1000) -> list[str]:
         """Return some paths with the file name of `path`, or else from its folder."""

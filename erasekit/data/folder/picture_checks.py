@@ -62,19 +62,19 @@ def check_pictures(form: Form, read: Path, states: np.ndarray, checks: str, entr
             both = f"{SPLITS[told[row]]} and, before, in {SPLITS[splits[row]]}"
             line = cell(mapped(rows), "line", row)
             add(int(picture[row]), line, TWICE, f" is told to be in {both}")
-    np.save(entry / "kept.npy", np.flatnonzero(kept & ~clash).astype(np.int32))
+    # A row that contradicts its picture's split is kept: a request may ask for it.
+    np.save(entry / "kept.npy", np.flatnonzero(kept).astype(np.int32))
     np.save(entry / "splits.npy", splits)
     np.save(entry / "contents.npy", contents)
     np.save(entry / "hashes.npy", hashes)
     first = next(read_problems(entry / "problems.csv"), None)
-    fine = kept & ~clash
     passed_over = about["passed_over"]
     report = {
         "form": about["what"],
         "rows": about["rows"],
         "pictures": len(pictures),
-        "kept": int(fine.sum()),
-        "splits": {name: int((splits[fine] == at).sum()) for at, name in enumerate(SPLITS)},
+        "kept": int((kept & ~clash).sum()),
+        "splits": {name: int((splits[kept] == at).sum()) for at, name in enumerate(SPLITS)},
         "counts": problems.counts,
         "first": first,
         "passed_over": passed_over["counts"],

@@ -23,7 +23,7 @@ _MENDS = {
     EMPTY: "write a caption",
     ENCODING: "save the file as UTF-8",
     SPLIT: "write train, validation or test",
-    TWICE: "give all copies of a picture the same split",
+    TWICE: "give all copies of a picture the same split; skip_bad takes the first",
 }
 
 

@@ -6,7 +6,8 @@ A rule has one or more parts, joined by commas; the selection is their union:
 - ``word=apple``: captions with the whole word or words, in upper or lower case;
 - ``regex=...``: captions that match an RE2 expression. It takes the rest of the rule,
   including commas, so it comes last;
-- ``files=list.txt``: the pictures whose paths are in a file, one per line.
+- ``files=list.txt``: the pictures whose paths are in a file, one per line. A file name, or another
+  end of a path, is enough if only one picture has it.
 
 A picture is selected with all of its captions and its copies (files with the same pixels).
 Otherwise it would be both forgotten and retained. Names, words and paths are compared in
@@ -15,6 +16,7 @@ Unicode's composed form.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,6 +66,7 @@ class Request:
         parts: parts of the rule.
         entries: the requested items: the paths of a list, the parts of a rule.
         missing: entries without a match, each with the reason and the fix.
+        completed: entries that are the end of one picture's path, each with that path.
         asked: bool, shape (n,): rows of the pictures that match the request directly.
         selected: bool, shape (n,): all rows to forget, including copies.
     """
@@ -73,6 +76,7 @@ class Request:
     parts: tuple[Part, ...]
     entries: tuple[str, ...]
     missing: dict[str, str]
+    completed: dict[str, str]
     asked: np.ndarray
     selected: np.ndarray
 
@@ -95,6 +99,17 @@ class Request:
             for path, original, copy, one in told
         ]
 
+    def notes(self) -> list[str]:
+        """Return a line for the entries without a match, and one for the completed entries."""
+        whole = [f"{shown(end)} is {shown(path)}" for end, path in self.completed.items()]
+        lists = {"not found": list(map(shown, self.missing)), "completed": whole}
+        return [
+            f"{what}: {len(each):,} of {len(self.entries):,}: {', '.join(each[:5])}"
+            + (", …" if len(each) > 5 else "")
+            for what, each in lists.items()
+            if each
+        ]
+
     def by_split(self, rows: np.ndarray | None = None) -> dict[str, int]:
         """Count the selected pictures, or those of some rows, per split."""
         rows = np.flatnonzero(self.selected) if rows is None else rows
@@ -115,6 +130,7 @@ class Request:
                 "entries": list(self.entries),
             },
             "found": [entry for entry in self.entries if entry not in self.missing],
+            "completed": self.completed,
             "not_found": list(self.missing),
             "also_removed": self.copies(),
             "erased": self.pairs.listing.paths(np.unique(self.pairs.files[erased])),
@@ -154,9 +170,14 @@ def ask(pairs: FolderPairs, rule: str) -> Request:
             nothing or everything.
     """
     parts = parse_rule(rule)
-    asked, entries, missing = np.zeros(len(pairs), dtype=bool), dict[str, None](), dict[str, str]()
+    asked, entries = np.zeros(len(pairs), dtype=bool), dict[str, None]()
+    missing, completed = dict[str, str](), dict[str, str]()
     for part in parts:
-        found, names, without = _rows(pairs, part)
+        if part.kind == "files":
+            found, names, without, whole = _listed(pairs, Path(part.value).expanduser())
+            completed |= whole
+        else:
+            found, names, without = _matched(pairs, part)
         asked |= found
         entries |= dict.fromkeys(names)
         missing |= without
@@ -171,7 +192,7 @@ def ask(pairs: FolderPairs, rule: str) -> Request:
             f"forget = {rule} selects every one of {len(pairs):,} pairs: something must be kept"
         )
     itself = np.isin(pairs.files, pairs.files[asked])
-    return Request(pairs, rule, parts, tuple(entries), missing, itself, selected)
+    return Request(pairs, rule, parts, tuple(entries), missing, completed, itself, selected)
 
 
 def select(pairs: FolderPairs, rule: str) -> np.ndarray:
@@ -204,10 +225,8 @@ def _part(told: str) -> Part:
     return Part(kind.strip().lower(), value.strip())
 
 
-def _rows(pairs: FolderPairs, part: Part) -> tuple[np.ndarray, Sequence[str], dict[str, str]]:
+def _matched(pairs: FolderPairs, part: Part) -> tuple[np.ndarray, Sequence[str], dict[str, str]]:
     """Return the rows that match a part, its entries, and the entries without a match."""
-    if part.kind == "files":
-        return _listed(pairs, Path(part.value).expanduser())
     if part.kind in NAMES:
         mask, without = _named(pairs, part)
     else:
@@ -243,8 +262,10 @@ def _plain(name: str) -> str:
     return " ".join(folded(name).replace("-", " ").replace("_", " ").split())
 
 
-def _listed(pairs: FolderPairs, file: Path) -> tuple[np.ndarray, Sequence[str], dict[str, str]]:
-    """Return the rows of the pictures in a list, its paths, and the missing paths."""
+def _listed(
+    pairs: FolderPairs, file: Path
+) -> tuple[np.ndarray, Sequence[str], dict[str, str], dict[str, str]]:
+    """Return the rows of the pictures in a list, its paths, those missing, those completed."""
     try:
         with opened_text(file) as (opened, _):
             text = opened.read()
@@ -260,12 +281,58 @@ def _listed(pairs: FolderPairs, file: Path) -> tuple[np.ndarray, Sequence[str], 
     plain = {p: p.replace("\\", "/").removeprefix("./").removeprefix(root) for p in paths}
     mask, missed = pairs.at_paths(paths)
     more, missed = pairs.at_paths([plain[path] for path in missed]) if missed else (mask, missed)
-    lost, without = set(missed), dict[str, str]()
+    whole = _whole_paths(pairs, missed, file)
+    by_end, left_out = pairs.at_paths(whole.values())
+    whole = {end: path for end, path in whole.items() if path not in left_out}
+    completed = {path: whole[plain[path]] for path in paths if plain[path] in whole}
+    mask |= more | by_end
+    _check_alone(pairs, mask, file)
+    lost, without = set(missed) - set(whole), dict[str, str]()
     hint = "Write its path in the folder, one picture per line"
     for path in (path for path in paths if plain[path] in lost):
         near = pairs.near_paths(plain[path]) if len(without) < _HINTS else []
         without[path] = str(unknown(f"picture in {file}", shown(path), near, hint))
-    return mask | more, paths, without
+    return mask, paths, without, completed
+
+
+def _check_alone(pairs: FolderPairs, listed: np.ndarray, file: Path) -> None:
+    """Refuse a list with a path that several different pictures in Parquet or shards have.
+
+    Raises:
+        UsageError: names the path.
+    """
+    files = np.unique(pairs.files[listed])
+    contents = pairs.listing.contents[files].tolist()
+    first: dict[str, int] = {}
+    for path, content in zip(pairs.listing.paths(files), contents, strict=True):
+        if first.setdefault(path, content) != content:
+            raise UsageError(
+                f"files={file}: several different pictures are called '{shown(path)}': "
+                "give each a name of its own, or ask by caption (word=...)"
+            )
+
+
+def _whole_paths(pairs: FolderPairs, ends: Sequence[str], file: Path) -> dict[str, str]:
+    """Return the path of the picture that each of some entries of a list is the end of.
+
+    An entry that is itself the path of a file is not completed: that file is meant.
+
+    Raises:
+        UsageError: for an entry that is the end of several paths; names them.
+    """
+    whole = {}
+    for end, found in (pairs.ending_in(ends) if ends else {}).items():
+        paths = list(dict.fromkeys(found))
+        if not paths or os.path.lexists(pairs.listing.folder / end):
+            continue
+        if len(paths) > 1:
+            told = ", ".join(map(shown, paths[:3])) + (", …" if len(paths) > 3 else "")
+            raise UsageError(
+                f"files={file}: '{shown(end)}' could be any of {len(paths):,} pictures ({told}): "
+                "write its whole path in the folder"
+            )
+        whole[end] = paths[0]
+    return whole
 
 
 def _mend(part: Part) -> str:

@@ -16,6 +16,7 @@ from pyarrow import parquet
 from support_folder import encoded, only_problem, put, told
 
 from erasekit.data.folder.check import check_folder, read_folder
+from erasekit.data.folder.selection import ask
 from erasekit.errors import RunError, UsageError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -54,6 +55,21 @@ def test_hugging_faces_files_are_read_with_their_splits(tmp_path: Path) -> None:
         want = np.array(Image.open(io.BytesIO(COLOURS[at])).crop((1, 0, 5, 4)))
         assert torch.equal(pairs.pixels([row], 4)[0], torch.from_numpy(want).permute(2, 0, 1))
     assert pairs.row(rows_of(pairs, "four")) == f"data/{train.name}, row 2"
+
+
+def test_a_request_for_a_name_of_several_pictures_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "own" / "data" / "train-00000-of-00001.parquet"
+    pictures = [{"bytes": held, "path": "image.jpg"} for held in COLOURS[:3]]
+    other = {"bytes": COLOURS[3], "path": "other.jpg"}
+    write(file, {"image": [*pictures, other, other], "caption": list("abcde")})
+    pairs = read_folder(tmp_path / "own")
+    assert len(set(pairs.picture)) == 4
+    (tmp_path / "list.txt").write_text("image.jpg")
+    with pytest.raises(UsageError, match=r"several different pictures are called 'data/.*/image"):
+        ask(pairs, f"files={tmp_path / 'list.txt'}")
+    (tmp_path / "list.txt").write_text("other.jpg")  # two rows with the same picture
+    found = ask(pairs, f"files={tmp_path / 'list.txt'}")
+    assert found.selected.tolist() == [False] * 3 + [True] * 2
 
 
 def rows_of(pairs: Any, caption: str) -> int:

@@ -125,7 +125,7 @@ def test_a_mistake_in_a_list_of_files_is_told(pairs: FolderPairs, tmp_path: Path
     file = tmp_path / "list.txt"
     for held, said in [
         (b"in/p2.png\n", "'in/p2.png': did you mean 'in/p1.png'"),
-        (b"p1.png\nx\n", r"'p1.png': did you mean 'in/p1.png'.*\(2 entries ask for nothing"),
+        (b"to/p1.png\nx\n", r"'to/p1.png': did you mean 'in/p1.png'.*\(2 entries ask for nothing"),
         (b"\n", "has no path in it"),
         (b"IN/P2.PNG\n", "known: none like it. Write its path in the folder, one picture per"),
         (b"\xff\xfea", "cannot be read: it is not UTF-8"),
@@ -145,6 +145,57 @@ def test_what_is_not_there_is_named_when_something_is(pairs: FolderPairs, tmp_pa
     assert (told["found"], told["not_found"]) == (["a1.png"], ["word=zebra", "in/p2.png"])
     assert "did you mean 'in/p1.png'" in request.missing["in/p2.png"]
     assert sum(told["by_split"].values()) == 1
+
+
+def test_the_end_of_a_path_is_completed_and_said(pairs: FolderPairs, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("d1.png\na1.png\n1.png\n")
+    request = ask(pairs, f"files={tmp_path / 'list.txt'}")
+    assert np.flatnonzero(request.selected).tolist() == [0, 1, 4]
+    told = request.as_dict(np.flatnonzero(request.selected))
+    assert told["completed"] == {"d1.png": "in/d1.png"}
+    assert (told["found"], told["not_found"]) == (["d1.png", "a1.png"], ["1.png"])
+    assert request.notes() == ["not found: 1 of 3: 1.png", "completed: 1 of 3: d1.png is in/d1.png"]
+
+
+ENDS = (
+    *("x.png", "a/x.png", "b/a/x.png", "b/y.png", "c/y.png"),
+    *("b/z\u0301.png", "bad/w.png", "v.png", "b/v.png"),
+)
+DAMAGED = ("bad/w.png", "v.png")
+
+
+@pytest.fixture(scope="module")
+def alike(tmp_path_factory: pytest.TempPathFactory) -> FolderPairs:
+    """Pictures of the same names in several folders; two pictures are damaged."""
+    folder = tmp_path_factory.mktemp("alike")
+    write(folder, [(name, f"caption {name}") for name in (*ENDS, "other.png")])
+    for name in DAMAGED:
+        (folder / name).write_bytes(b"no picture")
+    return read_folder(folder, skip_bad=True, progress=False)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(ENDS), st.integers(0, 2), st.sampled_from(["NFC", "NFD"]))
+def test_no_end_of_a_path_is_completed_to_another_picture(
+    alike: FolderPairs,
+    tmp_path_factory: pytest.TempPathFactory,
+    path: str,
+    cut: int,
+    form: Literal["NFC", "NFD"],
+) -> None:
+    end = unicodedata.normalize(form, "/".join(path.split("/")[cut:]) or path)
+    file = tmp_path_factory.getbasetemp() / "ends.txt"
+    file.write_text(f"{end}\nother.png\n", encoding="utf-8")
+    homes = [each for each in ENDS if f"/{each}".endswith(f"/{unicodedata.normalize('NFD', end)}")]
+    whole = unicodedata.normalize("NFD", end)
+    if whole not in ENDS and len(homes) > 1:
+        with pytest.raises(UsageError, match=rf"could be any of .* \({homes[0]}, {homes[1]}\)"):
+            ask(alike, f"files={file}")
+        return
+    found = ask(alike, f"files={file}").as_dict(np.array([], dtype=int))
+    meant = whole if whole in ENDS else homes[0]
+    assert found["found"] == (["other.png"] if meant in DAMAGED else [end, "other.png"])
+    assert found["completed"] == ({} if meant in (*DAMAGED, whole) else {end: meant})
 
 
 def test_a_list_may_be_in_another_encoding(pairs: FolderPairs, tmp_path: Path) -> None:
