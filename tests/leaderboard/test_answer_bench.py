@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -95,6 +96,9 @@ def test_a_run_tunes_on_validation_tests_on_test_and_runs_nothing_twice(
 ) -> None:
     monkeypatch.setattr(plan, "search_space", lambda kind: SPACE)
     monkeypatch.setattr(answer_relearning, "CHECKPOINTS", (1,))  # its steps cost seconds a model
+    # A model that knows nothing has no gap: each trial gets a smaller one than those before.
+    gaps = count(9, -1)
+    monkeypatch.setattr(bench, "expected_gap", lambda *_: next(gaps))
     monkeypatch.setattr(Unit, "case", property(lambda self: replace(case, draws=10)))
     path = tmp_path / "results.jsonl"
 
