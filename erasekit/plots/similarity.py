@@ -147,7 +147,8 @@ def matrix_concepts(experiment: Experiment, most: int = MOST_CONCEPTS) -> list[i
     """
     subsets = make_subsets(experiment.original, experiment.task)
     there = set(subsets.singles.labels().tolist())
-    of = {name: [i for i in part if i in there] for name, part in subsets.concepts.items()}
+    # A subset without pictures is not in `subsets`.
+    of = {name: [i for i in subsets.concepts.get(name, ()) if i in there] for name in SUBSETS}
     first = [*of["forget"], *of["neighbours"]]
     others = [i for i in of["retain"] if i not in first]
     room = min(max(0, most - len(first)), len(others))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support_plots import own_similarity
 
 from erasekit import plots
+from erasekit.evaluate.subsets import make_subsets
+from erasekit.plots import similarity
 from erasekit.plots.similarity import (
     matrix_concepts,
     similarity_distributions_data,
@@ -43,6 +47,13 @@ def test_matrix_puts_the_forgotten_first_then_their_neighbours(tiny_experiment, 
     assert len(set(shown)) == len(shown) and set(shown) <= set(tiny_experiment.world.trained)
     fewest = matrix_concepts(tiny_experiment, most=1)
     assert len(fewest) == len(task.forgotten) + len(near)
+
+
+def test_matrix_of_a_folder_without_test_pictures_of_the_neighbours(tiny_experiment, monkeypatch):
+    whole = make_subsets(tiny_experiment.original, tiny_experiment.task)
+    concepts = {name: of for name, of in whole.concepts.items() if name != "neighbours"}
+    monkeypatch.setattr(similarity, "make_subsets", lambda *_: replace(whole, concepts=concepts))
+    assert set(matrix_concepts(tiny_experiment)) == {*concepts["forget"], *concepts["retain"]}
 
 
 def test_matrix_cell_is_the_mean_similarity_of_pictures_with_a_name(tiny_experiment, models):

@@ -176,14 +176,12 @@ class FolderWorld:
         return tuple(template.replace("{}", name) for template in self.spec.templates)
 
     def _concept(self, code: int, index: int) -> Concept:
-        source = self._source
-        name = source.concept.names[code]
-        row = int(np.argmax(source.concept.codes == code))
+        source, name = self._source, self._source.concept.names[code]
         return Concept(
             index=index,
             name=name,
             emoji="",
-            group=source.group[row] or "",
+            group=source.group[int(np.argmax(source.concept.codes == code))] or "",
             names={"en": name},
             article="",
             prompts=self._prompts(name),
@@ -363,15 +361,17 @@ class FolderTask(ErasureTask):
     def members(self, split: str) -> tuple[Pairs, Pairs]:
         """Return members and non-members of the training data.
 
-        For things requested by name: their training pictures, and those of another split. For
-        individual pictures: these, and held-out pictures of the same concepts, if any.
+        For things requested by name: their training pictures, and those of another split, where
+        both exist. For individual pictures: these, and held-out ones of the same concepts, if any.
         """
         if self._folder.spec.forget_split == "train":
             return super().members(split)
         splits = self._folder.splits(self.forget)
         if self.named:
-            own, other = (splits == SPLITS.index(part) for part in ("train", split))
-            return self.forget.take(np.flatnonzero(own)), self.forget.take(np.flatnonzero(other))
+            parts = [np.flatnonzero(splits == SPLITS.index(part)) for part in ("train", split)]
+            own, other = map(self.forget.take, parts)
+            both = {shown[0] for shown in own.concepts} & {shown[0] for shown in other.concepts}
+            return own.where(lambda s: s[0] in both), other.where(lambda s: s[0] in both)
         asked = self.judged(split).where(self.touches)
         trained = self._folder.splits(asked) == SPLITS.index("train")
         if self._trained and trained.any():

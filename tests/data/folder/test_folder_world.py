@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -157,6 +158,19 @@ def test_whom_the_asked_are_told_from(tmp_path: Path) -> None:
     assert trained.members("test")[0].captions == ("a cat number 0", "a cat number 2")
     members, others = folder_task(tmp_path, "cat").members("test")
     assert len(members) == 6 and others.captions == ("a cat number 14",)
+
+
+def test_things_of_one_split_are_not_told_from_others(tmp_path: Path) -> None:
+    """A copy below another name is forgotten too; no draw of it alone has an AUC."""
+    photos(tmp_path, "cat")
+    shutil.copy(tmp_path / "0.png", tmp_path / "z.png")
+    with (tmp_path / "pairs.csv").open("a") as table:
+        table.write("\nz.png,lunch,dog,train")
+    task = folder_task(tmp_path, "cat")
+    assert "lunch" in task.forget.captions
+    members, others = task.members("test")
+    assert len(members) == 6 and "lunch" not in members.captions
+    assert others.captions == ("a cat number 14",)
 
 
 def test_a_whole_concept_in_a_list_is_still_a_list_of_pictures(tmp_path: Path) -> None:
