@@ -153,9 +153,10 @@ class DaskPool(Pool):
         self._send(name, unit)
 
     def _send(self, name: str, unit: Any) -> None:
-        future = self._client.submit(
-            run_on_worker, self._function, name, unit, self._here, key=f"{name}-{time.time_ns()}"
-        )
+        # A group, which the first part of a key names, is queued at the scheduler. Units that are
+        # at a worker when it is lost are all blamed for it, and given up after four times.
+        key = self._function.__name__, name, time.time_ns()
+        future = self._client.submit(run_on_worker, self._function, name, unit, self._here, key=key)
         self._futures[future] = name
         self._ready.add(future)
 

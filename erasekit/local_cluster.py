@@ -25,7 +25,8 @@ def local_cluster(processes: int, memory: str) -> Iterator[Any]:
 
     be_quiet()
     try:
-        with _no_ctrl_c():
+        # No unit waits at a worker, which another one there may end.
+        with _no_ctrl_c(), config.set({"distributed.scheduler.worker-saturation": 1.0}):
             local = distributed.LocalCluster(
                 n_workers=processes,
                 threads_per_worker=1,

@@ -45,8 +45,7 @@ class Running:
         self._stack, self.port = stack, units.free_port()
         self.workers = Workers(scheduler=f"tcp://127.0.0.1:{self.port}")
         self.scheduler = self.start(units.scheduler)
-        self.start(units.worker)
-        self.start(units.worker)
+        self.pair = self.start(units.worker), self.start(units.worker)
 
     def start(self, what) -> Popen[bytes]:
         return self._stack.enter_context(what(self.port))
@@ -54,7 +53,7 @@ class Running:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
-    """One cluster for this file; the last test restarts it."""
+    """One cluster for this file; a test replaces a worker, and the last one restarts it."""
     with ExitStack() as stack:
         yield Running(stack)
 
@@ -82,30 +81,26 @@ def check_failures(found: dict[str, Outcome]) -> None:
     assert "fails_at_three" in found["unit 3"].log
 
 
-def test_a_killed_worker_costs_one_unit_and_a_late_one_takes_its_part(tmp_path):
-    port, told = units.free_port(), []
-    with ExitStack() as stack:
-        stack.enter_context(units.scheduler(port))
-        first = stack.enter_context(units.worker(port))
-        second = stack.enter_context(units.worker(port))
-        found, late = {}, None
-        workers = Workers(scheduler=f"tcp://127.0.0.1:{port}")
-        with open_pool(units.waits_for_a_gate, workers, 8, told.append) as pool:
-            pool._client.wait_for_workers(2, timeout=120)
-            before = pool._workers()
-            for number in range(8):
-                pool.submit(str(number), (str(tmp_path), number, 1.0))
-            for outcome in pool:
-                found[outcome.name] = outcome.value
-                if late is None:
-                    # Both are in the middle of a unit, and have sent the one before.
-                    time.sleep(0.5)
-                    first.kill()
-                    late = stack.enter_context(units.worker(port))
-                    while pool._workers() <= before:
-                        assert late.poll() is None
-                        time.sleep(0.1)
-                    Path(f"{tmp_path}-gate").touch()
+def test_a_killed_worker_costs_one_unit_and_a_late_one_takes_its_part(running, tmp_path):
+    (first, second), told = running.pair, []
+    found, late = {}, None
+    with open_pool(units.waits_for_a_gate, running.workers, 8, told.append) as pool:
+        pool._client.wait_for_workers(2, timeout=120)
+        before = pool._workers()
+        for number in range(8):
+            pool.submit(str(number), (str(tmp_path), number, 1.0))
+        for outcome in pool:
+            found[outcome.name] = outcome.value
+            if late is None:
+                # Both are in the middle of a unit, and have sent the one before.
+                time.sleep(0.5)
+                first.kill()
+                late = running.start(units.worker)
+                running.pair = second, late
+                while pool._workers() <= before:
+                    assert late.poll() is None
+                    time.sleep(0.1)
+                Path(f"{tmp_path}-gate").touch()
     assert sorted(int(name) for name in found) == list(range(8))
     processes = {process for _, process in found.values()}
     assert {second.pid, late.pid} <= processes
