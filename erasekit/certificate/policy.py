@@ -16,6 +16,10 @@ Bounds are in the units of the files: shares from 0 to 1, so 10 points are 0.10.
 the ``low`` or ``high`` end of the interval instead of the value, ``model`` another model than
 the erased one.
 
+The optional ``requests`` are the rules of `erasekit requests`: ``reviewers`` who may decide
+(default: everyone), ``own_approval``: whether they may approve what they filed themselves,
+``deadline_days``, and ``keep``: rules whose pictures or concepts must never be erased.
+
 Only `check_against_audit`, which uses the audit's tests, needs torch.
 """
 
@@ -163,11 +167,21 @@ Criterion = ScorecardCriterion | AuditCriterion
 _KINDS = {"scorecard": ScorecardCriterion, "audit": AuditCriterion}
 
 
+class RequestRules(_Written):
+    """Who may decide about requests, until when, and what is never erased."""
+
+    reviewers: list[Text] | None = None
+    own_approval: bool = False
+    deadline_days: Annotated[int, Field(ge=1)] = 30
+    keep: list[Text] = []
+
+
 class _File(_Written):
     """The content of a policy file."""
 
     name: Text
     purpose: Text
+    requests: RequestRules | None = None
     criteria: Annotated[
         list[Annotated[Criterion, Field(discriminator="source")]], Field(min_length=1)
     ]
@@ -273,6 +287,10 @@ _WANTED = {
     "verdict_in": "a list of verdicts",
     "at_most": "a number such as 0.05",
     "at_least": "a number such as 0.05",
+    "own_approval": "true or false",
+    "deadline_days": "a whole number of days, at least 1",
+    "reviewers": "a list of names",
+    "keep": "a list of rules",
 }
 
 
@@ -280,7 +298,9 @@ def _fault(value: Any, fault: Mapping[str, Any]) -> str:
     """Describe an error of pydantic: the place, the value, and the requirement."""
     kind, place, given = fault["type"], fault["loc"], fault["input"]
     where, model = "", _File
-    if len(place) > 1:
+    if place[:1] == ("requests",):
+        where, model, place = ": requests", RequestRules, place[1:2]
+    elif len(place) > 1:
         entry = value["criteria"][place[1]]
         named = entry.get("id") if isinstance(entry, dict) else None
         where = f": criterion {repr(named) if isinstance(named, str) else place[1] + 1}"
@@ -293,7 +313,8 @@ def _fault(value: Any, fault: Mapping[str, Any]) -> str:
     elif kind == "value_error":
         words = fault["ctx"]["error"]
     elif not name and where:
-        return f"{where} must have keys, such as id and source"
+        known = "reviewers" if model is RequestRules else "id and source"
+        return f"{where} must have keys, such as {known}"
     elif not name:
         return " is not a policy: it must have name, purpose and criteria"
     elif kind in ("extra_forbidden", "invalid_key"):

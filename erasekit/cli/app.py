@@ -25,6 +25,7 @@ from erasekit.cli.data_commands import preview
 from erasekit.cli.erase_commands import compare, erase, evaluate, report
 from erasekit.cli.leaderboard_commands import benchmark
 from erasekit.cli.list_commands import list_
+from erasekit.cli.request_commands import app as requests
 from erasekit.cli.settings_options import SectionedCommand
 from erasekit.cli.share_commands import export
 from erasekit.cli.sweep_commands import sweep
@@ -81,6 +82,7 @@ leaderboard = typer.Typer(help="Compare every method on the same tasks.", rich_m
 leaderboard.command("run", cls=SectionedCommand)(benchmark)
 leaderboard.callback()(lambda: None)  # without it, typer treats a single command as the group
 app.add_typer(leaderboard, name="leaderboard")
+app.add_typer(requests, name="requests")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

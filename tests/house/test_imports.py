@@ -29,6 +29,7 @@ RANK = {
     "runs": 7,
     "leaderboard": 8,
     "certificate": 8,
+    "requests": 9,
     "sharing": 9,
     "tutorial": 9,
     "cli": 10,
