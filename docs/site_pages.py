@@ -40,8 +40,12 @@ def write(docs: Path) -> None:
 def command_line() -> str:
     """The help of every command, as the program prints it."""
     parts = ["# Command line\n\nWhat `erasekit COMMAND --help` prints.\n"]
-    for name in ["", *sorted(command.name or "" for command in app.registered_commands)]:
-        asked = [name, "--help"] if name else ["--help"]
+    names = ["", *sorted(command.name or "" for command in app.registered_commands)]
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        names += [f"{group.name} {c.name}" for c in group.typer_instance.registered_commands]
+    for name in names:
+        asked = [*name.split(), "--help"]
         shown = CliRunner().invoke(app, asked, prog_name="erasekit", env={"COLUMNS": "88"})
         title = f"erasekit {name}".strip()
         parts.append(f"## {title}\n\n```text\n{shown.output.strip()}\n```\n")

@@ -57,6 +57,7 @@ def erasekit_command(
       erasekit certify runs/a --policy example     compare it with stated bounds
       erasekit export runs/a --out given/a         a folder to share, with its model card
       erasekit compare runs/a runs/b               several runs side by side
+      erasekit requests --help                     deletion requests, step by step
       erasekit tutorial                            every notebook, in order
       erasekit sweep 06 --grid seed=0..4           one notebook with many parameters
 

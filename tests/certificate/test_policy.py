@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -148,6 +149,7 @@ def test_a_slip_is_one_line_with_file_criterion_and_what_is_possible(
         ("name: x\npurpose: y\ncriteria: [forgotten]\n", "criterion 1 must have keys"),
         ("name: x\npurpose: y\ncriteria: [{about: z}]\n", "criterion 1: source is missing"),
         ("name: x\npurpose: y\ncriterions: []\n", "did you mean 'criteria'?"),
+        ("requests: {reviewer: [a]}\n", ": requests: unknown key 'reviewer': did you mean"),
         ("name: x\nname: y\n", "'name' is given twice"),
         ("a: !!python/object/apply:os.getcwd []\n", "is not valid YAML"),
     ],
@@ -219,3 +221,26 @@ print("torch" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ("dora", ": requests must have keys, such as reviewers"),
+        ({"reviewers": "dora"}, ": requests: reviewers must be a list of names, not 'dora'"),
+        ({"reviewers": [3]}, ": requests: reviewers must be a list of names"),
+        ({"deadline_days": 0}, ": requests: deadline_days must be a whole number of days"),
+        ({"own_approval": "yes"}, ": requests: own_approval must be true or false, not 'yes'"),
+    ],
+)
+def test_a_slip_in_the_rules_for_requests_is_named(rules, words: str) -> None:
+    value = {"name": "x", "purpose": "y", "requests": rules, "criteria": [FORGOTTEN]}
+    with pytest.raises(UsageError, match=re.escape(words)):
+        parse_policy(value, "policy.yaml", "0" * 64)
+
+
+def test_the_rules_for_requests_have_defaults() -> None:
+    value = {"name": "x", "purpose": "y", "requests": {}, "criteria": [FORGOTTEN]}
+    rules = parse_policy(value, "policy.yaml", "0" * 64).requests
+    assert rules is not None
+    assert (rules.reviewers, rules.own_approval, rules.deadline_days) == (None, False, 30)
