@@ -76,7 +76,8 @@ def over_forgetting(
     if AUDITED not in models:
         result.notes.append("No model is audited, so there is no list of the largest losses.")
         return result
-    listed = lost_most(models[ORIGINAL], models[AUDITED], task, most)
+    shown = set(pictures[ORIGINAL]["concept"].tolist())  # a small folder may lack some on `split`
+    listed = [i for i in lost_most(models[ORIGINAL], models[AUDITED], task, most) if i in shown]
     result.notes.append(f"The {len(listed)} concepts that lost most were chosen on validation.")
     add("collateral_top1", "", "top1", listed)
     oracles = [model for model in models if is_oracle(model)]
@@ -125,7 +126,8 @@ def lost_most(original: Clip, audited: Clip, task: ErasureTask, most: int) -> li
     before, after = (own_names(clip, task, "validation") for clip in (original, audited))
     for column in ("top1", "similarity"):
         lost[column] = by_concept(before[column] - after[column], before["concept"])
-    worst = sorted(task.retained, key=lambda i: (-lost["top1"][i], -lost["similarity"][i]))
+    seen = [i for i in task.retained if i in lost["top1"]]
+    worst = sorted(seen, key=lambda i: (-lost["top1"][i], -lost["similarity"][i]))
     return worst[: max(1, min(most, len(worst) // 2))]
 
 

@@ -92,6 +92,23 @@ def test_the_list_is_measured_on_the_split(models, tiny_experiment) -> None:
             assert measure.estimate.n == rows.sum()
 
 
+def test_concepts_without_pictures_in_a_split_are_not_listed(
+    models, tiny_experiment, monkeypatch
+) -> None:
+    task = tiny_experiment.task
+    absent = {"validation": task.retained[0], "test": task.retained[1]}
+
+    def some(clip, task, split):
+        found = own_names(clip, task, split)
+        return {k: v[found["concept"] != absent[split]] for k, v in found.items()}
+
+    monkeypatch.setattr("erasekit.audit.attacks.over_forgetting.own_names", some)
+    listed = over_forgetting(models, task, draws=20, most=9).details
+    names = {task.world.concept(index).name for index in task.retained}
+    gone = {task.world.concept(index).name for index in absent.values()}
+    assert {line["concept"] for line in listed} <= names - gone
+
+
 def test_neighbours_are_the_originals(models, tiny_experiment) -> None:
     task = tiny_experiment.task
     result = over_forgetting({"original": models["original"]}, task, draws=20)
