@@ -175,14 +175,18 @@ class EntryStore:
             kept = self.checkpoint(last[0].note)
             if (kept.size, kept.root) == (len(rows), root(leaves)):
                 return
-            computed = list(roots(leaves))
+            computed, good = list(roots(leaves)), 0
             for _, note in all_notes():
                 kept = self.checkpoint(note)
                 if kept.size > len(rows):
                     raise RunError(self._blamed(f"the entries from {len(rows)} on were removed"))
                 if kept.root != computed[kept.size]:
                     place = kept.size - 1
-                    raise RunError(self._blamed(f"entry {place} {_fault(rows[place].body, place)}"))
+                    told = f"entry {place} {_fault(rows[place].body, place)}"
+                    if good < place:  # checkpoints between were removed
+                        told = f"one of the entries {good} to {place} was changed"
+                    raise RunError(self._blamed(told))
+                good = kept.size
         except NoteError as error:
             raise RunError(self._blamed(f"a checkpoint {error}")) from error
         raise RunError(self._blamed(f"entry {kept.size} has no checkpoint: it was added by hand"))

@@ -80,6 +80,13 @@ TAMPERED = {
         "entry 9 has no checkpoint",
     ),
     "without checkpoints": (["DELETE FROM checkpoints"], "its checkpoints were removed"),
+    "changed where checkpoints were removed": (
+        [
+            "UPDATE entries SET body = replace(body, '\"ann\"', '\"eve\"') WHERE place = 3",
+            "DELETE FROM checkpoints WHERE size IN (3, 4, 5)",
+        ],
+        "one of the entries 2 to 5 was changed",
+    ),
     "checkpoint changed": (
         ["UPDATE checkpoints SET note = replace(note, 'log', 'lag') WHERE size = 9"],
         "a checkpoint is of another log",
