@@ -82,8 +82,7 @@ def check_failures(found: dict[str, Outcome]) -> None:
 
 
 def test_a_killed_worker_costs_one_unit_and_a_late_one_takes_its_part(running, tmp_path):
-    (first, second), told = running.pair, []
-    found, late = {}, None
+    told, found, late = [], {}, None
     with open_pool(units.waits_for_a_gate, running.workers, 8, told.append) as pool:
         pool._client.wait_for_workers(2, timeout=120)
         before = pool._workers()
@@ -92,18 +91,20 @@ def test_a_killed_worker_costs_one_unit_and_a_late_one_takes_its_part(running, t
         for outcome in pool:
             found[outcome.name] = outcome.value
             if late is None:
-                # Both are in the middle of a unit, and have sent the one before.
+                # Both are in the middle of a unit, and have sent the one before. That of the one
+                # that is killed was fetched, and waits.
                 time.sleep(0.5)
-                first.kill()
+                lost, kept = sorted(running.pair, key=lambda one: one.pid == outcome.value[1])
+                lost.kill()
                 late = running.start(units.worker)
-                running.pair = second, late
+                running.pair = kept, late
                 while pool._workers() <= before:
                     assert late.poll() is None
                     time.sleep(0.1)
                 Path(f"{tmp_path}-gate").touch()
     assert sorted(int(name) for name in found) == list(range(8))
     processes = {process for _, process in found.values()}
-    assert {second.pid, late.pid} <= processes
+    assert {kept.pid, late.pid} <= processes
     marks = [path.name for path in tmp_path.iterdir()]
     assert len(marks) <= 8 + 1, "only what the killed worker had in hand ran twice"
     assert any("was lost: its unit runs again" in line for line in told)

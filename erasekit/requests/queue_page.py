@@ -40,7 +40,7 @@ def write_queue(registry: Registry, out: Path | None = None, today: date | None 
     path = Path(out) if out else registry.folder / PAGE
     today, book = today or date.today(), registry.book
     waiting = sorted(book.in_state(*OPEN), key=lambda r: (r.due, r.added))
-    closed = [r for r in book.requests.values() if r not in waiting]
+    closed = [r for r in book.requests.values() if r.state not in OPEN]
     html = render_page(
         "requests.html",
         "erasekit.requests",
