@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench_report import cluster_part, machine, report
+from bench_report import machine, put_part, report
 from text_towers import text_towers
 from timing import in_turns, ratio
 
@@ -59,10 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"measuring: {name}", file=sys.stderr, flush=True)
         results[name] = measure(plan)
     results["machine"] = machine()
-    before = chosen.out.read_text(encoding="utf-8") if chosen.out.is_file() else ""
-    kept = cluster_part(before)
-    text = report(results) + (f"\n{kept}" if kept else "")
-    chosen.out.write_text(text, encoding="utf-8")
+    put_part(chosen.out, "# What erasing costs", report(results))
     print(chosen.out)
     return 0
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from pathlib import Path
 from statistics import median
 
-#: The title of the part that `cluster.py` writes, which is the last.
-CLUSTER = "# Units on a cluster"
+
+def put_part(path: Path, title: str, lines: Iterable[str]) -> None:
+    """Write a part of the results: it replaces the part of the same title, or becomes the last.
+
+    Each script of this folder writes one part, which begins with its title.
+    """
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    found = re.split(r"^(?=# )", before, flags=re.MULTILINE)
+    parts = {part.split("\n", 1)[0]: part.strip() for part in found}
+    parts.pop("", None)
+    parts[title] = "\n".join([title, "", *lines]).strip()
+    path.write_text("\n\n".join(parts.values()) + "\n", encoding="utf-8")
 
 
-def cluster_part(text: str) -> str:
-    """That part of the results, or nothing where there is none."""
-    at = text.find(f"{CLUSTER}\n")
-    return text[at:] if at >= 0 else ""
-
-
-def report(results: dict) -> str:
-    """The results as Markdown: a sentence and a table for each question."""
+def report(results: dict) -> list[str]:
+    """The results as lines of Markdown: a sentence and a table for each question."""
     erase, step, data = results["retraining"], results["steps"], results["pipeline"]
     lines = [
-        "# What erasing costs",
-        "",
         "Written by `make bench`. Ratios are medians over rounds in which the compared pieces "
         "took turns, with the least and the greatest in brackets.",
         "",
@@ -142,7 +147,7 @@ def report(results: dict) -> str:
         *table(["", ""], [[name, str(value)] for name, value in results["machine"].items()]),
         "",
     ]
-    return "\n".join(lines)
+    return lines
 
 
 def machine() -> dict:

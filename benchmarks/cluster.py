@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench_report import CLUSTER, cluster_part, table
+from bench_report import put_part, table
 from distributed import LocalCluster
 
 from erasekit.cluster import Workers, open_pool
@@ -137,8 +137,6 @@ class Plan:
 def report(found: dict[str, Any]) -> Iterator[str]:
     """The results as Markdown."""
     one, two, empty = found["one"], found["two"], found["empty"]
-    yield CLUSTER
-    yield ""
     yield (
         f"Written by `python benchmarks/cluster.py` on {os.cpu_count()} cores, whose load was "
         f"{found['load']:.1f} before the start."
@@ -204,10 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
         found["sent"] = seconds_of(cluster.give, [size] * units, two) / units
     found["unpacked"] = writer_seconds(size)
     found["appended"] = append_seconds()
-    before = chosen.out.read_text(encoding="utf-8") if chosen.out.is_file() else ""
-    kept = before.removesuffix(cluster_part(before)).rstrip("\n")
-    text = "\n".join(report(found)) + "\n"
-    chosen.out.write_text(f"{kept}\n\n{text}" if kept else text, encoding="utf-8")
+    put_part(chosen.out, "# Units on a cluster", report(found))
     print(chosen.out)
     return 0
 

@@ -148,9 +148,15 @@ class Settings:
         " is one.",
         kind="clip",
     )
-    train_steps: int = _setting(700, _MODEL, "Steps of training the original.", "steps", ge=1)
+    train_steps: int = _setting(300, _MODEL, "Steps of training the original.", "steps", ge=1)
     train_batch: int = _setting(128, _MODEL, "Pairs in a training step.", "pairs", ge=1)
     train_learning_rate: float = _setting(2e-3, _MODEL, "Highest learning rate of training.", gt=0)
+    train_optimizer: Literal["muon", "adamw"] = _setting(
+        "muon",
+        _MODEL,
+        "Optimiser of training; muon moves the matrices and filters inside the towers, with ten"
+        " times the learning rate, and AdamW everything else.",
+    )
     language_steps: int = _setting(
         1000, _MODEL, "Steps of training the language model.", "steps", ge=1, kind="language"
     )

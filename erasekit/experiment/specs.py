@@ -153,6 +153,7 @@ def _training(settings: Settings, data: WorldSpec | FolderSpec) -> TrainSpec | N
         steps=settings.train_steps,
         batch=settings.train_batch,
         learning_rate=settings.train_learning_rate,
+        optimizer=settings.train_optimizer,
     )
 
 

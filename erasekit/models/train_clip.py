@@ -22,6 +22,7 @@ from erasekit.loop import LoopResult, cosine, run_loop
 from erasekit.models.batches import plan_batches
 from erasekit.models.clip import MEAN, STD, build_model, normalise, read_config, save_new_model
 from erasekit.models.contrastive import info_nce
+from erasekit.models.muon import Muon
 from erasekit.models.text_features import encode_text
 from erasekit.models.tokenizer import train_tokenizer
 from erasekit.models.train_spec import TrainSpec
@@ -127,7 +128,7 @@ def train_clip(
 
     result = run_loop(
         model,
-        _optimizer(model, spec),
+        optimizer_of(model, spec),
         loss,
         steps=spec.steps,
         label=label,
@@ -186,12 +187,28 @@ def trained_clip(
     return trained(kind, recipe, train, code=code, device=device, precision=precision)
 
 
-def _optimizer(model: nn.Module, spec: TrainSpec) -> torch.optim.Optimizer:
+def optimizer_of(model: nn.Module, spec: TrainSpec) -> torch.optim.Optimizer:
+    """The optimiser of a CLIP's training: Muon with AdamW, or AdamW alone."""
     # As in CLIP's recipe, gains, biases and the logit scale have no weight decay.
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+    inner = [p for n, p in model.named_parameters() if spec.optimizer == "muon" and _inner(n, p)]
+    by_muon = set(inner)
+    others = [p for p in model.parameters() if p not in by_muon]
     groups = [
-        {"params": decayed, "weight_decay": spec.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": [p for p in others if p.ndim > 1], "weight_decay": spec.weight_decay},
+        {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=spec.learning_rate, betas=(0.9, 0.98), eps=1e-6, fused=True)
+    common: dict[str, Any] = {"lr": spec.learning_rate, "betas": (0.9, 0.98), "eps": 1e-6}
+    if not inner:
+        return torch.optim.AdamW(groups, **common, fused=True)
+    groups.append({"params": inner, "weight_decay": spec.weight_decay, "muon": True})
+    return Muon(groups, **common, fused=True)
+
+
+def _inner(name: str, weight: nn.Parameter) -> bool:
+    """Whether Muon moves a weight: the matrices and filters between the first and last layers.
+
+    The attention pool's matrices are excluded because orthogonalising them would cost as much as
+    the rest of the step.
+    """
+    outer = ("embedding", "projection", "visual.conv1", "attnpool")
+    return weight.ndim > 1 and not any(part in name for part in outer)

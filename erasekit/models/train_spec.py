@@ -26,10 +26,11 @@ class TrainSpec:
     learning_rate: float = default("train_learning_rate")
     warmup: int = 50  #: linear warm-up steps, before a cosine down to zero
     weight_decay: float = 0.1
+    optimizer: str = default("train_optimizer")  #: muon or adamw
     seed: int = default("seed")
 
     def __post_init__(self) -> None:
         if self.config not in known_models():
             raise unknown("model", self.config, known_models())
-        for name in ("steps", "batch", "learning_rate"):
+        for name in ("steps", "batch", "learning_rate", "optimizer"):
             check(f"train_{name}", getattr(self, name))

@@ -281,3 +281,24 @@ def test_long_captions_are_cut_and_counted(
     train_clip(world, long, SPEC, tmp_path, device=CPU)
     assert f"note: 1 captions are cut after {train.MOST_TOKENS} tokens" in capsys.readouterr().err
     assert load_clip(tmp_path).model.context_length == train.MOST_TOKENS
+
+
+def test_muon_moves_the_inner_matrices_and_filters_alone(tiny_experiment) -> None:
+    model = tiny_experiment.original.copy().model.requires_grad_()
+    names = {id(weight): name for name, weight in model.named_parameters()}
+
+    def moved(optimizer: str) -> set[str]:
+        made = train.optimizer_of(model, dataclasses.replace(SPEC, optimizer=optimizer))
+        every = [id(w) for group in made.param_groups for w in group["params"]]
+        assert sorted(every) == sorted(names)  # each weight once
+        groups = [group for group in made.param_groups if group.get("muon")]
+        return {names[id(weight)] for group in groups for weight in group["params"]}
+
+    assert moved("adamw") == set()
+    found = moved("muon")
+    assert {"visual.conv2.weight", "visual.layer4.0.conv3.weight"} <= found
+    assert "transformer.resblocks.0.mlp.c_fc.weight" in found
+    for outer in ("token_embedding.weight", "text_projection", "visual.conv1.weight"):
+        assert outer not in found
+    assert not any("attnpool" in name or "embedding" in name for name in found)
+    assert all(dict(model.named_parameters())[name].ndim > 1 for name in found)
