@@ -23,6 +23,8 @@ _SAID = {
     "approve": "approved",
     "refuse": "refused",
     "run": "erasing started",
+    "impossible": "cannot be carried out",
+    "policy": "policy changed",
     "made": "erased",
     "verify": "verified: the policy is met",
     "fail": "failed",
@@ -53,7 +55,7 @@ def write_queue(registry: Registry, out: Path | None = None, today: date | None 
         history=[
             told(entry)
             for entry in reversed(registry.log.entries)
-            if entry["what"] in ("promote", "rollback")
+            if entry["what"] in ("promote", "rollback", "policy")
         ],
         versions=[
             {
@@ -66,7 +68,8 @@ def write_queue(registry: Registry, out: Path | None = None, today: date | None 
             for version in reversed(book.versions.values())
         ],
         entries=len(registry.log.entries),
-        files=(DATABASE, CHECKPOINT),
+        log="the database" if registry.config.database else DATABASE,
+        checkpoint=CHECKPOINT,
         note=registry.log.note,
     )
     return write_text(path, html)
@@ -82,6 +85,8 @@ def told(entry: dict[str, Any]) -> dict[str, str]:
     """An entry in words: when, who, what, which and why."""
     which = entry.get("request") or entry.get("version") or ""
     what = _SAID[entry["what"]]
+    if entry["what"] == "policy":
+        what += f" to “{entry['name']}”"
     if found := entry.get("shadow"):
         what += (
             f"; {found['changed']} of {found['queries']} answers differ from {found['live']}'s, "
