@@ -8,12 +8,22 @@ from typing import Any
 
 from erasekit.files import write_text
 from erasekit.requests.registry_folder import CHECKPOINT, DATABASE, Registry
-from erasekit.requests.states import FAILED, LIVE, OPEN, ROLLED_BACK, Request
+from erasekit.requests.states import (
+    DENIED,
+    FAILED,
+    LIVE,
+    NEEDS_INPUT,
+    OPEN,
+    ROLLED_BACK,
+    Request,
+)
 from erasekit.runs.pages.rendering import link, render_page
 from erasekit.runs.run_folder import CERTIFICATE_PAGE, REPORT
 
 PAGE = "requests.html"
 _MOODS = {LIVE: "good", FAILED: "bad", ROLLED_BACK: "bad"}
+#: States whose reason is shown beside the request.
+_REASONS = (NEEDS_INPUT, DENIED, FAILED, ROLLED_BACK)
 #: How entries are told.
 _SAID = {
     "init": "registry made",
@@ -103,12 +113,14 @@ def told(entry: dict[str, Any]) -> dict[str, str]:
 
 def _line(registry: Registry, request: Request, today: date) -> dict[str, Any]:
     days, late = age(request, today)
+    entries = [registry.log.entries[place] for place in request.entries]
     return {
         "request": request,
+        "why": entries[-1].get("why", "") if request.state in _REASONS else "",
         "age": f"{days} day{'' if days == 1 else 's'}",
         "late": late,
         "mood": "bad" if late else _MOODS.get(request.state, "plain"),
-        "entries": [told(registry.log.entries[place]) for place in request.entries],
+        "entries": [told(entry) for entry in entries],
     }
 
 

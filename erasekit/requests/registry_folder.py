@@ -144,6 +144,8 @@ class Registry:
             stage.replace(place)
         except OSError as error:
             raise RunError(f"cannot write {folder}: {reason(error)}") from error
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
         return cls(folder, who)
 
     @property

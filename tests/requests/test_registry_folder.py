@@ -117,7 +117,7 @@ def test_the_log_may_be_in_a_database(
     assert not (made.folder / "log.db").exists()
     with pytest.raises(UsageError, match="already holds a log"):
         Registry.create(tmp_path / "other", *given)
-    assert not (tmp_path / "other").exists()
+    assert not list(tmp_path.glob("*other*"))
     with made._store._engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM entries WHERE place = 1")
         connection.exec_driver_sql("DELETE FROM checkpoints WHERE size = 2")
