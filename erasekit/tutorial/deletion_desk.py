@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from IPython.display import display
 
 from erasekit.data.drawn.concepts import select_concepts
 from erasekit.errors import UsageError, unknown
@@ -158,6 +157,8 @@ def shadow_table(counts: Mapping[str, Any]) -> pd.DataFrame:
 
 def show_page(page: Path, title: str) -> None:
     """Show a page inside a notebook, as a document of its own and without scripts."""
+    from IPython.display import display
+
     source = html.escape(page.read_text(encoding="utf-8"))
     frame = (
         f'<iframe title="{html.escape(title)}" sandbox srcdoc="{source}" '

@@ -76,7 +76,7 @@ def test_a_page_is_shown_as_a_document_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = []
-    monkeypatch.setattr(deletion_desk, "display", lambda data, raw: shown.append(data))
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
     page = tmp_path / "page.html"
     page.write_text('<p title="a">it & "that"</p><script>alert(1)</script>')
     deletion_desk.show_page(page, "Requests")
