@@ -230,7 +230,7 @@ def test_ctrl_c_on_two_workers_keeps_what_one_makes_and_the_rest_runs_later(
     ],
 )
 def test_misuse_is_told_in_a_line(given, words, capsys, monkeypatch):
-    monkeypatch.setattr(cluster, "ANSWER", 1.0)
+    monkeypatch.setattr(cluster, "ANSWER", 0.3)
     assert cli.run(["sweep", *given]) == 2
     said = capsys.readouterr().err
     assert words in said
