@@ -16,9 +16,15 @@ distributed = pytest.importorskip("distributed")
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process there")
 def test_ctrl_c_leaves_a_worker_at_its_unit():
-    with local_cluster(1, "") as local, distributed.Client(local, set_as_default=False) as client:
-        (process,) = client.run(os.getpid).values()
-        unit = client.submit(time.sleep, 0.5)
-        os.kill(process, signal.SIGINT)
-        unit.result(timeout=60)
-        assert list(client.run(os.getpid).values()) == [process]
+    """Also one that Dask started anew, when Ctrl-C was no longer ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with local_cluster(1, "") as local, distributed.Client(local, set_as_default=False) as one:
+            one.restart()
+            (process,) = one.run(os.getpid).values()
+            unit = one.submit(time.sleep, 0.5)
+            os.kill(process, signal.SIGINT)
+            unit.result(timeout=20)
+            assert list(one.run(os.getpid).values()) == [process]
+    finally:
+        signal.signal(signal.SIGINT, before)
