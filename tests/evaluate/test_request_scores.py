@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -17,6 +18,7 @@ from erasekit.data.folder.folder_world import FolderTask, FolderWorld
 from erasekit.data.folder.selection import ask
 from erasekit.evaluate.request_scores import RequestScores
 from erasekit.evaluate.retrieval import ranks
+from erasekit.evaluate.scorecard import evaluate
 from erasekit.models.clip import Clip
 
 CATS, DOGS = range(6), range(6, 12)
@@ -30,7 +32,8 @@ class Knows:
 
     def encode_images(self, images: Tensor) -> Tensor:
         numbers = (images[:][:, 0, 0, 0].long() // 20).tolist()
-        return torch.stack([self._at(i, 1.0 if i in self._known else self._level) for i in numbers])
+        found = [self._at(i, 1.0 if i in self._known else self._level) for i in numbers]
+        return torch.stack(found) if found else torch.zeros(0, self._n + 1)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         return torch.stack([self._at(int(text.split()[-1]), 1.0) for text in texts])
@@ -41,7 +44,7 @@ class Knows:
         return feature
 
 
-def task(folder: Path, *asked: int, concepts: bool = True) -> FolderTask:
+def task(folder: Path, *asked: int, concepts: bool = True, **given: str) -> FolderTask:
     rows = ["image,caption,concept,split"]
     for i in (*CATS, *DOGS):
         Image.new("RGB", (8, 8), (20 * i, 0, 0)).save(folder / f"{i}.png")
@@ -52,7 +55,7 @@ def task(folder: Path, *asked: int, concepts: bool = True) -> FolderTask:
     (folder / "list.txt").write_text("".join(f"{i}.png\n" for i in asked))
     source = read_folder(folder, progress=False)
     request = ask(source, f"files={folder / 'list.txt'}")
-    return FolderTask(FolderWorld(FolderSpec(str(folder)), source, request, 8))
+    return FolderTask(FolderWorld(FolderSpec(str(folder), **given), source, request, 8))
 
 
 def scores(of: FolderTask, model: Knows) -> dict[tuple[str, str, str], float]:
@@ -101,3 +104,14 @@ def test_an_equal_caption_or_picture_is_no_rival() -> None:
     assert ranks(features, features, same.numpy()).tolist() == [1, 1, 0]
     same[0, 1] = True
     assert ranks(features, features, same.numpy()).tolist() == [0, 1, 0]
+
+
+def test_members_of_single_pictures_in_train_have_an_interval(tmp_path: Path) -> None:
+    """A draw of pictures can hold members only, for which there is no AUC."""
+    asked = task(tmp_path, 0, 1, 4, concepts=False, forget_split="train")
+    knows = cast("Clip", Knows([0, 4, *DOGS]))
+    card = evaluate(asked, {"original": knows}, draws=50)
+    assert [row for row in card.rows if not np.isfinite([row.value, row.low, row.high]).all()] == []
+    (row,) = (row for row in card.rows if row.metric == "membership_auc")
+    assert (row.value, row.n) == (0.25, 3)
+    assert row.low <= row.value <= row.high
