@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from erasekit.certificate.judgement import MET, judge, overall
+from erasekit.certificate.policy import load_policy
 from erasekit.data.data_spec import FolderSpec
 from erasekit.data.folder.check import read_folder
 from erasekit.data.folder.folder_world import FolderTask, FolderWorld
@@ -20,6 +22,7 @@ from erasekit.evaluate.request_scores import RequestScores
 from erasekit.evaluate.retrieval import ranks
 from erasekit.evaluate.scorecard import evaluate
 from erasekit.models.clip import Clip
+from erasekit.runs.pages.headline import headline
 
 CATS, DOGS = range(6), range(6, 12)
 
@@ -42,6 +45,13 @@ class Knows:
         feature = torch.zeros(self._n + 1)
         feature[place], feature[-1] = value, (1 - value**2) ** 0.5
         return feature
+
+
+class Flat(Knows):
+    """A model that collapsed: every feature is the same."""
+
+    def _at(self, place: int, value: float) -> Tensor:
+        return torch.eye(self._n + 1)[0]
 
 
 def task(folder: Path, *asked: int, concepts: bool = True, **given: str) -> FolderTask:
@@ -115,3 +125,17 @@ def test_members_of_single_pictures_in_train_have_an_interval(tmp_path: Path) ->
     (row,) = (row for row in card.rows if row.metric == "membership_auc")
     assert (row.value, row.n) == (0.25, 3)
     assert row.low <= row.value <= row.high
+
+
+@pytest.mark.parametrize("concepts", [True, False])
+@pytest.mark.parametrize("name", ["pictures", "own_data", "example"])
+def test_a_collapsed_model_meets_no_policy_and_is_not_as_the_oracle(
+    tmp_path: Path, name: str, concepts: bool
+) -> None:
+    """The original knows the request and little else, so that the request is told from others."""
+    asked = task(tmp_path, 0, 1, 4, concepts=concepts)
+    models = {"original": Knows([0, 1, 4]), "erased": Flat([]), "oracle": Knows([2, 3, 5, *DOGS])}
+    card = evaluate(asked, {name: cast("Clip", model) for name, model in models.items()}, draws=20)
+    results = [judge(criterion, card, None) for criterion in load_policy(name).criteria]
+    assert overall(results) != MET
+    assert not [said.lead for said in headline(card) if said.lead.startswith("About as the oracle")]
