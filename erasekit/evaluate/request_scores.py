@@ -68,9 +68,10 @@ class RequestScores:
         return [*found, self._membership(clip, draws)]
 
     def _membership(self, clip: Clip, draws: int) -> Measured:
-        scores = [pair_similarity(clip, part) for part in (self._members, self._parts["holdout"])]
-        value = membership_interval(*scores, draws)
-        return "membership_auc", "forget", "pair", *value, sum(map(len, scores))
+        members = pair_similarity(clip, self._members)
+        others = pair_similarity(clip, self._parts["holdout"])
+        value, low, high = membership_interval(members, others, draws)
+        return "membership_auc", "forget", "pair", value, low, high, len(members) + len(others)
 
 
 def _measured(

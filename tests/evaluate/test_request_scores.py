@@ -20,7 +20,7 @@ from erasekit.data.folder.folder_world import FolderTask, FolderWorld
 from erasekit.data.folder.selection import ask
 from erasekit.evaluate.request_scores import RequestScores
 from erasekit.evaluate.retrieval import ranks
-from erasekit.evaluate.scorecard import evaluate
+from erasekit.evaluate.scorecard import REQUEST_GAP, Row, Scorecard, evaluate
 from erasekit.models.clip import Clip
 from erasekit.runs.pages.headline import headline
 
@@ -139,3 +139,19 @@ def test_a_collapsed_model_meets_no_policy_and_is_not_as_the_oracle(
     results = [judge(criterion, card, None) for criterion in load_policy(name).criteria]
     assert overall(results) != MET
     assert not [said.lead for said in headline(card) if said.lead.startswith("About as the oracle")]
+
+
+def test_the_average_gap_includes_the_request() -> None:
+    """A request by name has no rank; its R@1 on forget is of scenes, and does not count."""
+    measures = (*REQUEST_GAP, ("recall@1", "retain"), ("membership_auc", "forget"))
+    values = {"oracle": [0.2, 0.5, 0.6, 0.5], "erased": [0.9, 0.1, 0.6, 0.4]}
+    rows = [
+        Row(model, *measure, "pair", value, value, value, 9)
+        for model, found in values.items()
+        for measure, value in zip(measures, found, strict=True)
+    ]
+    card = Scorecard({}, {}, rows)
+    assert card.gap_measures == list(measures)
+    assert card.average_gap() == pytest.approx((70 + 40 + 0 + 10) / 4)
+    by_name = Scorecard({}, {}, [row for row in rows if row.metric != "rank"])
+    assert by_name.gap_measures == list(measures[2:])

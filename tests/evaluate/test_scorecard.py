@@ -14,14 +14,7 @@ from erasekit.data.drawn.captions import prompts
 from erasekit.errors import RunError
 from erasekit.evaluate import scorecard as module
 from erasekit.evaluate.retrieval import neighbourhood_kept
-from erasekit.evaluate.scorecard import (
-    ANSWERS_GAP,
-    AVERAGE_GAP,
-    REQUEST_GAP,
-    Row,
-    Scorecard,
-    evaluate,
-)
+from erasekit.evaluate.scorecard import ANSWERS_GAP, AVERAGE_GAP, Row, Scorecard, evaluate
 from erasekit.evaluate.subsets import distinct_scenes
 
 MODELS = ("original", "erased", "control", "oracle")
@@ -159,19 +152,6 @@ def test_gaps_by_hand() -> None:
     assert card.average_gap() == pytest.approx((10 + 20 + 5 + 0 + 30) / 5)
     assert card.average_gap("oracle") == 0
     assert {k for k, _ in AVERAGE_GAP} == {"top1", "recall@1", "membership_auc"}
-
-
-def test_a_request_for_pictures_is_in_its_average_gap() -> None:
-    measures = (*REQUEST_GAP, ("recall@1", "retain"), ("membership_auc", "forget"))
-    oracle, erased = [0.2, 0.5, 0.6, 0.5], [0.9, 0.1, 0.6, 0.4]
-    card = made(
-        {("oracle", *k): v for k, v in zip(measures, oracle, strict=True)}
-        | {("erased", *k): v for k, v in zip(measures, erased, strict=True)}
-    )
-    assert card.gap_measures == list(measures)
-    assert card.average_gap() == pytest.approx((70 + 40 + 0 + 10) / 4)
-    scenes = made({(m, "recall@1", "forget"): 0.5 for m in ("oracle", "erased")})
-    assert scenes.gap_measures == [], "R@1 on scenes with a concept is none of its measures"
 
 
 def test_what_is_seen_and_what_is_told_are_measures_of_their_own() -> None:
