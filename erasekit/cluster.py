@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import platform
 import sys
 import time
 import traceback
@@ -18,17 +17,14 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import version
 from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
-import erasekit
-from erasekit.cache import code_identity
-from erasekit.errors import ErasekitError, RunError, UsageError, reason
+from erasekit.errors import RunError, UsageError
 from erasekit.extras import needed
 from erasekit.local_cluster import be_quiet, local_cluster
+from erasekit.same_versions import differs, environment, type_and_reason
 
 #: Timeouts in seconds for a scheduler's answer, and for the return of a lost scheduler.
 ANSWER, RETURN = 6.0, 120.0
@@ -140,6 +136,7 @@ class DaskPool(Pool):
                 return found
 
         self._client, self._futures = client, {}
+        self._suspects: list[str] = []
         self._ready = Fetched(loop=client.loop, with_results=True, raise_errors=False)
         self._known, self._looked = self._workers(), time.monotonic()
         for name, unit in self._units.items():
@@ -153,8 +150,8 @@ class DaskPool(Pool):
         self._send(name, unit)
 
     def _send(self, name: str, unit: Any) -> None:
-        # A group, which the first part of a key names, is queued at the scheduler. Units that are
-        # at a worker when it is lost are all blamed for it, and given up after four times.
+        # A group, which the first part of a key names, is queued at the scheduler if it is large
+        # enough. Dask blames all units that wait at a lost worker, and gives them up after four.
         key = self._function.__name__, name, time.time_ns()
         future = self._client.submit(run_on_worker, self._function, name, unit, self._here, key=key)
         self._futures[future] = name
@@ -162,6 +159,9 @@ class DaskPool(Pool):
 
     def __iter__(self) -> Iterator[Outcome]:
         while self._units:
+            if alone := not self._futures:
+                suspect = self._suspects.pop(0)
+                self._send(suspect, self._units[suspect])
             future, value = next(self._ready)
             name = self._futures.pop(future, None)
             if name is None or name not in self._units:
@@ -172,16 +172,21 @@ class DaskPool(Pool):
                 self._check_versions()
                 continue
             self._look_for_lost()
+            if _lost_all(value) and not alone:
+                self._suspects.append(name)
+                self._say(f"{name} was on every worker that was lost: it runs again, alone")
+                continue
             del self._units[name]
             yield outcome
 
     def _outcome(self, name: str, value: Any) -> Outcome | None:
-        from distributed import KilledWorker
-
         if isinstance(value, tuple):
             _, error, trace = value
-            said, log = _line(error), "".join(traceback.format_exception(None, error, trace))
-            if isinstance(error, KilledWorker):
+            said, log = (
+                type_and_reason(error),
+                "".join(traceback.format_exception(None, error, trace)),
+            )
+            if _lost_all(value):
                 last = error.last_worker.address
                 said = f"every worker that ran it was lost, the last at {last}"
             return Outcome(name, error=said, log=log)
@@ -230,6 +235,13 @@ class DaskPool(Pool):
         for where, there in found.items():
             if problem := differs(where, there, self._here):
                 raise UsageError(problem)
+
+
+def _lost_all(value: Any) -> bool:
+    """Whether Dask gave a unit up because the workers that it was on were lost."""
+    from distributed import KilledWorker
+
+    return isinstance(value, tuple) and isinstance(value[1], KilledWorker)
 
 
 @contextmanager
@@ -297,7 +309,7 @@ def _no_scheduler(address: Any) -> Iterator[None]:
         yield
     except Exception as error:  # any type, if another program answers
         late = isinstance(error, TimeoutError)
-        said = f"nothing came within {ANSWER:.0f} s" if late else _line(error)
+        said = f"nothing came within {ANSWER:.0f} s" if late else type_and_reason(error)
         raise UsageError(
             f"--scheduler {address}: no Dask scheduler answers there ({said}): "
             "start one with `dask scheduler`, and give the address that it prints"
@@ -311,7 +323,7 @@ def run_unit(function: Callable[[Any], Any], name: str, unit: Any) -> Outcome:
         value = function(unit)
     except Exception as error:
         log = traceback.format_exc()
-        return Outcome(name, None, _line(error), log, time.monotonic() - started)
+        return Outcome(name, None, type_and_reason(error), log, time.monotonic() - started)
     return Outcome(name, value, seconds=time.monotonic() - started)
 
 
@@ -328,46 +340,6 @@ def run_on_worker(
     here = environment(function.__module__)
     where = f"worker {get_worker().address}"
     return differs(where, here, asked) or run_unit(function, name, unit)
-
-
-def _line(error: BaseException) -> str:
-    said = reason(error)
-    return said if isinstance(error, ErasekitError) else f"{type(error).__name__}: {said}"
-
-
-@cache
-def environment(module: str) -> dict[str, str]:
-    """Versions that must be equal on all workers of units of `module`, by name."""
-    dask = {name: version(name) for name in ("dask", "distributed", "cloudpickle")}
-    python = ".".join(platform.python_version_tuple()[:2])
-    return {"erasekit": erasekit.__version__, "python": python, **dask, **code_identity(module)}
-
-
-def differs(where: str, there: Any, here: dict[str, str]) -> str:
-    """Why a worker or the scheduler cannot handle units, in one line; empty if it can.
-
-    Args:
-        where: which one, such as "worker ADDRESS".
-        there: `environment` there, or the error that it raised.
-        here: `environment` of this process.
-    """
-    if not isinstance(there, dict):
-        return (
-            f"{where} cannot run erasekit {erasekit.__version__} ({_line(there)}): "
-            "install the same version there"
-        )
-    for name, value in here.items():
-        if there.get(name) != value:
-            what = "the code of erasekit" if name == "code" else name
-            return (
-                f"{where} has {what} {_short(there.get(name))}, and this program has "
-                f"{_short(value)}: install the same there"
-            )
-    return ""
-
-
-def _short(value: str | None) -> str:
-    return (value or "none")[:16]
 
 
 def estimate(past: Iterable[float | None], units: int, workers: Workers) -> str:

@@ -1,15 +1,13 @@
-"""The benchmark made tiny, in a test and in the processes that it starts."""
+"""The benchmark made tiny, in a test and in the workers that it starts."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 from support_tiny import TINY
 
 from erasekit.leaderboard import clip_bench, plan
-from erasekit.leaderboard.clip_bench import ClipBench
 from erasekit.leaderboard.plan import CLIP, Task
 from erasekit.profiles import PROFILES
 
@@ -35,26 +33,6 @@ def make_tiny(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(plan, "tasks_of", lambda profile: TASKS)
 
 
-def start_tiny() -> None:
-    """Make the benchmark of this process tiny, and that of the local workers it starts."""
-    import multiprocessing
-
-    import dask
-
-    make_tiny(pytest.MonkeyPatch())
-    forked = {"multiprocessing-method": "forkserver", "preload": [__name__]}
-    dask.config.set({"distributed.worker": forked})
-    multiprocessing.set_forkserver_preload([__name__])  # imports torch once for all workers
-
-
 def dask_setup(worker: Any) -> None:
-    """In a worker: a tiny benchmark, whose tests of seed 1 never end."""
-    patch, attack = pytest.MonkeyPatch(), ClipBench.attack
-    make_tiny(patch)
-
-    def attack_or_wait(bench: ClipBench, model: Any) -> dict[str, float]:
-        if bench.case.erase.seed == 1:
-            time.sleep(300)
-        return attack(bench, model)
-
-    patch.setattr(ClipBench, "attack", attack_or_wait)
+    """Make the benchmark of a worker tiny; Dask calls this where this module is preloaded."""
+    make_tiny(pytest.MonkeyPatch())

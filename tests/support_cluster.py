@@ -26,6 +26,7 @@ def double(number: int) -> int:
 
 def fails_at_three(number: int) -> int:
     if number == ENDS:
+        time.sleep(0.3)  # until others wait at the same worker
         os._exit(1)
     if number == 3:
         raise ValueError("three is\nnot for me")
@@ -40,13 +41,13 @@ def waits(unit: tuple[str, int, float]) -> tuple[int, int]:
     return number, os.getpid()
 
 
-def waits_for_a_gate(unit: tuple[str, int, float]) -> tuple[int, int]:
-    """As `waits`; from the fifth on, once there is a file named gate beside the folder."""
-    folder, number, _ = unit
+def waits_for_a_gate(unit: tuple[str, int]) -> tuple[int, int]:
+    """As `waits`; from the third on, until there is a file named gate beside the folder."""
+    folder, number = unit
     deadline = time.monotonic() + 120
-    made = waits(unit)
-    while number >= 4 and not Path(f"{folder}-gate").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    made = waits((folder, number, 0.0))
+    while number >= 2 and not Path(f"{folder}-gate").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
     return made
 
 
@@ -68,13 +69,12 @@ def model(unit: tuple[str, str, bool]) -> str:
 
 
 def stop(
-    words: list[str], ready: Callable[[], bool], meanwhile: Callable[[], None], before: str = "pass"
+    words: list[str], ready: Callable[[], bool], meanwhile: Callable[[], None]
 ) -> tuple[int, str, float, list[psutil.Process]]:
     """Run the command line, and press Ctrl-C once `ready`.
 
     Args:
         meanwhile: called before Ctrl-C.
-        before: what the process executes first.
 
     Returns:
         the exit code, what it said on standard error, how many seconds it took to stop, and the
@@ -82,7 +82,7 @@ def stop(
     """
     # A job in a shell's background is started with Ctrl-C ignored, and hands that on.
     ctrl_c = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    code = f"{ctrl_c}; {before}; from erasekit.cli.app import main; main()"
+    code = f"{ctrl_c}; from erasekit.cli.app import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, *words],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
@@ -117,12 +117,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def started(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process of `dask`, killed when the block ends."""
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen(
         [sys.executable, "-m", "dask", *arguments],
-        env={**os.environ, "PYTHONPATH": paths, **environment},
+        env={**os.environ, "PYTHONPATH": paths},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -144,8 +144,6 @@ def scheduler(port: int) -> Iterator[subprocess.Popen[bytes]]:
         yield process
 
 
-def worker(port: int, **environment: str) -> Any:
-    return started(
-        *("worker", f"tcp://127.0.0.1:{port}", "--nthreads", "1", "--no-dashboard", "--no-nanny"),
-        **environment,
-    )
+def worker(port: int, *options: str) -> Any:
+    place = ("worker", f"tcp://127.0.0.1:{port}", "--nthreads", "1", "--no-dashboard", "--no-nanny")
+    return started(*place, *options)

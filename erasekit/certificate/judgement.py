@@ -127,6 +127,10 @@ def _rows(criterion: ScorecardCriterion, scorecard: Scorecard, model: str) -> li
         raise _LackingError(
             f"the scorecard has no {criterion.metric} on {criterion.subset}{way} for {model}"
         )
+    metric, _, depth = criterion.metric.partition("@")
+    # On forget, the pairs of a request are ranked among others too.
+    if depth and criterion.subset == "retain" and (fewest := min(r.n for r in rows)) <= int(depth):
+        raise _LackingError(f"{metric}@{depth} among {fewest} pairs is 1 for every model")
     return rows
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,8 +17,9 @@ from erasekit.settings import Settings
 from erasekit.text import shown
 
 if TYPE_CHECKING:
+    from erasekit.requests.making import Pass
     from erasekit.requests.registry_folder import Registry
-    from erasekit.requests.states import Request
+    from erasekit.requests.states import Request, Version
 
 app = typer.Typer(
     help="Deletion requests: receive, review, erase, verify, roll out, and back.",
@@ -41,6 +43,14 @@ def init(
         Path, typer.Option(metavar="PEM", help="Ed25519 private key that signs the log.")
     ],
     settings: Settings,
+    database: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A PostgreSQL database for the log, as postgresql+psycopg://USER@HOST/NAME. "
+            "[default: a SQLite file in the registry]",
+        ),
+    ] = "",
     who: As = None,
 ) -> None:
     """Make a registry: its live model is the original of these settings.
@@ -57,7 +67,7 @@ def init(
     """
     from erasekit.requests.registry_folder import Registry
 
-    made = Registry.create(registry, settings, policy, key, who)
+    made = Registry.create(registry, settings, policy, key, who, database)
     typer.echo(f"registry: {made.folder}\npublic key of the log: {made.config.verifier}")
 
 
@@ -167,21 +177,36 @@ def run(
     only: Annotated[
         list[str] | None, typer.Option(metavar="REQUEST", help="Only these; repeatable.")
     ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Do all that waits, verify too, and end: for a timer.")
+    ] = False,
     who: As = None,
 ) -> None:
     """Make one version that also forgets all approved requests.
 
-    An interrupted version is finished first. Without an approved request nothing happens, and
-    the exit code is 0, so that a timer can start this command. It is 1 if the machine fails, and
-    2 if a request cannot be carried out.
-    """
-    from erasekit.requests.making import run_requests
+    An interrupted version is finished instead. A request that cannot be carried out fails alone.
 
-    made = run_requests(_open(registry, who), only or ())
-    if made is None:
-        typer.echo("no request is approved: nothing to do")
-    else:
+    \b
+    Exit codes with --once, which is made for a timer or CI:
+      0  nothing was to do, another process is at work, or a version is verified
+      1  the version does not meet the policy, or the machine failed
+      2  a request, or the registry, cannot be used
+    Without --once, versions are not verified.
+    """
+    from erasekit.requests.making import run_once, run_requests
+
+    opened = _open(registry, who)
+    if once:
+        if only:
+            raise UsageError("--once takes all that is approved: leave --only out")
+        raise typer.Exit(_say_once(run_once(opened)))
+    made, failed = run_requests(opened, only or ())
+    if made is not None:
         typer.echo(f"{made.id} is made for {', '.join(made.batch)}: verify it next")
+    elif not failed:
+        typer.echo("no request is approved: nothing to do")
+    if failed:
+        raise UsageError(_failures(failed))
 
 
 def verify(registry: Folder, who: As = None) -> None:
@@ -191,15 +216,7 @@ def verify(registry: Folder, who: As = None) -> None:
     """
     from erasekit.requests.making import verify_version
 
-    made, found = verify_version(_open(registry, who))
-    from erasekit.certificate.certificate_page import line_of_text
-    from erasekit.certificate.certificate_page import verdict as said
-
-    for criterion in found["criteria"]:
-        if criterion["result"] != "met":
-            typer.echo(line_of_text(criterion))
-    typer.echo(f"{made.id} is {made.stage}. {said(found)}")
-    raise typer.Exit(0 if found["result"] == "met" else 1)
+    raise typer.Exit(0 if _say_verified(*verify_version(_open(registry, who))) else 1)
 
 
 def promote(
@@ -263,8 +280,7 @@ def log(
       cp registry/checkpoint kept-elsewhere
       erasekit requests log registry --since kept-elsewhere --public-key public.pem
 
-    Every command verifies the log when it opens the registry. With --since, the consistency
-    proof (RFC 6962) between the two checkpoints is printed too.
+    Every command verifies the log first. --since also prints the consistency proof (RFC 6962).
     """
     from erasekit.requests.merkle_log import prove, root
     from erasekit.requests.queue_page import told
@@ -299,6 +315,25 @@ def log(
     typer.echo("\n".join(notes), err=as_json)
 
 
+def policy(
+    registry: Folder,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A policy, as for `certify`.")],
+    why: Why = "",
+    who: As = None,
+) -> None:
+    """Put another policy in force, with the reason in --why.
+
+    The log keeps who changed it, when and why, and the registry keeps the file. A version that was
+    compared with the policy before must be verified again before it is promoted.
+    """
+    from erasekit.requests.filing import change_policy
+
+    opened = _open(registry, who)
+    typer.echo(f"the policy “{shown(change_policy(opened, file, why).name)}” is in force")
+    if waiting := opened.book.unverified():
+        typer.echo(f"{waiting.id} is to be verified with it: erasekit requests verify {registry}")
+
+
 def page(
     registry: Folder,
     out: Annotated[
@@ -313,7 +348,7 @@ def page(
 
 for command in (
     *(init, add, list_, show, review, approve, refuse),
-    *(run, verify, promote, rollback, log, page),
+    *(run, verify, promote, rollback, policy, log, page),
 ):
     app.command(command.__name__.strip("_"), cls=SectionedCommand)(command)
 
@@ -328,6 +363,36 @@ def _decide(folder: Path, what: str, name: str, why: str, who: str | None) -> No
     from erasekit.requests.filing import decide_request
 
     _say(decide_request(_open(folder, who), what, name, why))
+
+
+def _say_once(done: Pass) -> int:
+    """Tell what a pass did, and return its exit code."""
+    if done.busy:
+        typer.echo("another process is at work here: nothing to do")
+    elif not (done.verified or done.failed):
+        typer.echo("no request is approved: nothing to do")
+    met = [_say_verified(version, found) for version, found in done.verified]
+    if done.failed:
+        typer.echo(f"error: {_failures(done.failed)}", err=True)
+    return 1 if not all(met) else 2 if done.failed else 0
+
+
+def _failures(failed: Mapping[str, str]) -> str:
+    """One line that names the requests that failed alone, and why."""
+    told = (f"{name}: {shown(why)}" for name, why in failed.items())
+    return f"failed alone, since they cannot be carried out: {'; '.join(told)}"
+
+
+def _say_verified(version: Version, found: dict[str, Any]) -> bool:
+    """Tell how a version was verified, and return whether the policy is met."""
+    from erasekit.certificate.certificate_page import line_of_text
+    from erasekit.certificate.certificate_page import verdict as said
+
+    for criterion in found["criteria"]:
+        if criterion["result"] != "met":
+            typer.echo(line_of_text(criterion))
+    typer.echo(f"{version.id} is {version.stage}. {said(found)}")
+    return found["result"] == "met"
 
 
 def _say(request: Request) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from erasekit.cli.settings_options import with_options
+from erasekit.errors import UsageError
 
 DryRunOption = Annotated[
     bool,
@@ -45,13 +46,13 @@ def _team(
         ),
     ] = None,
     scheduler: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="ADDRESS",
             help="A running Dask cluster in place of a local one, such as tcp://10.0.0.5:8786.",
             show_default=False,
         ),
-    ] = "",
+    ] = None,
     memory: Annotated[
         str,
         typer.Option(
@@ -71,4 +72,6 @@ def _team(
 ) -> Any:
     from erasekit.cluster import Workers  # not needed for the help
 
-    return Workers(workers, scheduler, memory, threads)
+    if scheduler == "":  # as from a file that does not hold the address yet
+        raise UsageError("--scheduler is empty: give an address such as tcp://10.0.0.5:8786")
+    return Workers(workers, scheduler or "", memory, threads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from erasekit.data.pairs import Pairs
+from erasekit.evaluate.bootstrap import interval
 from erasekit.models.clip import Clip
 
 
@@ -30,3 +31,19 @@ def membership_auc(members: np.ndarray, others: np.ndarray) -> float:
     order = np.sort(others)
     below, up_to = (np.searchsorted(order, members, side) for side in ("left", "right"))
     return float((below + up_to).mean() / (2 * len(others)))
+
+
+def membership_interval(
+    members: np.ndarray, others: np.ndarray, draws: int
+) -> tuple[float, float, float]:
+    """The AUC with a 95 % interval, by resampling the pairs of the two sets apart.
+
+    Returns:
+        value, low, high.
+    """
+    scores, rng = (members, others), np.random.default_rng(0)
+    drawn = [
+        membership_auc(*(s[rng.integers(0, len(s), len(s))] for s in scores))
+        for _ in range(min(draws, 200))
+    ]
+    return membership_auc(*scores), *interval(np.array(drawn))

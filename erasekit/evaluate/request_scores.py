@@ -16,8 +16,8 @@ from torch import Tensor
 
 from erasekit.data.pairs import Pairs
 from erasekit.data.task import ErasureTask
-from erasekit.evaluate.bootstrap import bootstrap_mean, interval
-from erasekit.evaluate.membership_auc import membership_auc, pair_similarity
+from erasekit.evaluate.bootstrap import bootstrap_mean
+from erasekit.evaluate.membership_auc import membership_interval, pair_similarity
 from erasekit.evaluate.retrieval import DEPTHS, DIRECTIONS, ranks
 from erasekit.evaluate.subsets import concept_groups, distinct_scenes
 from erasekit.models.clip import Clip
@@ -68,15 +68,10 @@ class RequestScores:
         return [*found, self._membership(clip, draws)]
 
     def _membership(self, clip: Clip, draws: int) -> Measured:
-        scores = [pair_similarity(clip, part) for part in (self._members, self._parts["holdout"])]
-        rng = np.random.default_rng(0)
-        drawn = [
-            membership_auc(*(s[rng.integers(0, len(s), len(s))] for s in scores))
-            for _ in range(min(draws, 200))
-        ]
-        n = sum(map(len, scores))
-        value = membership_auc(*scores)
-        return "membership_auc", "forget", "pair", value, *interval(np.array(drawn)), n
+        members = pair_similarity(clip, self._members)
+        others = pair_similarity(clip, self._parts["holdout"])
+        value, low, high = membership_interval(members, others, draws)
+        return "membership_auc", "forget", "pair", value, low, high, len(members) + len(others)
 
 
 def _measured(

@@ -15,7 +15,11 @@ from erasekit.checks import read_record
 from erasekit.data.task import ErasureTask
 from erasekit.errors import RunError
 from erasekit.evaluate.bootstrap import DRAWS, bootstrap_mean, bootstrap_statistic
-from erasekit.evaluate.membership_auc import membership_auc, pair_similarity
+from erasekit.evaluate.membership_auc import (
+    membership_auc,
+    membership_interval,
+    pair_similarity,
+)
 from erasekit.evaluate.request_scores import RequestScores
 from erasekit.evaluate.retrieval import neighbourhood_kept, recall
 from erasekit.evaluate.subsets import (
@@ -42,6 +46,8 @@ AVERAGE_GAP = (
     ("recall@1", "retain"),
     ("membership_auc", "forget"),
 )
+#: Further measures in the average gap of a request for pictures, which it is judged on.
+REQUEST_GAP = (("recall@1", "forget"), ("rank", "forget"))
 #: The measures in the average gap of language models.
 ANSWERS_GAP = (
     ("accuracy:name", "forget", "seen"),
@@ -147,7 +153,8 @@ class Scorecard:
     @property
     def gap_measures(self) -> list[Measure]:
         """The measures in the average gap that the scorecard has."""
-        return [measure for measure in (*AVERAGE_GAP, *ANSWERS_GAP) if self.has(*measure)]
+        request = REQUEST_GAP if self.has("rank", "forget") else ()
+        return [m for m in (*request, *AVERAGE_GAP, *ANSWERS_GAP) if self.has(*m)]
 
     def average_gap(self, model: str = "erased") -> float:
         """Mean absolute gap over `gap_measures`, in points."""
@@ -383,7 +390,11 @@ def _membership(name: str, clip: Clip, task: ErasureTask, split: str, draws: int
 
     def auc(rows: np.ndarray) -> float:
         chosen, member = scores[rows], seen[rows]
+        if member.all() or not member.any():
+            return np.nan
         return membership_auc(chosen[member], chosen[~member])
 
     value = bootstrap_statistic(auc, groups, min(draws, 200))
+    if np.isnan(value).any():  # some concepts have only members, or none, and were drawn alone
+        value = membership_interval(members, others, draws)
     return [Row(name, "membership_auc", "forget", "pair", *value, len(scores))]

@@ -28,12 +28,18 @@ from erasekit.requests.merkle_log import (
     sign,
 )
 from erasekit.requests.states import Book
+from erasekit.text import shown
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 #: How often a change is tried again when another process was faster.
 TRIES = 50
+#: What the driver for PostgreSQL is called, and what an address must be.
+DRIVER = "postgresql+psycopg"
+WANTED = f"the database must be {DRIVER}://USER@HOST/NAME"
+#: How databases say that they cannot be written.
+READ_ONLY = ("readonly", "read-only", "permission denied")
 
 
 @dataclass(frozen=True)
@@ -59,14 +65,17 @@ class EntryStore:
     Args:
         path: the SQLite file.
         verifier: the public key of the log, see `merkle_log.verifier`.
+        address: the database instead of the file, such as
+            ``postgresql+psycopg://user@host/name``, without a password.
 
     Raises:
-        UsageError: when SQLAlchemy is not installed.
+        UsageError: when SQLAlchemy or the driver is not installed, or for an unsuitable address.
     """
 
-    def __init__(self, path: Path, verifier: str) -> None:
+    def __init__(self, path: Path, verifier: str, address: str = "") -> None:
         sql = needed("sqlalchemy", "requests", "the registry of requests")
         self.path, self._sql = path, sql
+        self.name = address or str(path)
         self.origin, self._key = read_verifier(verifier)
         tables = sql.MetaData()
         self._entries = sql.Table(
@@ -82,11 +91,40 @@ class EntryStore:
             sql.Column("note", sql.Text, nullable=False),
         )
         self._tables = tables
-        self._engine = sql.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+        if address:
+            self._engine = self._connected(address)
+        else:
+            self._engine = sql.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+        self._sqlite = not address
+
+    def _connected(self, address: str) -> Any:
+        """The engine of a PostgreSQL database; both reads of a log see the same moment."""
+        try:
+            parts = self._sql.make_url(address)
+        except self._sql.exc.ArgumentError as error:
+            raise UsageError(f"{WANTED}, not {shown(address)}") from error
+        if parts.password is not None:
+            raise UsageError(
+                "the registry is read by others: leave the password out of the database's address, "
+                "and keep it in ~/.pgpass or PGPASSWORD"
+            )
+        if parts.drivername != DRIVER:
+            raise UsageError(f"{WANTED}, not {parts.drivername}")
+        needed("psycopg", "postgresql", "a PostgreSQL database")
+        return self._sql.create_engine(address, isolation_level="REPEATABLE READ")
 
     def create(self) -> None:
-        """Make the empty tables."""
+        """Make the empty tables.
+
+        Raises:
+            UsageError: when the database already has them, of another registry.
+        """
         with self._told():
+            if set(self._tables.tables) & set(self._sql.inspect(self._engine).get_table_names()):
+                raise UsageError(
+                    f"{self.name} already holds a log: give an empty database, or remove the "
+                    f"tables {' and '.join(self._tables.tables)} if no registry uses them"
+                )
             self._tables.create_all(self._engine)
 
     def close(self) -> None:
@@ -100,10 +138,11 @@ class EntryStore:
             RunError: when the database is damaged, or an entry is not the signed one.
         """
         sql = self._sql
-        if not self.path.is_file():
+        if self._sqlite and not self.path.is_file():
             raise RunError(f"{self.path} is missing: put it back from a copy of the registry")
         with self._told(), self._engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN")  # both queries see the same moment
+            if self._sqlite:
+                connection.exec_driver_sql("BEGIN")  # both queries see the same moment
             rows = connection.execute(
                 sql.select(self._entries).order_by(self._entries.c.place)
             ).all()
@@ -116,7 +155,7 @@ class EntryStore:
             entries = [json.loads(body) for _, body in rows]
             return Log(entries, leaves, Book(entries), last[0].note if last else "")
         except (ValueError, KeyError, TypeError, UsageError) as error:
-            raise RunError(f"{self.path} is damaged: {reason(error)}") from error
+            raise RunError(f"{self.name} is damaged: {reason(error)}") from error
 
     def add(
         self,
@@ -148,9 +187,9 @@ class EntryStore:
                     connection.execute(self._entries.insert().values(place=place, body=body))
                     connection.execute(self._checkpoints.insert().values(size=place + 1, note=note))
             except self._sql.exc.IntegrityError:
-                continue
+                continue  # another process was faster
             return Log([*log.entries, entry], leaves, log.book, note)
-        raise RunError(f"{self.path}: other processes were faster {TRIES} times: try again")
+        raise RunError(f"{self.name}: other processes were faster {TRIES} times: try again")
 
     def checkpoint(self, note: str) -> Checkpoint:
         """The checkpoint in a note of this log; see `merkle_log.read_checkpoint`."""
@@ -192,7 +231,7 @@ class EntryStore:
         raise RunError(self._blamed(f"entry {kept.size} has no checkpoint: it was added by hand"))
 
     def _blamed(self, what: str) -> str:
-        return f"{self.path} was changed by hand: {what}. Put it back from a copy of the registry"
+        return f"{self.name} was changed by hand: {what}. Put it back from a copy of the registry"
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -204,11 +243,11 @@ class EntryStore:
             raise
         except errors.SQLAlchemyError as error:
             cause = reason(getattr(error, "orig", None) or error)
-            if "readonly" in cause:
+            if any(words in cause for words in READ_ONLY):
                 raise UsageError(
-                    f"{self.path} is read-only: get the right to write there, or use a copy"
+                    f"{self.name} is read-only: get the right to write there, or use a copy"
                 ) from error
-            raise RunError(f"{self.path} cannot be used: {cause}") from error
+            raise RunError(f"{self.name} cannot be used: {cause}") from error
 
 
 def _fault(body: str, place: int) -> str:

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from erasekit.certificate.policy import Policy, load_policy
 from erasekit.data.data_spec import FOLDER
 from erasekit.data.drawn.concepts import select_concepts, split_concepts
 from erasekit.data.folder.selection import Part, parse_rule
 from erasekit.errors import UsageError, reason
 from erasekit.files import sha256_file, sha256_json, write_bytes
-from erasekit.requests.registry_folder import LISTS, Registry
+from erasekit.requests.registry_folder import LISTS, POLICIES, Registry
 from erasekit.requests.states import (
     DENIED,
     DUPLICATE,
@@ -41,17 +42,7 @@ def add_request(registry: Registry, rule: str, why: str = "") -> Request:
             nothing is recorded then.
     """
     kept_rule = _with_own_lists(registry, rule)
-    asked, missing = selected(registry, registry.settings(joined(registry, [kept_rule])))
-    for kept in registry.rules.keep:
-        try:
-            both = asked & selected(registry, registry.settings(joined(registry, [kept])))[0]
-        except UsageError as error:
-            raise UsageError(f"the policy has keep: {kept}, but {error}") from error
-        if both:
-            raise UsageError(
-                f"forget = {rule} includes {shown(min(both))}, which the policy keeps "
-                f"(keep: {kept}): ask for less, or change the policy"
-            )
+    asked, missing = allowed(registry, kept_rule, rule)
     digest = sha256_json(sorted(asked))
     days = timedelta(days=registry.rules.deadline_days)
 
@@ -89,11 +80,7 @@ def decide_request(registry: Registry, what: str, name: str, why: str = "") -> R
         UsageError: when the state of the request, or the policy, does not allow it.
     """
     rules, who = registry.rules, registry.who
-    if rules.reviewers is not None and who not in rules.reviewers:
-        raise UsageError(
-            f"{who} is no reviewer by the policy: ask {' or '.join(rules.reviewers)} "
-            "(--as NAME says who acts)"
-        )
+    check_reviewer(registry)
     if what in ("ask", "refuse") and not why.strip():
         raise UsageError(f"{name}: say why, with --why TEXT")
 
@@ -109,7 +96,67 @@ def decide_request(registry: Registry, what: str, name: str, why: str = "") -> R
     return registry.book.request(name)
 
 
-def selected(registry: Registry, settings: Settings) -> tuple[set[str], list[str]]:
+def change_policy(registry: Registry, given: str, why: str) -> Policy:
+    """Put another policy in force, and return it.
+
+    Args:
+        given: a policy file, or the name of a shipped policy.
+        why: the reason; required.
+
+    Raises:
+        UsageError: when it is not a policy, or who acts may not decide by the policy in force.
+    """
+    check_reviewer(registry)
+    if not why.strip():
+        raise UsageError("say why the policy changes, with --why TEXT")
+    policy = load_policy(given)
+    if policy.sha256 == registry.policy.sha256:
+        raise UsageError(f"{given} is the policy in force already")
+    first = policy.sha256 == registry.config.policy_sha256  # of `init`, in force again
+    if not first:
+        content = Path(policy.origin).read_bytes()
+        if hashlib.sha256(content).hexdigest() != policy.sha256:
+            raise UsageError(f"{given} was changed just now: try again")
+        write_bytes(registry.folder / POLICIES / f"{policy.sha256}.yaml", content)
+    entry = {"what": "policy", "policy_sha256": "" if first else policy.sha256, "why": why}
+    registry.add(lambda _: {**entry, "name": policy.name})
+    return registry.policy
+
+
+def check_reviewer(registry: Registry) -> None:
+    """Refuse a person who may not decide by the policy in force."""
+    reviewers = registry.rules.reviewers
+    if reviewers is not None and registry.who not in reviewers:
+        raise UsageError(
+            f"{registry.who} is no reviewer by the policy: ask {' or '.join(reviewers)} "
+            "(--as NAME says who acts)"
+        )
+
+
+def allowed(registry: Registry, rule: str, told: str = "") -> tuple[set[str], list[str]]:
+    """What a rule selects, and what of it is not there.
+
+    Args:
+        told: the rule as it was given, for messages.
+
+    Raises:
+        UsageError: when it selects nothing or everything, or something that the policy keeps.
+    """
+    asked, missing = selected(registry.settings(joined(registry, [rule])))
+    for kept in registry.rules.keep:
+        try:
+            both = asked & selected(registry.settings(joined(registry, [kept])))[0]
+        except UsageError as error:
+            raise UsageError(f"the policy has keep: {kept}, but {error}") from error
+        if both:
+            raise UsageError(
+                f"forget = {told or rule} includes {shown(min(both))}, which the policy keeps "
+                f"(keep: {kept}): ask for less, or change the policy"
+            )
+    return asked, missing
+
+
+def selected(settings: Settings) -> tuple[set[str], list[str]]:
     """What the settings forget, concepts or pictures, and what of it is not there.
 
     Raises:

@@ -8,12 +8,22 @@ from typing import Any
 
 from erasekit.files import write_text
 from erasekit.requests.registry_folder import CHECKPOINT, DATABASE, Registry
-from erasekit.requests.states import FAILED, LIVE, OPEN, ROLLED_BACK, Request
+from erasekit.requests.states import (
+    DENIED,
+    FAILED,
+    LIVE,
+    NEEDS_INPUT,
+    OPEN,
+    ROLLED_BACK,
+    Request,
+)
 from erasekit.runs.pages.rendering import link, render_page
 from erasekit.runs.run_folder import CERTIFICATE_PAGE, REPORT
 
 PAGE = "requests.html"
 _MOODS = {LIVE: "good", FAILED: "bad", ROLLED_BACK: "bad"}
+#: States whose reason is shown beside the request.
+_REASONS = (NEEDS_INPUT, DENIED, FAILED, ROLLED_BACK)
 #: How entries are told.
 _SAID = {
     "init": "registry made",
@@ -23,6 +33,8 @@ _SAID = {
     "approve": "approved",
     "refuse": "refused",
     "run": "erasing started",
+    "impossible": "cannot be carried out",
+    "policy": "policy changed",
     "made": "erased",
     "verify": "verified: the policy is met",
     "fail": "failed",
@@ -53,7 +65,7 @@ def write_queue(registry: Registry, out: Path | None = None, today: date | None 
         history=[
             told(entry)
             for entry in reversed(registry.log.entries)
-            if entry["what"] in ("promote", "rollback")
+            if entry["what"] in ("promote", "rollback", "policy")
         ],
         versions=[
             {
@@ -66,7 +78,8 @@ def write_queue(registry: Registry, out: Path | None = None, today: date | None 
             for version in reversed(book.versions.values())
         ],
         entries=len(registry.log.entries),
-        files=(DATABASE, CHECKPOINT),
+        log="the database" if registry.config.database else DATABASE,
+        checkpoint=CHECKPOINT,
         note=registry.log.note,
     )
     return write_text(path, html)
@@ -82,6 +95,8 @@ def told(entry: dict[str, Any]) -> dict[str, str]:
     """An entry in words: when, who, what, which and why."""
     which = entry.get("request") or entry.get("version") or ""
     what = _SAID[entry["what"]]
+    if entry["what"] == "policy":
+        what += f" to “{entry['name']}”"
     if found := entry.get("shadow"):
         what += (
             f"; {found['changed']} of {found['queries']} answers differ from {found['live']}'s, "
@@ -98,12 +113,14 @@ def told(entry: dict[str, Any]) -> dict[str, str]:
 
 def _line(registry: Registry, request: Request, today: date) -> dict[str, Any]:
     days, late = age(request, today)
+    entries = [registry.log.entries[place] for place in request.entries]
     return {
         "request": request,
+        "why": entries[-1].get("why", "") if request.state in _REASONS else "",
         "age": f"{days} day{'' if days == 1 else 's'}",
         "late": late,
         "mood": "bad" if late else _MOODS.get(request.state, "plain"),
-        "entries": [told(registry.log.entries[place]) for place in request.entries],
+        "entries": [told(entry) for entry in entries],
     }
 
 

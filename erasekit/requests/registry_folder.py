@@ -2,7 +2,9 @@
 
 registry.json     the settings of every version, and the public key of the log
 policy.yaml       the policy as it was when the registry was made
-log.db            the entries and their checkpoints: the only place where states are kept
+policies/         the policies that took its place, by their hashes
+log.db            the entries and their checkpoints: the only place where states are kept; not
+                  there if they are in a PostgreSQL database
 checkpoint        the last checkpoint; copy it elsewhere to prove later that nothing changed
 aliases.json      which version is live, canary and candidate, and where its model is
 lists/            the lists of pictures of the requests
@@ -16,9 +18,8 @@ import contextlib
 import getpass
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from erasekit.errors import ErasekitError, RunError, UsageError, reason
 from erasekit.files import read_json, sha256_file, write_json, write_text
 from erasekit.locks import locked
 from erasekit.requests.entry_store import EntryStore
+from erasekit.requests.init_checks import check_settings
 from erasekit.requests.merkle_log import verifier
 from erasekit.requests.states import ORIGINAL, Book
 from erasekit.runs.run_folder import MODEL
@@ -39,8 +41,13 @@ from erasekit.settings import Settings, make_settings
 
 CONFIG, POLICY, DATABASE = "registry.json", "policy.yaml", "log.db"
 CHECKPOINT, ALIASES, LISTS, RUNS = "checkpoint", "aliases.json", "lists", "runs"
+POLICIES = "policies"
 VERSION = 1
 _LOCAL = "local-dir:"
+
+
+class BusyError(UsageError):
+    """Another process makes or verifies versions in the registry."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class _Config:
     key: str
     verifier: str
     policy_sha256: str
+    database: str = ""
 
 
 class Registry:
@@ -78,7 +86,8 @@ class Registry:
                 f"{VERSION}): update erasekit"
             )
         self.config: _Config = read_record(self.folder / CONFIG, "a registry", VERSION, _Config)
-        self._store = EntryStore(self.folder / DATABASE, self.config.verifier)
+        self._policies: dict[str, Policy] = {}
+        self._store = EntryStore(self.folder / DATABASE, self.config.verifier, self.config.database)
         self.origin = self._store.origin
         self.log = self._store.read()
         self._check_files()
@@ -87,16 +96,24 @@ class Registry:
 
     @classmethod
     def create(
-        cls, folder: Path, settings: Settings, policy: str, key: Path, who: str | None = None
+        cls,
+        folder: Path,
+        settings: Settings,
+        policy: str,
+        key: Path,
+        who: str | None = None,
+        database: str = "",
     ) -> Registry:
         """Make a registry whose live model is the original of these settings.
 
         Args:
             policy: a policy file, or the name of a shipped policy.
             key: PEM file of the Ed25519 private key that signs checkpoints and certificates.
+            database: address of a PostgreSQL database for the log; empty for a SQLite file.
 
         Raises:
-            UsageError: for an unsuitable folder, policy or key.
+            UsageError: for an unsuitable folder, policy, key or database, or settings that cannot
+                erase anything.
         """
         place = Path(folder).resolve()
         if (place / CONFIG).exists():
@@ -105,14 +122,16 @@ class Registry:
             raise UsageError(f"{folder} holds other files: give a new folder")
         if "," in str(place):
             raise UsageError(f"{folder}: a comma in the path would divide rules: give another path")
+        check_settings(settings)
         asked = load_policy(policy)
         private = signature.load_private_key(key)
         if Path(key).resolve().is_relative_to(place):
             raise UsageError(f"{key} is inside the registry, which others read: move it out")
         line = verifier(f"erasekit.requests/{place.name}", private.public_key())
         stage = place.with_name(f".{place.name}.new")  # renamed at the end: whole, or not there
-        store = EntryStore(stage / DATABASE, line)
-        config = _Config(_placed(settings), str(Path(key).resolve()), line, asked.sha256)
+        store = EntryStore(stage / DATABASE, line, database)
+        placed, pem = _placed(settings), str(Path(key).resolve())
+        config = _Config(placed, pem, line, asked.sha256, database)
         try:
             shutil.rmtree(stage, ignore_errors=True)
             stage.mkdir(parents=True)
@@ -125,15 +144,31 @@ class Registry:
             stage.replace(place)
         except OSError as error:
             raise RunError(f"cannot write {folder}: {reason(error)}") from error
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
         return cls(folder, who)
 
     @property
     def book(self) -> Book:
         return self.log.book
 
-    @cached_property
+    @property
     def policy(self) -> Policy:
-        return load_policy(self.folder / POLICY)
+        """The policy in force.
+
+        Raises:
+            UsageError: when its file was changed or removed.
+        """
+        return self._policy_of(self.book.policy)
+
+    def _policy_of(self, sha256: str) -> Policy:
+        """The policy with a hash; without one, the policy that the registry was made with."""
+        path = self.folder / POLICIES / f"{sha256}.yaml" if sha256 else self.folder / POLICY
+        if (found := self._policies.get(sha256)) is None:
+            found = self._policies[sha256] = load_policy(path)
+        if found.sha256 != (sha256 or self.config.policy_sha256):
+            raise UsageError(self._changed(path))
+        return found
 
     @property
     def rules(self) -> RequestRules:
@@ -169,9 +204,19 @@ class Registry:
         """Read the log again, after another process may have added to it."""
         self.log = self._store.read()
 
-    def working(self) -> contextlib.AbstractContextManager[None]:
-        """Refuse a second process that makes or verifies versions at the same time."""
-        return locked(self.folder, FileLock(self.folder / ".lock"))
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """Refuse a second process that makes or verifies versions at the same time.
+
+        Raises:
+            BusyError: when another process does.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locked(self.folder, FileLock(self.folder / ".lock")))
+            except UsageError as error:
+                raise BusyError(str(error)) from error.__cause__
+            yield
 
     def checkpoint(self, note: str) -> Any:
         """The checkpoint in a note of this log."""
@@ -179,15 +224,10 @@ class Registry:
 
     def _check_files(self) -> None:
         wanted = self.log.entries[0]["config_sha256"] if self.log.entries else ""
-        for name, right in (
-            (CONFIG, sha256_file(self.folder / CONFIG) == wanted),
-            (POLICY, self.policy.sha256 == self.config.policy_sha256),
-        ):
-            if not right:
-                raise UsageError(
-                    f"{self.folder / name} was changed since the registry was made: put it back "
-                    "as it was, or make another registry"
-                )
+        if sha256_file(self.folder / CONFIG) != wanted:
+            raise UsageError(self._changed(self.folder / CONFIG))
+        self._policy_of("")
+        _ = self.policy
         kept = self.folder / CHECKPOINT
         if kept.is_file():
             try:
@@ -196,9 +236,16 @@ class Registry:
                 return  # is written again
             if size > len(self.log.entries):
                 raise RunError(
-                    f"{self.folder / DATABASE} was changed by hand: the entries from "
+                    f"{self._store.name} was changed by hand: the entries from "
                     f"{len(self.log.entries)} on were removed. Put it back from a copy"
                 )
+
+    @staticmethod
+    def _changed(path: Path) -> str:
+        mend = "or make another registry"
+        if path.name != CONFIG:
+            mend = "and use `erasekit requests policy` to change the policy"
+        return f"{path} was changed since the registry was made: put it back as it was, {mend}"
 
     def _write_aside(self) -> None:
         """Write the files that others read, if they are not of the last entry."""

@@ -30,8 +30,9 @@ TRANSITIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "approve": ((IN_REVIEW, FAILED, ROLLED_BACK), APPROVED),
     "refuse": ((RECEIVED, NEEDS_INPUT, IN_REVIEW, FAILED, ROLLED_BACK), DENIED),
     "run": ((APPROVED,), PROCESSING),
-    "verify": ((PROCESSING,), VERIFIED),
-    "fail": ((PROCESSING,), FAILED),
+    "impossible": ((APPROVED,), FAILED),
+    "verify": ((PROCESSING, VERIFIED), VERIFIED),
+    "fail": ((PROCESSING, VERIFIED), FAILED),
     "live": ((VERIFIED, ROLLED_BACK, LIVE), LIVE),
     "rollback": ((LIVE,), ROLLED_BACK),
 }
@@ -78,6 +79,7 @@ class Version:
     Attributes:
         batch: the requests for which it was made; the others were fulfilled before.
         stage: started, made, failed, candidate, canary, live, retired or rolled_back.
+        policy: hash of the policy that it was last compared with, as `Book.policy`.
     """
 
     id: str
@@ -85,6 +87,7 @@ class Version:
     batch: tuple[str, ...] = ()
     requests: tuple[str, ...] = ()
     stage: str = STARTED
+    policy: str = ""
 
 
 class Book:
@@ -95,6 +98,8 @@ class Book:
         self.versions: dict[str, Version] = {}
         #: Versions that were made live and not rolled back; the last one is live.
         self.lives: list[str] = []
+        #: Hash of the policy in force; empty while it is the one of `init`.
+        self.policy = ""
         self.size = 0
         self.last = ""
         for entry in entries:
@@ -108,6 +113,16 @@ class Book:
         """The newest version in one of these stages."""
         found = [version for version in self.versions.values() if version.stage in stages]
         return found[-1] if found else None
+
+    def unverified(self) -> Version | None:
+        """The version that is to be compared with the policy next.
+
+        It was just made, or it was compared with an earlier policy.
+        """
+        waiting = [
+            v for v in map(self.staged, (CANARY, CANDIDATE)) if v and v.policy != self.policy
+        ]
+        return self.staged(MADE) or (waiting[0] if waiting else None)
 
     def request(self, name: str) -> Request:
         if name not in self.requests:
@@ -164,6 +179,12 @@ class Book:
         self.requests[made.id] = made
         return [made]
 
+    def _policy(self, entry: Mapping[str, Any]) -> list[Request]:
+        if entry["policy_sha256"] == self.policy:
+            raise UsageError("this is the policy in force already")
+        self.policy = entry["policy_sha256"]
+        return []
+
     def _move(self, entry: Mapping[str, Any]) -> list[Request]:
         """What a person decides about one request."""
         return self._all(entry["what"], [entry["request"]])
@@ -190,15 +211,19 @@ class Book:
         return [self.requests[name] for name in version.batch]
 
     def _verify(self, entry: Mapping[str, Any]) -> list[Request]:
-        version = self._in_stage(entry, MADE, mend="only a version that was just made is verified")
+        version = self._waiting(entry)
         touched = self._all("verify", version.batch)
-        if older := self.staged(CANDIDATE):
-            older.stage = RETIRED
-        version.stage = CANDIDATE
+        if version.stage == MADE:
+            if older := self.staged(CANDIDATE):
+                older.stage = RETIRED
+            version.stage = CANDIDATE
+        version.policy = self.policy
         return touched
 
     def _fail(self, entry: Mapping[str, Any]) -> list[Request]:
-        version = self._in_stage(entry, STARTED, MADE, mend="only an unverified version fails")
+        version = self.version(entry["version"])
+        if version.stage != STARTED:
+            version = self._waiting(entry)
         version.stage = FAILED
         return self._all("fail", version.batch)
 
@@ -207,6 +232,11 @@ class Book:
             entry, *NEXT, mend="only a verified candidate or canary is promoted"
         )
         lost = [n for n in self.live.requests if n not in version.requests]
+        if version.policy != self.policy:
+            raise UsageError(
+                f"{version.id} was compared with an earlier policy: `erasekit requests verify` "
+                "comes first"
+            )
         if lost:
             raise UsageError(
                 f"{version.id} does not forget {', '.join(lost)}, which {self.live.id} does: "
@@ -233,6 +263,15 @@ class Book:
         left.stage, back.stage = ROLLED_BACK, LIVE
         return touched
 
+    def _waiting(self, entry: Mapping[str, Any]) -> Version:
+        version = self.version(entry["version"])
+        if version is not self.unverified():
+            raise UsageError(
+                f"{version.id} is {version.stage}: only a version that was just made, or compared "
+                "with an earlier policy, is verified or fails"
+            )
+        return version
+
     def _in_stage(self, entry: Mapping[str, Any], *stages: str, mend: str) -> Version:
         version = self.version(entry["version"])
         if version.stage not in stages:
@@ -257,7 +296,8 @@ class Book:
 _ENTRIES: dict[str, Callable[[Book, Mapping[str, Any]], list[Request]]] = {
     "init": Book._init,
     "add": Book._add,
-    **dict.fromkeys(("review", "ask", "approve", "refuse"), Book._move),
+    **dict.fromkeys(("review", "ask", "approve", "refuse", "impossible"), Book._move),
+    "policy": Book._policy,
     "run": Book._run,
     "made": Book._made,
     "verify": Book._verify,

@@ -156,8 +156,8 @@ def request_table(run: Path) -> pd.DataFrame:
     """How much a run was asked for, and what became of it."""
     told = read_json(run / REQUEST)
     lists = {**told, "asked": told["asked"]["entries"]}
-    names = ("asked", "found", "not_found", "also_removed", "erased")
-    return pd.DataFrame({"entries": {n.replace("_", " "): len(lists[n]) for n in names}})
+    names = ("asked", "found", "completed", "not_found", "also_removed", "erased")
+    return pd.DataFrame({"entries": {n.replace("_", " "): len(lists.get(n, ())) for n in names}})
 
 
 def criteria_table(certificate: Mapping[str, Any]) -> pd.DataFrame:

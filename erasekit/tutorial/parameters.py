@@ -43,6 +43,7 @@ NOTEBOOK_PARAMETERS = {
         "12_downstream": "profile forget method seed threads device solve out",
         "13_your_own_data": "profile data forget model method seed threads device solve out",
         "14_reproduce_cliperase": "profile data forget model seed seeds threads device solve out",
+        "15_deletion_request": "profile forget second seed threads device solve out",
     }.items()
 }
 

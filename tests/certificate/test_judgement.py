@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from support_certificate import (
     FORGOTTEN,
@@ -140,6 +142,13 @@ def test_what_the_scorecard_lacks_is_not_tested(entry: dict, words: str) -> None
     assert found.result == NOT_TESTED
     assert words in found.reason
     assert found.found == ()
+
+
+@pytest.mark.parametrize(("pairs", "result"), [(5, NOT_TESTED), (6, MET)])
+def test_recall_among_as_few_pairs_as_it_counts_is_not_tested(pairs: int, result: str) -> None:
+    entry = {**FORGOTTEN, "metric": "recall@5", "subset": "retain", "at_most": 1}
+    of = replace(row("erased", 1.0, metric="recall@5", subset="retain"), n=pairs)
+    assert judged(entry, card_of(of)).result == result
 
 
 def test_a_number_that_is_none_is_not_tested() -> None:

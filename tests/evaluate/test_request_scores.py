@@ -6,18 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor
 
+from erasekit.certificate.judgement import MET, judge, overall
+from erasekit.certificate.policy import load_policy
 from erasekit.data.data_spec import FolderSpec
 from erasekit.data.folder.check import read_folder
 from erasekit.data.folder.folder_world import FolderTask, FolderWorld
 from erasekit.data.folder.selection import ask
 from erasekit.evaluate.request_scores import RequestScores
 from erasekit.evaluate.retrieval import ranks
+from erasekit.evaluate.scorecard import REQUEST_GAP, Row, Scorecard, evaluate
 from erasekit.models.clip import Clip
+from erasekit.runs.pages.headline import headline
 
 CATS, DOGS = range(6), range(6, 12)
 
@@ -30,7 +35,8 @@ class Knows:
 
     def encode_images(self, images: Tensor) -> Tensor:
         numbers = (images[:][:, 0, 0, 0].long() // 20).tolist()
-        return torch.stack([self._at(i, 1.0 if i in self._known else self._level) for i in numbers])
+        found = [self._at(i, 1.0 if i in self._known else self._level) for i in numbers]
+        return torch.stack(found) if found else torch.zeros(0, self._n + 1)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         return torch.stack([self._at(int(text.split()[-1]), 1.0) for text in texts])
@@ -41,7 +47,14 @@ class Knows:
         return feature
 
 
-def task(folder: Path, *asked: int, concepts: bool = True) -> FolderTask:
+class Flat(Knows):
+    """A model that collapsed: every feature is the same."""
+
+    def _at(self, place: int, value: float) -> Tensor:
+        return torch.eye(self._n + 1)[0]
+
+
+def task(folder: Path, *asked: int, concepts: bool = True, **given: str) -> FolderTask:
     rows = ["image,caption,concept,split"]
     for i in (*CATS, *DOGS):
         Image.new("RGB", (8, 8), (20 * i, 0, 0)).save(folder / f"{i}.png")
@@ -52,7 +65,7 @@ def task(folder: Path, *asked: int, concepts: bool = True) -> FolderTask:
     (folder / "list.txt").write_text("".join(f"{i}.png\n" for i in asked))
     source = read_folder(folder, progress=False)
     request = ask(source, f"files={folder / 'list.txt'}")
-    return FolderTask(FolderWorld(FolderSpec(str(folder)), source, request, 8))
+    return FolderTask(FolderWorld(FolderSpec(str(folder), **given), source, request, 8))
 
 
 def scores(of: FolderTask, model: Knows) -> dict[tuple[str, str, str], float]:
@@ -101,3 +114,44 @@ def test_an_equal_caption_or_picture_is_no_rival() -> None:
     assert ranks(features, features, same.numpy()).tolist() == [1, 1, 0]
     same[0, 1] = True
     assert ranks(features, features, same.numpy()).tolist() == [0, 1, 0]
+
+
+def test_members_of_single_pictures_in_train_have_an_interval(tmp_path: Path) -> None:
+    """A draw of pictures can hold members only, for which there is no AUC."""
+    asked = task(tmp_path, 0, 1, 4, concepts=False, forget_split="train")
+    knows = cast("Clip", Knows([0, 4, *DOGS]))
+    card = evaluate(asked, {"original": knows}, draws=50)
+    assert [row for row in card.rows if not np.isfinite([row.value, row.low, row.high]).all()] == []
+    (row,) = (row for row in card.rows if row.metric == "membership_auc")
+    assert (row.value, row.n) == (0.25, 3)
+    assert row.low <= row.value <= row.high
+
+
+@pytest.mark.parametrize("concepts", [True, False])
+@pytest.mark.parametrize("name", ["pictures", "own_data", "example"])
+def test_a_collapsed_model_meets_no_policy_and_is_not_as_the_oracle(
+    tmp_path: Path, name: str, concepts: bool
+) -> None:
+    """The original knows the request and little else, so that the request is told from others."""
+    asked = task(tmp_path, 0, 1, 4, concepts=concepts)
+    models = {"original": Knows([0, 1, 4]), "erased": Flat([]), "oracle": Knows([2, 3, 5, *DOGS])}
+    card = evaluate(asked, {name: cast("Clip", model) for name, model in models.items()}, draws=20)
+    results = [judge(criterion, card, None) for criterion in load_policy(name).criteria]
+    assert overall(results) != MET
+    assert not [said.lead for said in headline(card) if said.lead.startswith("About as the oracle")]
+
+
+def test_the_average_gap_includes_the_request() -> None:
+    """A request by name has no rank; its R@1 on forget is of scenes, and does not count."""
+    measures = (*REQUEST_GAP, ("recall@1", "retain"), ("membership_auc", "forget"))
+    values = {"oracle": [0.2, 0.5, 0.6, 0.5], "erased": [0.9, 0.1, 0.6, 0.4]}
+    rows = [
+        Row(model, *measure, "pair", value, value, value, 9)
+        for model, found in values.items()
+        for measure, value in zip(measures, found, strict=True)
+    ]
+    card = Scorecard({}, {}, rows)
+    assert card.gap_measures == list(measures)
+    assert card.average_gap() == pytest.approx((70 + 40 + 0 + 10) / 4)
+    by_name = Scorecard({}, {}, [row for row in rows if row.metric != "rank"])
+    assert by_name.gap_measures == list(measures[2:])

@@ -47,6 +47,7 @@ GROUND = {
         "frames",
         "local_cluster",
         "locks",
+        "same_versions",
         "text",
         "extras",
         "plugins",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from support_bench import METHODS, SPACE, TASKS, make_tiny
-from support_cluster import stop
+from support_cluster import free_port, scheduler, worker
 
 from erasekit.cli import app as cli
 from erasekit.cluster import Workers
@@ -255,34 +254,39 @@ def test_a_second_program_is_refused(done: Records):
         run_benchmark("smoke", METHODS, ["one"], [0], done.path, progress=False)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one group there")
-def test_ctrl_c_on_two_workers_keeps_what_one_makes_and_the_rest_runs_later(
-    done: Records, tmp_path, capsys
+def test_a_running_cluster_gives_the_same_and_what_is_there_is_kept_after_ctrl_c(
+    done: Records, tmp_path, capsys, monkeypatch
 ):
+    """By the command line, on a scheduler and a worker that somebody started."""
     pytest.importorskip("distributed")
-    path = tmp_path / "r.jsonl"
+    path, append, at_once = tmp_path / "r.jsonl", Records.append, []
     words = ["leaderboard", "run", "--profile", "smoke", "--methods", "null_space"]
-    words += ["--tasks", "one", "--seeds", "0,1", "--out", str(path)]
+    words += ["--tasks", "one", "--seeds", "0", "--out", str(path)]
 
-    def meanwhile() -> None:
-        assert cli.run([*words, "--workers", "1"]) == 2
-        assert "another run is at work" in capsys.readouterr().err
+    def stopped(records: Records, record: dict) -> None:
+        append(records, record)
+        if len(records.read()) == 3:
+            at_once.append(cli.run([*words, "--workers", "1"]))
+            raise KeyboardInterrupt
 
-    code, told, seconds, left = stop(
-        [*words, "--workers", "2"],
-        lambda: len(Records(path).read()) == 2 + 6,
-        meanwhile,
-        "import support_bench; support_bench.start_tiny()",
-    )
-    assert code == 130
-    assert seconds < 60
-    assert left == []
-    assert "\ninterrupted: the same command" in told
-    assert "Traceback" not in told
+    port = free_port()
+    with scheduler(port), worker(port, "--preload", "support_bench"):
+        team = ["--scheduler", f"tcp://127.0.0.1:{port}"]
+        with monkeypatch.context() as patch:
+            patch.setattr(Records, "append", stopped)
+            assert cli.run([*words, *team]) == 130
+        told = capsys.readouterr().err
+        assert at_once == [2]
+        assert "another run is at work" in told
+        assert told.splitlines()[-1].startswith("interrupted: the same command")
+        assert "Traceback" not in told
+        assert cli.run([*words, "--dry-run", *team]) == 0
+        assert "8 results: 3 are there, 5 to make" in capsys.readouterr().out
+        kept = path.read_text(encoding="utf-8")
+        assert cli.run([*words, *team]) == 0
+    assert path.read_text(encoding="utf-8").startswith(kept)
     alone = {r["key"]: (r["metrics"], r.get("expected_gap")) for r in done.read()}
     made = Records(path).read()
+    assert len({r["key"] for r in made}) == len(made) == 8
     assert all(alone[r["key"]] == (r["metrics"], r.get("expected_gap")) for r in made)
     assert all(r["took"] > 0 for r in made)
-    assert cli.run([*words, "--dry-run"]) == 0
-    assert "14 results: 8 are there, 6 to make" in capsys.readouterr().out

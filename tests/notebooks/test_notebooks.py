@@ -266,6 +266,20 @@ def reproduce_cliperase(v: Values) -> None:
     assert (v["compared"], v["outside"], v["stand_ins"]) == (0, 0, 3)
 
 
+def deletion_request(v: Values) -> None:
+    assert (v["first"], v["stage"], v["version"]) == ("met", "candidate", "v1")
+    assert v["top1_forget_original"] >= 0.6
+    assert v["top1_forget_erased"] <= 0.1
+    assert v["top1_retain_erased"] >= v["top1_retain_original"] - 0.2
+    assert (v["strict"], v["state"], v["made"], v["live"]) == ("not met", "failed", "v2", "v1")
+    assert v["trace"] < v["bound"] - 0.1, "it over-forgets, by more than chance"
+    assert 0 < v["about"] <= v["changed"] <= v["queries"]
+    told = "about the letter" if 2 * v["about"] > v["changed"] else "about other pictures"
+    assert v["prediction"] == told
+    assert (v["extends"], v["forgery"]) == ("True", "False")
+    assert v["entries"] == 20
+
+
 CLAIMS: dict[str, Callable[[Values], None]] = {
     "00_quickstart": quickstart,
     "01_data": data,
@@ -282,6 +296,7 @@ CLAIMS: dict[str, Callable[[Values], None]] = {
     "12_downstream": downstream,
     "13_your_own_data": your_own_data,
     "14_reproduce_cliperase": reproduce_cliperase,
+    "15_deletion_request": deletion_request,
 }
 
 

@@ -42,10 +42,10 @@ KEPT = {
 }
 
 
-def approved_registry(tmp_path: Path, **criterion: Any) -> Registry:
+def approved_registry(tmp_path: Path, steps: int = TINY["steps"], **criterion: Any) -> Registry:
     """A registry of the tiny world with an approved request for fruit."""
     policy = write_policy(tmp_path / "policy.yaml", {**KEPT, **criterion})
-    settings = make_settings("smoke", **TINY)
+    settings = make_settings("smoke", **{**TINY, "steps": steps})
     made = Registry.create(tmp_path / "reg", settings, str(policy), write_keys(tmp_path)[0], "ann")
     file_and_approve(made, "fruit")
     return made

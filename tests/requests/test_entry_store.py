@@ -6,6 +6,7 @@ import json
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,27 +23,40 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 LINE = verifier("test/log", KEY.public_key())
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> EntryStore:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[EntryStore]:
     """A log of an init, four requests, and a review of each."""
-    made = EntryStore(tmp_path / "log.db", LINE)
+    address = ""
+    if request.param == "postgresql":
+        address = request.getfixturevalue("empty_database")()
+    made = EntryStore(tmp_path / "log.db", LINE, address)
     made.create()
     made.add(lambda _: {"what": "init"}, "ann", KEY)
     for _ in range(4):
         made.add(file_by, "ann", KEY)
     for n in range(1, 5):
         made.add(lambda _, n=n: {"what": "review", "request": f"r{n}"}, "bob", KEY)
-    return made
+    yield made
+    made.close()
+
+
+only_sqlite = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+only_postgresql = pytest.mark.parametrize("store", ["postgresql"], indirect=True)
+
+
+def reopened(store: EntryStore) -> EntryStore:
+    """The same log as another process opens it."""
+    return EntryStore(store.path, LINE, "" if store.name == str(store.path) else store.name)
 
 
 def by_hand(store: EntryStore, *statements: str) -> None:
-    with sqlite3.connect(store.path) as connection:
+    with store._engine.begin() as connection:
         for statement in statements:
-            connection.execute(statement)
+            connection.exec_driver_sql(statement)
 
 
 def test_what_is_added_is_read_again_with_a_signed_checkpoint(store: EntryStore) -> None:
-    log = EntryStore(store.path, LINE).read()
+    log = reopened(store).read()
     assert [e["what"] for e in log.entries] == ["init", *["add"] * 4, *["review"] * 4]
     assert {r.state for r in log.book.requests.values()} == {"in_review"}
     kept = store.checkpoint(log.note)
@@ -127,13 +141,13 @@ def test_a_crash_at_any_statement_leaves_all_or_nothing(store: EntryStore, at: i
         event.listen(engine, name, crash)
     with pytest.raises(KeyboardInterrupt):
         store.add(file_by, "ann", KEY)
-    again = EntryStore(store.path, LINE)
+    again = reopened(store)
     assert len(again.read().entries) == 9
     assert len(again.add(file_by, "ann", KEY).entries) == 10
 
 
 def test_two_writers_add_everything_once(store: EntryStore) -> None:
-    others = [EntryStore(store.path, LINE) for _ in range(2)]
+    others = [reopened(store) for _ in range(2)]
     threads = [
         threading.Thread(target=lambda s=s: [s.add(file_by, "ann", KEY) for _ in range(8)])
         for s in others
@@ -153,7 +167,7 @@ def test_of_two_who_decide_the_same_one_is_refused(store: EntryStore) -> None:
 
     def slow(book):
         if first.pop() if first else False:
-            EntryStore(store.path, LINE).add(approve_by("r1"), "dora", KEY)
+            reopened(store).add(approve_by("r1"), "dora", KEY)
         return approve_by("r1")(book)
 
     with pytest.raises(UsageError, match="r1 is approved"):
@@ -168,6 +182,7 @@ def test_a_clock_that_goes_back_does_not_reorder(store: EntryStore) -> None:
     assert times[-1] > "2020"
 
 
+@only_sqlite
 def test_a_read_only_registry_is_refused_in_one_line(store: EntryStore) -> None:
     store.close()
     store._engine = store._sql.create_engine(
@@ -175,6 +190,43 @@ def test_a_read_only_registry_is_refused_in_one_line(store: EntryStore) -> None:
     )
     with pytest.raises(UsageError, match="is read-only: get the right to write"):
         store.add(file_by, "ann", KEY)
+
+
+@only_postgresql
+def test_a_database_without_the_right_to_write_is_refused_in_one_line(store: EntryStore) -> None:
+    by_hand(
+        store,
+        "CREATE ROLE reader LOGIN",
+        "GRANT SELECT ON entries, checkpoints TO reader",
+    )
+    reader = EntryStore(store.path, LINE, store.name.replace("//tester@", "//reader@"))
+    assert len(reader.read().entries) == 9
+    with pytest.raises(UsageError, match="is read-only: get the right to write"):
+        reader.add(file_by, "ann", KEY)
+    reader.close()
+    by_hand(store, "DROP OWNED BY reader", "DROP ROLE reader")
+
+
+@only_postgresql
+def test_a_database_that_holds_a_log_is_not_taken_twice(store: EntryStore) -> None:
+    with pytest.raises(UsageError, match="already holds a log: give an empty database"):
+        reopened(store).create()
+    with pytest.raises(RunError, match=r"cannot be used: .*does not exist"):
+        EntryStore(store.path, LINE, f"{store.name}".replace("/log", "/none")).read()
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("postgresql+psycopg://ann:secret@host/log", "leave the password out"),
+        ("mysql://ann@host/log", "must be postgresql.psycopg://USER@HOST/NAME, not mysql"),
+        ("a place", "must be postgresql.psycopg://USER@HOST/NAME, not a place"),
+    ],
+)
+def test_an_unsuitable_address_is_refused(tmp_path: Path, address: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        EntryStore(tmp_path / "log.db", LINE, address)
+    assert "secret" not in str(caught.value)
 
 
 def test_what_is_no_database_is_told(tmp_path: Path) -> None:
@@ -186,6 +238,7 @@ def test_what_is_no_database_is_told(tmp_path: Path) -> None:
         EntryStore(tmp_path / "log.db", LINE).read()
 
 
+@only_sqlite
 def test_a_long_log_is_verified_and_its_states_found_in_seconds(store: EntryStore) -> None:
     """20,000 entries in a fifth of what 100,000 may take."""
     log = store.read()

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support_certificate import FORGOTTEN, write_keys
+from support_certificate import FORGOTTEN, write_keys, write_policy
 from support_tiny import TINY
 
 from erasekit.errors import UsageError
-from erasekit.requests.filing import add_request, decide_request, joined
+from erasekit.files import sha256_file
+from erasekit.requests.filing import add_request, change_policy, decide_request, joined
 from erasekit.requests.registry_folder import Registry
 from erasekit.settings import Settings, make_settings
 
@@ -101,3 +102,43 @@ def test_a_list_is_copied_and_what_of_it_is_not_there_needs_input(
     Path(listed.removeprefix("files=")).write_text("other.png")
     with pytest.raises(UsageError, match="was changed or removed"):
         joined(registry, [found.rule])
+
+
+def test_the_policy_is_changed_with_a_reason_by_who_may_decide(
+    tmp_path: Path, drawn: Settings
+) -> None:
+    registry = registry_of(tmp_path, drawn, reviewers=["ann"], deadline_days=9)
+    new = write_policy(tmp_path / "new.yaml", FORGOTTEN)
+    first = registry.policy.sha256
+    for who, given, why, words in (
+        ("eve", new, "mine", "eve is no reviewer"),
+        ("ann", new, " ", "say why the policy changes"),
+        ("ann", tmp_path / "none.yaml", "why", "none.yaml is not a file"),
+        ("ann", registry.folder / "policy.yaml", "why", "is the policy in force already"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            change_policy(Registry(registry.folder, who), str(given), why)
+    assert change_policy(registry, str(new), "the law changed").requests is None
+    entry = Registry(registry.folder).log.entries[-1]
+    assert {k: entry[k] for k in ("what", "who", "why", "policy_sha256")} == {
+        "what": "policy",
+        "who": "ann",
+        "why": "the law changed",
+        "policy_sha256": sha256_file(new),
+    }
+    new.unlink()  # the registry keeps it
+    again = Registry(registry.folder, "eve")
+    assert again.rules.reviewers is None
+    change_policy(again, str(registry.folder / "policy.yaml"), "back")
+    assert Registry(registry.folder).policy.sha256 == first
+
+
+def test_a_policy_in_force_that_was_changed_by_hand_is_named(
+    tmp_path: Path, drawn: Settings
+) -> None:
+    registry = registry_of(tmp_path, drawn)
+    change_policy(registry, str(write_policy(tmp_path / "new.yaml", FORGOTTEN)), "why")
+    kept = next((registry.folder / "policies").iterdir())
+    kept.write_text(kept.read_text() + "\n")
+    with pytest.raises(UsageError, match=f"{kept.name} was changed since"):
+        Registry(registry.folder)

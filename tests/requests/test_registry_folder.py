@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,25 @@ def test_a_second_worker_is_refused(registry: Registry) -> None:
         Registry(registry.folder).working(),
     ):
         pass
+
+
+def test_the_log_may_be_in_a_database(
+    tmp_path: Path, empty_database: Callable[[], str], registry: Registry
+) -> None:
+    """Everything that finds a change by hand holds there too."""
+    settings, address = make_settings("smoke", **TINY), empty_database()
+    policy = str(registry.folder / POLICY)
+    given = (settings, policy, registry.key, "ann", address)
+    made = Registry.create(tmp_path / "shared", *given)
+    made.add(file_by)
+    assert list(Registry(made.folder).book.requests) == ["r1"]
+    assert not (made.folder / "log.db").exists()
+    with pytest.raises(UsageError, match="already holds a log"):
+        Registry.create(tmp_path / "other", *given)
+    assert not list(tmp_path.glob("*other*"))
+    with made._store._engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM entries WHERE place = 1")
+        connection.exec_driver_sql("DELETE FROM checkpoints WHERE size = 2")
+    with pytest.raises(RunError, match=r"log.* was changed by hand: the entries from 1 on"):
+        Registry(made.folder)
+    made._store.close()

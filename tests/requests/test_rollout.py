@@ -14,6 +14,7 @@ from support_requests import approved_registry, file_and_approve
 from erasekit.errors import RunError, UsageError
 from erasekit.files import read_json
 from erasekit.requests import making
+from erasekit.requests.filing import add_request, decide_request
 from erasekit.requests.queue_page import write_queue
 from erasekit.requests.registry_folder import ALIASES, Registry
 from erasekit.requests.rollout import promote, rollback
@@ -74,5 +75,11 @@ def test_the_page_is_harmless_and_whole(verified: Registry) -> None:
     page = write_queue(verified).read_text(encoding="utf-8")
     assert is_harmless(page)
     assert not LOADS.search(page)
+    assert 'class="why"' not in page
+    denied = add_request(verified, "penguin").id
+    decide_request(verified, "refuse", denied, BAD)
+    page = write_queue(verified).read_text(encoding="utf-8")
+    assert is_harmless(page)
+    assert '<p class="why">denied: ' in page
     for word in ("<strong>2</strong> open", "fruit", "owl", "runs/v1/certificate.html", "canary"):
         assert word in page

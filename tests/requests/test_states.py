@@ -118,6 +118,26 @@ REFUSED = {
     ),
     "promote the original": ([], entry("promote", version="v0"), "v0 is live"),
     "an unknown version": ([], entry("promote", version="v9"), "unknown version 'v9'"),
+    "verify twice": (
+        [*approved(1), *made("v1", "r1")],
+        entry("verify", version="v1"),
+        "v1 is candidate: only a version that was just made, or compared with an earlier policy",
+    ),
+    "promote what was compared with an earlier policy": (
+        [*approved(1), *made("v1", "r1"), entry("policy", policy_sha256="b")],
+        entry("promote", version="v1"),
+        "v1 was compared with an earlier policy: `erasekit requests verify` comes first",
+    ),
+    "the same policy again": (
+        [entry("policy", policy_sha256="b")],
+        entry("policy", policy_sha256="b"),
+        "in force already",
+    ),
+    "give up what is not approved": (
+        [filed(1)],
+        entry("impossible", request="r1"),
+        "r1 is received: impossible takes a request that is approved",
+    ),
     "a gap in the numbers": ([], filed(2), "r2 is not the next request"),
     "a request that begins approved": ([], filed(1, state="approved"), "cannot begin as approved"),
 }
@@ -141,7 +161,21 @@ class Commands(RuleBasedStateMachine):
         self.states: list[str] = []
         self.stages: dict[str, str] = {}
         self.forgets: dict[str, list[int]] = {"v0": []}
+        self.batches: dict[str, list[int]] = {}
         self.stack = ["v0"]
+        self.policy = ""
+        self.compared: dict[str, str] = {}
+
+    def waits(self) -> str | None:
+        """The version to verify: one just made, or one compared with an earlier policy."""
+        stages = self.stages.items()
+        older = [
+            name
+            for stage in ("made", "canary", "candidate")
+            for name, own in stages
+            if own == stage and (stage == "made" or self.compared[name] != self.policy)
+        ]
+        return older[0] if older else None
 
     def says(self, allowed: bool, made: dict[str, Any]) -> bool:
         """Apply an entry; it must be accepted exactly when the model allows it."""
@@ -192,29 +226,54 @@ class Commands(RuleBasedStateMachine):
         run = entry("run", version=version, batch=told, requests=[f"r{n + 1}" for n in forgets])
         if self.says(free and all(self.states[n] == "approved" for n in batch), run):
             self.stages[version], self.forgets[version] = "started", forgets
+            self.batches[version] = batch
             for n in batch:
                 self.states[n] = "processing"
 
-    @rule(what=st.sampled_from(["made", "made", "verify", "verify", "fail"]))
-    def advance(self, what: str) -> None:
-        version = f"v{len(self.forgets) - 1}"
+    @rule(
+        what=st.sampled_from(["made", "made", "verify", "verify", "fail"]),
+        n=st.none() | st.integers(0, 3),
+    )
+    def advance(self, what: str, n: int | None) -> None:
+        """With the version that waits, or any other."""
+        last = f"v{len(self.forgets) - 1}"
+        version = f"v{n}" if n is not None else (what != "made" and self.waits()) or last
         stage = self.stages.get(version)
-        wanted = {"made": ("started",), "verify": ("made",), "fail": ("started", "made")}[what]
-        if self.says(stage in wanted, entry(what, version=version)):
-            after = {"made": "made", "verify": "candidate", "fail": "failed"}[what]
-            if what == "verify":
-                for name, other in self.stages.items():
-                    self.stages[name] = "retired" if other == "candidate" else other
-            self.stages[version] = after
-            for n, state in enumerate(self.states):
-                if state == "processing" and what != "made":
-                    self.states[n] = "verified" if what == "verify" else "failed"
+        can = stage is not None and version == self.waits()
+        if what == "made":
+            can = stage == "started"
+        elif what == "fail":
+            can = can or stage == "started"
+        if not self.says(can, entry(what, version=version)):
+            return
+        if what == "verify" and stage == "made":
+            for name, other in self.stages.items():
+                self.stages[name] = "retired" if other == "candidate" else other
+            self.stages[version] = "candidate"
+        elif what != "verify":
+            self.stages[version] = {"made": "made", "fail": "failed"}[what]
+        if what != "made":
+            self.compared[version] = self.policy
+            for r in self.batches[version]:
+                self.states[r] = "verified" if what == "verify" else "failed"
+
+    @rule(n=st.integers(0, 3))
+    def give_up(self, n: int) -> None:
+        if n < len(self.states):
+            made = entry("impossible", request=f"r{n + 1}")
+            if self.says(self.states[n] == "approved", made):
+                self.states[n] = "failed"
+
+    @rule(policy=st.sampled_from("ab"))
+    def change_policy(self, policy: str) -> None:
+        if self.says(policy != self.policy, entry("policy", policy_sha256=policy)):
+            self.policy = policy
 
     @rule(n=st.integers(0, 3))
     def promote(self, n: int) -> None:
         version = f"v{n}"
         stage, live = self.stages.get(version), self.stack[-1]
-        can = stage in ("candidate", "canary")
+        can = stage in ("candidate", "canary") and self.compared[version] == self.policy
         can = can and set(self.forgets[live]) <= set(self.forgets[version])
         fit = {"verified", "rolled_back", "live"}
         if stage == "canary":
@@ -243,6 +302,8 @@ class Commands(RuleBasedStateMachine):
     def agrees(self) -> None:
         assert [r.state for r in self.book.requests.values()] == self.states
         assert self.book.live.id == self.stack[-1]
+        waits = self.book.unverified()
+        assert (waits.id if waits else None) == self.waits()
         for name, stage in self.stages.items():
             assert self.book.versions[name].stage == stage
         # What the live model forgets is what is live.
@@ -251,4 +312,4 @@ class Commands(RuleBasedStateMachine):
 
 
 TestCommands = Commands.TestCase
-TestCommands.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestCommands.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)

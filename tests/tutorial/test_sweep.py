@@ -224,13 +224,14 @@ def test_ctrl_c_on_two_workers_keeps_what_one_makes_and_the_rest_runs_later(
         (["99"], "unknown notebook '99'"),
         (["06", "--grid", "sed=0"], "did you mean 'seed'"),
         (["06", "--scheduler", "tcp://a:1", "--workers", "2"], "--workers 2 is for a local"),
+        (["06", "--scheduler", ""], "--scheduler is empty: give an address"),
         # Before the rest, which takes seconds to import.
         (["99", "--scheduler", "tcp://127.0.0.1:1"], "no Dask scheduler answers there"),
         (["99", "--scheduler", "tcp://127.0.0.1:1", "--dry-run"], "unknown notebook '99'"),
     ],
 )
 def test_misuse_is_told_in_a_line(given, words, capsys, monkeypatch):
-    monkeypatch.setattr(cluster, "ANSWER", 1.0)
+    monkeypatch.setattr(cluster, "ANSWER", 0.3)
     assert cli.run(["sweep", *given]) == 2
     said = capsys.readouterr().err
     assert words in said

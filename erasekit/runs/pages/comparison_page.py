@@ -8,6 +8,7 @@ from pathlib import Path
 from erasekit import plots
 from erasekit.evaluate.scorecard import Scorecard
 from erasekit.files import write_text
+from erasekit.frames import no_formulas
 from erasekit.runs.figures import save_figure
 from erasekit.runs.pages.page_figures import page_figures
 from erasekit.runs.pages.rendering import render_page
@@ -20,7 +21,7 @@ def write_comparison(cards: Mapping[str, Scorecard], out: Path) -> Path:
     Raises:
         RunError: when the folder cannot be written.
     """
-    write_text(out / "compare.csv", comparison(cards).to_csv(index_label="run"))
+    write_text(out / "compare.csv", no_formulas(comparison(cards)).to_csv(index_label="run"))
     figure = save_figure(plots.compare(dict(cards)), out / "compare.png")
     table = comparison_cells(cards)
     html = render_page(

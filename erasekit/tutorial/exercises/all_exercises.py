@@ -11,6 +11,7 @@ from erasekit.tutorial.exercises import (
     measure_exercises,
     method_exercises,
     own_exercises,
+    request_exercises,
 )
 
 EXERCISES: dict[str, dict[str, Exercise]] = {
@@ -21,4 +22,5 @@ EXERCISES: dict[str, dict[str, Exercise]] = {
     **method_exercises.EXERCISES,
     **language_exercises.EXERCISES,
     **own_exercises.EXERCISES,
+    **request_exercises.EXERCISES,
 }

@@ -39,3 +39,14 @@ def test_comparison_escapes_what_comes_from_the_data(tmp_path: Path) -> None:
     page = write_comparison({BAD: card, "b": card}, tmp_path).read_text(encoding="utf-8")
     assert is_harmless(page)
     assert page.count("&lt;script&gt;alert(1)") == 3
+
+
+@pytest.mark.parametrize("sign", "=+-@")
+def test_no_cell_of_the_table_is_a_formula(tmp_path: Path, sign: str) -> None:
+    card = make_card()
+    card.task["forget"] = [f'{sign}HYPERLINK("http://a.example")']
+    write_comparison({f"{sign}1": card, "b": card}, tmp_path)
+    with (tmp_path / "compare.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["run"] for row in rows] == [f"'{sign}1", "b"]
+    assert rows[0]["forget"].startswith(f"'{sign}HYPERLINK")
