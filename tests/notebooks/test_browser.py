@@ -36,7 +36,7 @@ LEARNERS = (
 )
 # JupyterLab's own model of the notebook: cells far down the page have no element yet.
 CELLS = """() => {
-  const book = window.jupyterapp.shell.currentWidget;
+  const book = window.jupyterapp?.shell.currentWidget;
   if (!book || !book.content || !book.content.model || !book.sessionContext.session) return null;
   return book.content.widgets.map(cell => {
     const model = cell.model.toJSON();
@@ -45,7 +45,7 @@ CELLS = """() => {
   });
 }"""
 IDLE = """() => {
-  const session = window.jupyterapp.shell.currentWidget.sessionContext.session;
+  const session = window.jupyterapp?.shell.currentWidget?.sessionContext?.session;
   return session && session.kernel && session.kernel.status === "idle";
 }"""
 # The answers to what was sent may come after the command's own end.

@@ -17,7 +17,8 @@ from traitlets.config import Config
 #: What of a notebook's code takes which extra, beside `tutorial`.
 EXTRAS = {
     "mllm": r'kind="language"',
-    "data": r"erasekit\.data\.folder|import .*reproduction",
+    "data": r"erasekit\.data\.folder|import .*(reproduction|deletion_desk)",
+    "requests": r"import .*deletion_desk",
 }
 each_notebook = pytest.mark.parametrize("path", PATHS, ids=[path.stem for path in PATHS])
 
