@@ -49,7 +49,8 @@ def main() -> None:
             widest[key] = max(widest[key], FACTOR * abs(found - row["value"]))
     before = reference["tolerance"] if given.widen else {}
     reference["tolerance"] = {
-        k: max(before.get(k, 0.0), math.ceil(round(100 * v, 3)) / 100) for k, v in sorted(widest.items())
+        k: max(before.get(k, 0.0), math.ceil(round(100 * v, 3)) / 100)
+        for k, v in sorted(widest.items())
     }
     how = (
         f"{FACTOR} times the largest difference to seeds {', '.join(map(str, given.seeds))}, "
