@@ -43,7 +43,7 @@ def tutorial(
 
     \b
     Examples:
-      erasekit tutorial                    about half an hour on two CPU cores
+      erasekit tutorial                    about 35 minutes on two CPU cores
       erasekit tutorial --profile smoke    about 5 minutes, with a smaller world
       erasekit tutorial --only 03          one notebook
 
