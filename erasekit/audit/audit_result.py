@@ -15,7 +15,7 @@ from erasekit.checks import read_record
 from erasekit.errors import RunError
 from erasekit.files import write_json
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,11 @@ class AuditRow:
 
     Attributes:
         value, low, high: the value and its 95 % interval over concepts; shares from 0 to 1.
-        gap, gap_low, gap_high: value minus the mean of the (other) oracles, with its 90 %
-            interval; minus the original where the audit has no oracle; None for the
-            reference itself.
-        margin: how far oracles differ from one another.
+        gap, gap_low, gap_high: value minus the mean of the (other) oracles, with its 95 %
+            range; minus the original where the audit has no oracle; None for the reference
+            itself.
+        margin: gap beyond which a model is accused; None with fewer than two oracles.
+        smallest: smallest gap that would have been seen in 90 of 100 cases; None likewise.
         verdict, reason: see `audit.verdict`; None for the oracles.
     """
 
@@ -43,6 +44,7 @@ class AuditRow:
     gap_low: float | None
     gap_high: float | None
     margin: float | None
+    smallest: float | None
     verdict: str | None
     reason: str | None
 

@@ -33,11 +33,13 @@ class Estimate:
         replicates: its value in each bootstrap draw of concepts, shape (draws,). The
             replicates of two models on the same pictures are paired.
         n: number of pictures, captions or pairs behind it.
+        concepts: number of concepts behind it.
     """
 
     value: float
     replicates: np.ndarray
     n: int
+    concepts: int
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -56,7 +58,10 @@ def estimate_mean(
     """
     values = np.asarray(values, dtype=float)
     return Estimate(
-        float(values.mean()), replicate_mean(values, concepts, draws, seed), len(values)
+        float(values.mean()),
+        replicate_mean(values, concepts, draws, seed),
+        len(values),
+        len(np.unique(concepts)),
     )
 
 
@@ -71,6 +76,7 @@ def estimate_statistic(
         float(statistic(np.arange(len(concepts)))),
         replicate_statistic(statistic, concepts, draws, seed),
         len(concepts),
+        len(np.unique(concepts)),
     )
 
 

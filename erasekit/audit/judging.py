@@ -9,13 +9,33 @@ import numpy as np
 from erasekit.audit.audit_result import AuditRow, TestReport
 from erasekit.audit.base import AuditTest, Estimate, Measure, Metric, Result, is_oracle
 from erasekit.audit.names import ORIGINAL
-from erasekit.audit.verdict import LESS, MORE, ORIGINAL_DOES_NOT_KNOW, judge, knows, summarise
+from erasekit.audit.seed_noise import Calibration, committed
+from erasekit.audit.verdict import (
+    LESS,
+    MORE,
+    ORIGINAL_DOES_NOT_KNOW,
+    judge,
+    knows,
+    levels,
+    summarise,
+)
 
 #: The condition of a metric's mean over all its conditions.
 MEAN = "mean"
 
 
-def judge_measures(test: AuditTest, result: Result, broken: Collection[str] = ()) -> list[AuditRow]:
+#: One number of every model: its measure by the model's name.
+Value = dict[str, Measure]
+
+
+def judge_measures(
+    test: AuditTest,
+    result: Result,
+    broken: Collection[str] = (),
+    *,
+    tests: int = 1,
+    calibration: Calibration | None = None,
+) -> list[AuditRow]:
     """Return one row per measure, with its gap to the oracles and its verdict.
 
     A metric with several conditions also gets a row for their mean. The gap of an oracle is
@@ -23,21 +43,66 @@ def judge_measures(test: AuditTest, result: Result, broken: Collection[str] = ()
 
     Args:
         broken: models that no longer work, see `suite.broken_models`.
+        tests: number of tests in the audit, which share its probability of a false accusation.
+        calibration: how far oracles usually lie apart; by default the one of the package.
     """
-    by_kind: dict[tuple[str, str], dict[str, Measure]] = {}
-    for measure in result.measures:
-        by_kind.setdefault((measure.metric, measure.condition), {})[measure.model] = measure
+    calibration = calibration or committed()
+    values = gather(test, result)
+    judged = [is_judged(test, name, value) for name, _, value in values]
+    main = [yes and _is_main(values, place) for place, yes in enumerate(judged)]
+    of_main, of_others = levels(sum(main), sum(judged) - sum(main), tests)
     rows = []
-    for name in dict.fromkeys(metric for metric, _ in by_kind):
-        metric = test.metric(name)
-        of_metric = [of for (metric_name, _), of in by_kind.items() if metric_name == name]
-        for of in [*of_metric, *_mean(of_metric, metric.if_original_knows)]:
-            rows += [_row(test, metric, m, of, m.model not in broken) for m in of.values()]
+    for (name, _, value), first in zip(values, main, strict=True):
+        level = of_main if first else of_others
+        rows += [
+            _row(test, test.metric(name), m, value, m.model not in broken, calibration, level)
+            for m in value.values()
+        ]
     return rows
 
 
+def gather(test: AuditTest, result: Result) -> list[tuple[str, str, Value]]:
+    """Return every value as metric, condition and the measures of all models, means included."""
+    by_kind: dict[tuple[str, str], Value] = {}
+    for measure in result.measures:
+        by_kind.setdefault((measure.metric, measure.condition), {})[measure.model] = measure
+    values = []
+    for name in dict.fromkeys(metric for metric, _ in by_kind):
+        own = [(name, under, of) for (metric, under), of in by_kind.items() if metric == name]
+        means = _mean([of for *_, of in own], test.metric(name).if_original_knows)
+        values += [*own, *((name, MEAN, of) for of in means)]
+    return values
+
+
+def noise_key(test: str, metric: str, condition: str) -> str:
+    """Return the name of a value's noise in a calibration; a mean has a noise of its own."""
+    return f"{test}/{metric}/{MEAN}" if condition == MEAN else f"{test}/{metric}"
+
+
+def is_judged(test: AuditTest, name: str, value: Value) -> bool:
+    """Whether a value can accuse or acquit a model."""
+    metric = test.metric(name)
+    if metric.sense == "reported":
+        return False
+    return not metric.if_original_knows or (
+        ORIGINAL in value and knows(value[ORIGINAL].estimate, value[ORIGINAL].chance)
+    )
+
+
+def _is_main(values: Sequence[tuple[str, str, Value]], place: int) -> bool:
+    """Whether a value is its metric's mean, or stands for a metric without a mean."""
+    name, condition, _ = values[place]
+    return condition == MEAN or (name, MEAN) not in {(metric, under) for metric, under, _ in values}
+
+
 def _row(
-    test: AuditTest, metric: Metric, measure: Measure, of: dict[str, Measure], works: bool
+    test: AuditTest,
+    metric: Metric,
+    measure: Measure,
+    of: Value,
+    works: bool,
+    calibration: Calibration,
+    level: float,
 ) -> AuditRow:
     """Return one row; `of` is the same measure of every model."""
     oracles = [m.estimate for k, m in of.items() if is_oracle(k) and k != measure.model]
@@ -45,6 +110,9 @@ def _row(
         measure.estimate,
         oracles,
         metric.sense,
+        metric=noise_key(test.name, metric.name, measure.condition),
+        calibration=calibration,
+        level=level,
         original=of[ORIGINAL].estimate if ORIGINAL in of else None,
         chance=measure.chance,
         if_original_knows=metric.if_original_knows,
@@ -53,7 +121,7 @@ def _row(
     # A reported metric may lack oracles although the audit has some: its gap to the original
     # would look like a gap to the oracles.
     has_gap = bool(oracles) or (metric.sense != "reported" and measure.model != ORIGINAL)
-    is_judged = not is_oracle(measure.model)
+    has_verdict = not is_oracle(measure.model)
     return AuditRow(
         test.name,
         measure.model,
@@ -66,12 +134,13 @@ def _row(
         judged.low if has_gap else None,
         judged.high if has_gap else None,
         judged.margin,
-        judged.word if is_judged else None,
-        judged.reason if is_judged else None,
+        judged.smallest,
+        judged.word if has_verdict else None,
+        judged.reason if has_verdict else None,
     )
 
 
-def _mean(of_metric: list[dict[str, Measure]], if_original_knows: bool) -> list[dict[str, Measure]]:
+def _mean(of_metric: list[Value], if_original_knows: bool) -> list[Value]:
     """Return the mean over a metric's conditions for each model; empty for fewer than two.
 
     Skips conditions under which the original does no better than guessing.
@@ -96,6 +165,7 @@ def _mean(of_metric: list[dict[str, Measure]], if_original_knows: bool) -> list[
                 float(np.mean([e.value for e in estimates])),
                 np.mean([e.replicates for e in estimates], axis=0),
                 min(e.n for e in estimates),
+                min(e.concepts for e in estimates),
             ),
             float(np.mean(chances)) if chances else None,
         )

@@ -144,7 +144,7 @@ def known_answers(
         for name in names:
             test = TESTS[name]
             result = test.run(models, task, draws=draws, seed=seed, **(test.smoke if smoke else {}))
-            rows = judge_measures(test, result, broken)
+            rows = judge_measures(test, result, broken, tests=len(names))
             for known in verdicts:
                 verdicts[known][name] = report_on(known, test, result, rows).verdict
             bar.update()

@@ -64,7 +64,7 @@ def audit(
             started = time.perf_counter()
             result = test.run(models, task, split=split, draws=draws, seed=seed, **own)
             seconds = round(time.perf_counter() - started, 2)
-            judged = judge_measures(test, result, broken)
+            judged = judge_measures(test, result, broken, tests=len(tests))
             rows += judged
             details[name] = result.details
             found.append(report_on(AUDITED, test, result, judged, seconds))

@@ -7,7 +7,8 @@ that lost most are listed by name.
 
 Source: over-generalised forgetting in SALMUBench (arXiv 2603.26316), by the similarity of
 near and far holdouts. We compare every subset with the oracle's similarity; the list of the
-largest losses is chosen on validation pictures and measured on others.
+largest losses is chosen on validation pictures and measured on others. Every model has a list of
+its own: what an innocent model lost most is then compared with what oracles lost most.
 """
 
 from __future__ import annotations
@@ -38,13 +39,13 @@ def over_forgetting(
 ) -> Result:
     """Measure the similarity of pictures with their names, and list the largest losses.
 
-    The list holds the retained concepts whose top-1 (for ties: whose similarity) fell
-    furthest from the original to the audited model on validation pictures.
+    A model's list holds the retained concepts whose top-1 (for ties: whose similarity) fell
+    furthest from the original to that model on validation pictures. The original, which lost
+    nothing, is measured on the audited model's list.
 
     Args:
-        models, task, split, draws, seed: as in every audit test. Without the audited model
-            there is no list.
-        most: length of the list; at most half of the retained concepts.
+        models, task, split, draws, seed: as in every audit test.
+        most: length of a list; at most half of the retained concepts.
 
     Returns:
         Metrics ``similarity`` (conditions neighbours, retain, holdout) and
@@ -73,14 +74,26 @@ def over_forgetting(
     for subset in ("neighbours", "retain", "holdout"):
         add("similarity", subset, "similarity", subsets.concepts.get(subset, ()))
     add("forget_similarity", "", "similarity", subsets.concepts["forget"])
-    if AUDITED not in models:
-        result.notes.append("No model is audited, so there is no list of the largest losses.")
-        return result
-    shown = set(pictures[ORIGINAL]["concept"].tolist())  # a small folder may lack some on `split`
-    listed = [i for i in lost_most(models[ORIGINAL], models[AUDITED], task, most) if i in shown]
-    result.notes.append(f"The {len(listed)} concepts that lost most were chosen on validation.")
-    add("collateral_top1", "", "top1", listed)
-    oracles = [model for model in models if is_oracle(model)]
+    lists = lost_most(models, task, most)
+    for model, listed in lists.items():
+        of = pictures[model]
+        rows = np.isin(of["concept"], listed)
+        if rows.any():  # a small folder may lack some of them on `split`
+            estimate = estimate_mean(of["top1"][rows], of["concept"][rows], draws, seed)
+            result.measures.append(Measure(model, "collateral_top1", "", estimate))
+    if AUDITED in models:
+        shown = set(pictures[ORIGINAL]["concept"].tolist())
+        listed = [index for index in lists[AUDITED] if index in shown]
+        result.notes.append(f"The {len(listed)} concepts that lost most were chosen on validation.")
+        result.details.extend(_losses(pictures, task, listed))
+    return result
+
+
+def _losses(
+    pictures: dict[str, dict[str, np.ndarray]], task: ErasureTask, listed: Sequence[int]
+) -> list[dict[str, str | float | None]]:
+    """Return one record per listed concept, see `over_forgetting`."""
+    oracles = [model for model in pictures if is_oracle(model)]
     records: list[dict[str, str | float | None]] = [
         {"concept": task.world.concept(index).name, "group": task.world.concept(index).group}
         for index in listed
@@ -95,8 +108,7 @@ def over_forgetting(
                 float(np.mean([means[oracle][index] for oracle in oracles])) if oracles else None
             )
             record[f"lost{after}"] = before - now
-    result.details.extend(records)
-    return result
+    return records
 
 
 def own_names(clip: Clip, task: ErasureTask, split: str) -> dict[str, np.ndarray]:
@@ -120,15 +132,23 @@ def own_names(clip: Clip, task: ErasureTask, split: str) -> dict[str, np.ndarray
     }
 
 
-def lost_most(original: Clip, audited: Clip, task: ErasureTask, most: int) -> list[int]:
-    """Return the retained concepts that lost most on validation pictures, worst first."""
-    lost: dict[str, dict[int, float]] = {}
-    before, after = (own_names(clip, task, "validation") for clip in (original, audited))
-    for column in ("top1", "similarity"):
-        lost[column] = by_concept(before[column] - after[column], before["concept"])
-    seen = [i for i in task.retained if i in lost["top1"]]
-    worst = sorted(seen, key=lambda i: (-lost["top1"][i], -lost["similarity"][i]))
-    return worst[: max(1, min(most, len(worst) // 2))]
+def lost_most(models: Models, task: ErasureTask, most: int) -> dict[str, list[int]]:
+    """Return for each model the retained concepts that lost most on validation, worst first.
+
+    The original has the audited model's list, and none where no model is audited.
+    """
+    named = {model: own_names(clip, task, "validation") for model, clip in models.items()}
+    before = named.pop(ORIGINAL)
+    lists = {}
+    for model, after in named.items():
+        lost = {
+            column: by_concept(before[column] - after[column], before["concept"])
+            for column in ("top1", "similarity")
+        }
+        seen = [i for i in task.retained if i in lost["top1"]]
+        worst = sorted(seen, key=lambda i, of=lost: (-of["top1"][i], -of["similarity"][i]))
+        lists[model] = worst[: max(1, min(most, len(worst) // 2))]
+    return lists | ({ORIGINAL: lists[AUDITED]} if AUDITED in lists else {})
 
 
 TEST = AuditTest(
