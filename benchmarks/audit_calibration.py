@@ -24,7 +24,6 @@ import pickle
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +110,7 @@ def measure(only: Sequence[str], tests: Sequence[str] | None) -> None:
 
 
 def _path(profile: str, group: str, test: str) -> Path:
-    code = fingerprint(TESTS[test].run.__module__, "known_models")[:12]
+    code = fingerprint(TESTS[test].run.__module__)[:12]
     return MEASURED / f"{profile}-{group}-{test}-{code}.pickle"
 
 

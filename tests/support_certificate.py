@@ -73,6 +73,7 @@ def audit_row(condition: str, value: float, verdict: str | None, **more: Any) ->
         "gap_low": 0.05,
         "gap_high": 0.15,
         "margin": 0.02,
+        "smallest": 0.03,
         "reason": f"because of {condition}" if verdict else None,
         **more,
     }
@@ -96,7 +97,15 @@ def audit_of(
 ) -> Audit:
     """An audit in which prompt_leaks alone ran."""
     report = TestReport(
-        "prompt_leaks", "Other wordings", "In other words?", "a paper", verdict, "3 of 4", [], 1.0
+        "prompt_leaks",
+        "Other wordings",
+        "In other words?",
+        "a paper",
+        verdict,
+        "3 of 4",
+        "3 points in top-1",
+        [],
+        1.0,
     )
     return Audit(
         task={"forget": ["banana"], "split": "test"} if task is None else task,

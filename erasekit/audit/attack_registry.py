@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 #: Order of a report. Tests that are not listed come last.
 _ORDER = (
     *("prompt_leaks", "language_leaks", "composition_leaks", "domain_shift", "compression"),
-    *("relearning", "probes", "membership", "lira", "over_forgetting", "downstream"),
+    *("relearning", "probes", "one_picture", "realignment", "membership", "lira"),
+    *("over_forgetting", "downstream"),
     *("answer_wordings", "answer_probes", "answer_relearning"),
 )
 

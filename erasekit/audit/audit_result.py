@@ -51,7 +51,11 @@ class AuditRow:
 
 @dataclass(frozen=True)
 class TestReport:
-    """Findings of one test about the audited model, in words."""
+    """Findings of one test about the audited model, in words.
+
+    Attributes:
+        sees: the smallest gap that the test would have seen, and in what; empty without oracles.
+    """
 
     name: str
     title: str
@@ -59,6 +63,7 @@ class TestReport:
     source: str
     verdict: str
     reason: str
+    sees: str
     notes: list[str]
     seconds: float
     __test__ = False  # not a pytest test class

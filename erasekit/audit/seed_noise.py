@@ -155,4 +155,6 @@ def measure_noise(values: Sequence[Sequence[Estimate]]) -> Noise:
         np.var([oracle.value for oracle in oracles], ddof=1) - concept_part(oracles, concept)
         for oracles in values
     ]
-    return Noise(max(0.0, float(np.mean(beyond))), concept)
+    # A mean over many concepts shows the shift more clearly.
+    weights = [oracles[0].concepts for oracles in values]
+    return Noise(max(0.0, float(np.average(beyond, weights=weights))), concept)

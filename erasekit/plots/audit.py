@@ -94,10 +94,11 @@ def audit_verdicts_data(audit: Audit) -> pd.DataFrame:
 def audit_verdicts(audit: Audit) -> Figure:
     """One line a test: how far the erased model is from the oracles, and what that means.
 
-    Zero is the mean of the oracles, the grey band how far oracles differ among
-    themselves; to the right something is left, to the left too much was taken. Of each
-    test the value that decides its verdict is shown. Without an oracle zero is the
-    original, and the picture shows what changed.
+    Zero is the mean of the oracles. The grey band is the margin: within it, an innocent
+    model may lie by chance; the line through a point is its gap's 95 % range. To the right
+    something is left, to the left too much was taken. Of each test the value that decides
+    its verdict is shown. Without an oracle zero is the original, and the picture shows what
+    changed.
     """
     data = audit_verdicts_data(audit)
     figure, axes = plt.subplots(figsize=(WIDTH, 1.5 + 0.62 * len(data)))

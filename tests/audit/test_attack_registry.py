@@ -18,7 +18,7 @@ from erasekit.errors import UsageError
 def test_names_are_the_registrys_and_each_test_is_complete():
     assert " ".join(TESTS) == (
         "prompt_leaks language_leaks composition_leaks domain_shift compression relearning "
-        "probes membership lira over_forgetting downstream "
+        "probes one_picture realignment membership lira over_forgetting downstream "
         "answer_wordings answer_probes answer_relearning"
     )
     for name, test in TESTS.items():

@@ -61,7 +61,7 @@ def test_every_picture_is_drawn_and_says_what_it_must(made: Audit):
 
 def test_an_audit_without_oracles_is_drawn_too_and_says_what_its_gaps_are_to(made: Audit):
     alone = [
-        AuditRow(**{**vars(row), "margin": None})
+        AuditRow(**{**vars(row), "margin": None, "smallest": None})
         for row in made.rows
         if not row.model.startswith("oracle")
     ]

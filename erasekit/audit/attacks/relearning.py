@@ -46,7 +46,7 @@ def relearning(
     split: str = "test",
     draws: int = DRAWS,
     seed: int = 0,
-    pairs: Sequence[int] = (1, 2, 4, 8, 16),
+    pairs: Sequence[int] = (1, 4, 16),
     repeats: int = 2,
     checkpoints: Sequence[int] = (2, 4, 8, 16),
     learning_rate: float = 2e-4,

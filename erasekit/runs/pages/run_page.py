@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from erasekit.audit.attack_registry import TESTS
 from erasekit.audit.audit_result import Audit, AuditRow
 from erasekit.audit.verdict import AS_THE_ORACLE, LESS, MORE
 from erasekit.evaluate.scorecard import Scorecard
@@ -100,8 +101,16 @@ def _audited(audit: Audit, pictures: Sequence[Path]) -> dict[str, Any]:
         "oracles": len(audit.oracles),
         "gap": "gap" if audit.oracles else "gap to the original",
         "tests": tests,
+        "untried": _untried(audit),
         "figures": page_figures(main),
     }
+
+
+def _untried(audit: Audit) -> str:
+    """Name the tests of this kind of model that did not run, and what they would have asked."""
+    kinds = {TESTS[found.name].kind for found in audit.tests if found.name in TESTS}
+    others = [t for n, t in TESTS.items() if t.kind in kinds and n not in audit.verdicts]
+    return "; ".join(f"{test.title} ({test.question})" for test in others)
 
 
 def _audit_line(row: AuditRow) -> dict[str, str]:

@@ -62,16 +62,19 @@ def test_who_lost_most_is_found_on_validation(models, tiny_experiment, monkeypat
 
     monkeypatch.setattr("erasekit.audit.attacks.over_forgetting.own_names", made_up)
     _, second, _, last = task.retained
-    found = lost_most(models["original"], models["erased"], task, 10)
-    assert found == [second, last]  # at most half of the retained, and no forgotten one
-    assert lost_most(models["original"], models["erased"], task, 1) == [second]
+    pair = {name: models[name] for name in ("original", "erased")}
+    found = lost_most(pair, task, 10)
+    # At most half of the retained, and no forgotten one; the original's list is the erased one's.
+    assert found == {"erased": [second, last], "original": [second, last]}
+    assert lost_most(pair, task, 1)["erased"] == [second]
     assert set(asked) == {"validation"}
 
 
 def test_the_list_is_measured_on_the_split(models, tiny_experiment) -> None:
     task = tiny_experiment.task
     result = over_forgetting(models, task, draws=20)
-    listed = lost_most(models["original"], models["erased"], task, 10)
+    lists = lost_most(models, task, 10)
+    listed = lists["erased"]
     assert [r["concept"] for r in result.details] == [task.world.concept(i).name for i in listed]
     pictures = {m: own_names(clip, task, "test") for m, clip in models.items()}
     for index, record in zip(listed, result.details, strict=True):
@@ -87,7 +90,7 @@ def test_the_list_is_measured_on_the_split(models, tiny_experiment) -> None:
     for measure in result.measures:
         if measure.metric == "collateral_top1":
             of = pictures[measure.model]
-            rows = np.isin(of["concept"], listed)
+            rows = np.isin(of["concept"], lists[measure.model])
             assert measure.estimate.value == pytest.approx(of["top1"][rows].mean())
             assert measure.estimate.n == rows.sum()
 
@@ -96,7 +99,7 @@ def test_concepts_without_pictures_in_a_split_are_not_listed(
     models, tiny_experiment, monkeypatch
 ) -> None:
     task = tiny_experiment.task
-    worst = lost_most(models["original"], models["erased"], task, most=2)
+    worst = lost_most(models, task, most=2)["erased"]
     absent = {"test": worst[0], "validation": worst[1]}
 
     def some(clip, task, split):
@@ -126,8 +129,26 @@ def test_without_an_oracle_or_a_model_under_audit_it_says_so(models, tiny_experi
     assert result.details
     assert all(r["oracle"] is None and r["oracle_similarity"] is None for r in result.details)
     alone = over_forgetting({"original": models["original"]}, task, draws=20)
-    assert alone.details == []
-    assert alone.notes == ["No model is audited, so there is no list of the largest losses."]
+    assert alone.details == alone.notes == []
+    assert "collateral_top1" not in {measure.metric for measure in alone.measures}
+
+
+def test_a_model_is_measured_the_same_whether_it_is_audited_or_an_oracle(
+    models, tiny_experiment
+) -> None:
+    """Otherwise an innocent model would be held against oracles under other conditions."""
+    one = {"original": models["original"], "erased": models["erased"], "oracle": models["oracle"]}
+    two = {"original": models["original"], "erased": models["oracle"], "oracle": models["erased"]}
+    swapped = {"erased": "oracle", "oracle": "erased"}
+    values = [
+        {
+            (names.get(m.model, m.model), m.metric, m.condition): m.estimate.value
+            for m in over_forgetting(given, tiny_experiment.task, draws=20).measures
+            if m.model != "original"
+        }
+        for given, names in ((one, {}), (two, swapped))
+    ]
+    assert values[0] == values[1]
 
 
 @pytest.mark.slow
