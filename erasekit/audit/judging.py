@@ -232,7 +232,8 @@ def _sees(test: AuditTest, rows: Sequence[AuditRow]) -> str:
     if not seen:
         return ""
     best = min(seen, key=lambda row: row.smallest or 0.0)
-    return f"{100 * (best.smallest or 0.0):.0f} points in {_place(test, best.metric, [best.condition])}"
+    points = 100 * (best.smallest or 0.0)
+    return f"{points:.0f} points in {_place(test, best.metric, [best.condition])}"
 
 
 def _place(test: AuditTest, metric: str, conditions: Sequence[str]) -> str:

@@ -148,7 +148,7 @@ def lost_most(models: Models, task: ErasureTask, most: int) -> dict[str, list[in
         seen = [i for i in task.retained if i in lost["top1"]]
         worst = sorted(seen, key=lambda i, of=lost: (-of["top1"][i], -of["similarity"][i]))
         lists[model] = worst[: max(1, min(most, len(worst) // 2))]
-    return lists | ({ORIGINAL: lists[AUDITED]} if AUDITED in lists else {})
+    return ({ORIGINAL: lists[AUDITED]} if AUDITED in lists else {}) | lists
 
 
 TEST = AuditTest(

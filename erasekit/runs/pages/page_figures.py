@@ -33,8 +33,8 @@ _CAPTIONS = {
     "pictures than to what stays.",
     "compare": "Several runs side by side.",
     "audit_verdicts": "Of each audit test the value that decides its verdict. Zero is the "
-    "mean of the oracles. Within the grey band an innocent model may lie by chance; the line is the "
-    "gap's 95 % range. Without an oracle, zero is the original.",
+    "mean of the oracles. Within the grey band an innocent model may lie by chance; the line is "
+    "the gap's 95 % range. Without an oracle, zero is the original.",
     "audit_relearning_curves": "How fast each model relearns the forgotten from a few pairs. The "
     "oracle, which never knew them, sets the pace.",
     "audit_readable_layers": "How well a linear probe reads the forgotten concepts off each layer.",
