@@ -24,6 +24,7 @@ import pickle
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ TASKS = (
 AT_HAND = 3
 #: Errors below this are rounding: three of a thousand pictures.
 LEAST_ERROR = 0.003
-WORTH = (2, 4, 8, 16, 32, 64)
+WORTH = (1, 2, 4, 8, 16, 32, 64)
 DEGREES = (4, 6, 8, 12, 20, 40)
 
 
@@ -187,6 +188,20 @@ def audits(task: Measured, base: Calibration) -> Iterator[dict[str, Any]]:
             yield _audited(task, base, guilty, _following(place))
 
 
+def every_three(task: Measured, base: Calibration) -> Iterator[dict[str, Any]]:
+    """How often each oracle is accused, by every choice of three others."""
+    for place in range(ORACLES):
+        choices = list(combinations([p for p in range(ORACLES) if p != place], AT_HAND))
+        found = [_audited(task, base, oracle_name(place), oracles) for oracles in choices]
+        yield {
+            "profile": task.profile,
+            "group": task.group,
+            "model": oracle_name(place),
+            "accused": sum(bool(one["accused"]) for one in found),
+            "of": len(found),
+        }
+
+
 def _audited(task: Measured, base: Calibration, model: str, oracles: Sequence[int]) -> dict:
     """One audit: what the tests say of a model."""
     names = {model: AUDITED} | {
@@ -224,13 +239,19 @@ def _renamed(measure: Any, model: str) -> Any:
 
 def replay(tasks: Sequence[Measured], chosen: Calibration) -> dict[str, list[dict[str, Any]]]:
     """Every audit, with calibrations that know neither the group nor (second) the profile."""
-    found: dict[str, list[dict[str, Any]]] = {"other group": [], "other profile": []}
+    found: dict[str, list[dict[str, Any]]] = {
+        "other group": [],
+        "other profile": [],
+        "every three": [],
+    }
     for task in tasks:
         others = [other for other in tasks if other.group != task.group]
         foreign = [other for other in others if other.profile != task.profile]
         for name, base in (("other group", others), ("other profile", foreign)):
             known = fitted(base, chosen.worth, chosen.degrees)
             found[name] += list(audits(task, known))
+            if name == "other group":
+                found["every three"] += list(every_three(task, known))
     return found
 
 
@@ -251,6 +272,14 @@ def report(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
             *table(["model", "default profile", "smoke profile", "both, 95 % interval"], rows),
             "",
         ]
+    often = records["every three"]
+    accused, of = (sum(one[key] for one in often) for key in ("accused", "of"))
+    ever = sum(bool(one["accused"]) for one in often)
+    lines += [
+        f"The {len(often)} oracles against every three others, calibrated as in the first table: "
+        f"{accused} of {of:,} audits accuse, of {ever} oracles.",
+        "",
+    ]
     own = records["other group"]
     innocent = [record for record in own if record["model"].startswith("oracle")]
     tests = list(innocent[0]["verdicts"])

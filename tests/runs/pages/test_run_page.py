@@ -61,8 +61,8 @@ def test_report_escapes_what_comes_from_the_data(tmp_path):
     params = {"method": "cliperase", "forget": BAD, "data": f"folder:/{BAD}", "options": {BAD: BAD}}
     run = make_run(tmp_path / "run", card, params)
     (run / "figures" / "a\"'><img src=x onerror=alert(2)>.png").write_bytes(PIXEL)
-    row = AuditRow("probes", BAD, BAD, BAD, 0.5, 0.4, 0.6, 9, 0.1, 0.0, 0.2, 0.1, BAD, BAD)
-    test = TestReport("probes", BAD, BAD, BAD, BAD, BAD, [BAD], 1.0)
+    row = AuditRow("probes", BAD, BAD, BAD, 0.5, 0.4, 0.6, 9, 0.1, 0.0, 0.2, 0.1, 0.1, BAD, BAD)
+    test = TestReport("probes", BAD, BAD, BAD, BAD, BAD, BAD, [BAD], 1.0)
     Audit({}, {}, [], {}, [test], [row]).save(run / "audit.json")
     page = write_report(run).read_text()
     assert is_harmless(page)
