@@ -58,10 +58,10 @@ TASKS = (
 )
 #: Oracles that an audit has, as in the command line.
 AT_HAND = 3
-#: Errors below this are rounding: three of a thousand pictures.
-LEAST_ERROR = 0.003
-WORTH = (1, 2, 4, 8, 16, 32, 64)
-DEGREES = (4, 6, 8, 12, 20, 40)
+#: Errors below this do not matter to a verdict: no margin is under two points.
+LEAST_ERROR = 0.01
+WORTH = (0.5, 1, 2, 4, 8, 16, 32)
+DEGREES = (3, 4, 5, 6, 8, 12, 20, 40)
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def fit(tasks: Sequence[Measured]) -> Calibration:
         gaps, errors = np.array(pairs).T
         for degrees in DEGREES:
             likely = float(np.mean(stats.t.logpdf(gaps / errors, degrees) - np.log(errors)))
-            print(f"worth {worth:>3}, degrees {degrees:>3}: {likely:.4f}")
+            print(f"worth {worth:>4}, degrees {degrees:>3}: {likely:.4f}")
             if likely > best:
                 best, chosen = likely, (worth, degrees)
     return fitted(tasks, *chosen)
