@@ -58,26 +58,23 @@ KNOWN = {
     "itself": Known(
         "the original itself",
         LESS,
-        (*_NAMING, "compression", "relearning", "membership"),
+        (*_NAMING, "compression", "relearning", "realignment", "membership"),
         never=(MORE,),
     ),
     "random": Known(
-        "a model with random weights",
-        MORE,
-        ("domain_shift", "over_forgetting"),
-        never=(LESS, AS_THE_ORACLE),
+        "a model with random weights", MORE, ("over_forgetting",), never=(LESS, AS_THE_ORACLE)
     ),
-    "another-seed": Known(
-        "an oracle of another seed", AS_THE_ORACLE, (*_NAMING, "over_forgetting"), (LESS, MORE)
-    ),
+    # Each test acquits an oracle in 95 of 100 cases, so that none must. All together accuse it in
+    # at most 5 of 100.
+    "another-seed": Known("an oracle of another seed", AS_THE_ORACLE, (), never=(LESS, MORE)),
     # The forgetting loss alone separates pictures from names, but each tower keeps its structure:
-    # whether a text probe still separates the forgotten concepts is not known in advance.
+    # what an attack finds that looks at one tower alone is not known in advance.
     "forgetting-alone": Known(
         "erased by forgetting alone",
         MORE,
-        ("prompt_leaks", "domain_shift", "compression", "over_forgetting"),
+        ("prompt_leaks", "compression", "over_forgetting"),
         never=(LESS, AS_THE_ORACLE),
-        open=("probes",),
+        open=("probes", "one_picture", "realignment"),
     ),
 }
 

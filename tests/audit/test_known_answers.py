@@ -20,7 +20,6 @@ def test_known_answers_are_right_only_if_every_verdict_is():
         ("itself", "relearning", CANNOT_TELL),  # it has the power to see that one
         ("itself", "probes", MORE),
         ("random", "probes", LESS),
-        ("another-seed", "prompt_leaks", CANNOT_TELL),
         ("another-seed", "probes", LESS),
         ("another-seed", "probes", MORE),
         ("forgetting-alone", "over_forgetting", AS_THE_ORACLE),
