@@ -24,7 +24,7 @@ default_role = "code"
 myst_enable_extensions = ["amsmath", "attrs_block", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 # The gallery has a page of its own, for readers of the repository.
-exclude_patterns = ["gallery/README.md"]
+exclude_patterns = ["gallery/README.md", "explanation/audit_rates.md"]
 # Notebooks come executed: the site shows what a run gave, and runs nothing itself.
 nb_execution_mode = "off"
 nb_merge_streams = True

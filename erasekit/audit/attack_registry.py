@@ -5,7 +5,7 @@ Importing this module does not import torch; loading a test does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from erasekit.errors import UsageError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _ORDER = (
     *("prompt_leaks", "language_leaks", "composition_leaks", "domain_shift", "compression"),
     *("relearning", "probes", "one_picture", "realignment", "membership", "lira"),
-    *("over_forgetting", "downstream"),
+    *("over_forgetting", "downstream", "picture_leaks"),
     *("answer_wordings", "answer_probes", "answer_relearning"),
 )
 
@@ -47,25 +47,43 @@ def check_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def attacks_of(kind: str) -> dict[str, AuditTest]:
-    """Return the tests for one kind of model, by name."""
-    return {name: test for name, test in TESTS.items() if test.kind == kind}
+def attacks_of(kind: str, requests: str | None = None) -> dict[str, AuditTest]:
+    """Return the tests for one kind of model, and of request if given, by name."""
+    return {
+        name: test
+        for name, test in TESTS.items()
+        if test.kind == kind and requests in (None, test.requests)
+    }
+
+
+def untried(kind: str, ran: Collection[str]) -> list[AuditTest]:
+    """Return the tests that would suit as well as those that ran; all if none ran."""
+    forms = {TESTS[name].requests for name in ran if name in TESTS}
+    return [
+        test
+        for name, test in attacks_of(kind).items()
+        if name not in ran and (not forms or test.requests in forms)
+    ]
 
 
 def choose_tests(
-    kind: str, names: Sequence[str] | None = None, beside: Sequence[str] = ()
+    kind: str,
+    names: Sequence[str] | None = None,
+    beside: Sequence[str] = (),
+    requests: str = "named",
 ) -> list[str]:
     """Choose the tests of an audit: the named ones, or all that are not opt-in.
 
     Args:
         kind: kind of model.
+        requests: what the request has: ``named`` things, or ``pictures`` with captions alone.
         names: tests to run; empty for the default selection.
         beside: names of tests that are requested by other settings.
 
     Raises:
-        UsageError: for an unknown test, or one for another kind of model.
+        UsageError: for an unknown test, or one for another kind of model or request.
     """
-    known = attacks_of(kind)
+    known = attacks_of(kind, requests)
     chosen = list(names or (name for name, test in known.items() if not test.opt_in))
     chosen = list(dict.fromkeys([*chosen, *beside]))
     for name in chosen:
@@ -74,4 +92,9 @@ def choose_tests(
                 f"{name} is a test of kind = {TESTS[name].kind}: for kind = {kind} choose from "
                 f"{', '.join(known)}"
             )
+        if TESTS[name].requests != requests:
+            needed = "names, and this request has only pictures"
+            if requests == "named":
+                needed = "a request for single pictures, and this one names things"
+            raise UsageError(f"{name} needs {needed}: choose from {', '.join(known)}")
     return chosen

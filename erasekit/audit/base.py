@@ -152,6 +152,8 @@ class AuditTest:
         smoke: its own options in the smoke profile.
         opt_in: whether it runs only on request, because of its cost.
         kind: kind of model it tests: ``clip`` or ``language``.
+        requests: the requests it is for: ``named``, for things with names, or ``pictures``, for
+            pictures that have only captions.
     """
 
     name: str
@@ -163,6 +165,7 @@ class AuditTest:
     smoke: Mapping[str, Any] = field(default_factory=dict)
     opt_in: bool = False
     kind: str = "clip"
+    requests: Literal["named", "pictures"] = "named"
 
     def metric(self, name: str) -> Metric:
         return next(metric for metric in self.metrics if metric.name == name)

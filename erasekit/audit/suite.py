@@ -12,6 +12,7 @@ import numpy as np
 from erasekit.audit.answer_attacks import only_name
 from erasekit.audit.attack_registry import TESTS
 from erasekit.audit.attacks.over_forgetting import own_names
+from erasekit.audit.attacks.picture_leaks import matched_retained
 from erasekit.audit.audit_result import Audit, AuditRow, TestReport
 from erasekit.audit.base import Estimate, estimate_mean, is_oracle
 from erasekit.audit.judging import judge_measures, report_on
@@ -89,16 +90,24 @@ def broken_models(
 ) -> set[str]:
     """Return the models that no longer name the retained things; this may include the original.
 
-    They name at most half of what the original names, or no more than chance.
+    They name at most half of what the original names, or no more than chance. In a request for
+    pictures without names, pictures are matched with their captions instead.
     """
+    if isinstance(task, ErasureTask) and not task.named:
+        found, chance = matched_retained(models, task, split, draws, seed)
+        return _broken(found, chance)
     named = {
         model: _named_retained(asked, task, split, draws, seed) for model, asked in models.items()
     }
-    chance = 0.0 if isinstance(task, MllmTask) else 1 / len(task.world.trained)
+    return _broken(named, 0.0 if isinstance(task, MllmTask) else 1 / len(task.world.trained))
+
+
+def _broken(found: Mapping[str, Estimate], chance: float) -> set[str]:
+    """The models that know at most half of what the original knows, or no more than chance."""
     return {
         model
-        for model, share in named.items()
-        if share.value <= named[ORIGINAL].value / 2 or not knows(share, chance)
+        for model, share in found.items()
+        if share.value <= found[ORIGINAL].value / 2 or not knows(share, chance)
     }
 
 

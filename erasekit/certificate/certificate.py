@@ -129,7 +129,7 @@ def stated(payload: bytes) -> dict[str, Any]:
 
 
 def _content(folder: RunFolder, policy: Policy, signer: str | None) -> dict[str, Any]:
-    from erasekit.audit.attack_registry import attacks_of
+    from erasekit.audit.attack_registry import untried
     from erasekit.audit.audit_result import Audit
     from erasekit.certificate.judgement import judge, overall
 
@@ -169,8 +169,7 @@ def _content(folder: RunFolder, policy: Policy, signer: str | None) -> dict[str,
         "criteria": criteria,
         "not_tested": [
             {"name": test.name, "title": test.title, "question": test.question}
-            for test in attacks_of(folder.settings.kind).values()
-            if test.name not in ran
+            for test in untried(folder.settings.kind, ran)
         ],
         "limits": _limits(scorecard.task, provenance, audit, criteria, signer),
         "signer": signer,

@@ -30,6 +30,9 @@ class MllmTask:
         self.world = drawing(task.world, "a language model that learns from questions")
         self.forgotten = tuple(c.name for c in task.forgotten_concepts)
 
+    #: Questions name what they ask about.
+    named = True
+
     @cached_property
     def visual(self) -> Questions:
         """Every visual question of the training list; the original learns from them."""

@@ -48,20 +48,20 @@ class RequestScores:
             "forget": judged.where(task.touches),
             "holdout": kin.take(range(min(len(kin), gallery)))
             if len(kin)
-            else _nearest(original, self._members, kept, gallery),
+            else nearest_of_kind(original, self._members, kept, gallery),
         }
 
     def rows(self, clip: Clip, draws: int) -> list[Measured]:
         """The scores of one model."""
         found: list[Measured] = []
-        others = _encoded(clip, self._others)
+        others = encoded(clip, self._others)
         for subset, pairs in self._parts.items():
-            own, groups = _encoded(clip, pairs), concept_groups(pairs.concepts)
+            own, groups = encoded(clip, pairs), concept_groups(pairs.concepts)
             add = partial(_measured, subset, groups, draws)
             found.append(add("similarity", "pair", (own[0] * own[1]).sum(1).double().numpy()))
             for way, direction in enumerate(DIRECTIONS):
                 items = torch.cat([own[1 - way], others[1 - way]])
-                rank = ranks(own[way], items, _same(pairs, self._others))
+                rank = ranks(own[way], items, same_pairs(pairs, self._others))
                 rivals = len(items) - 1
                 found.append(add("rank", direction, rank / max(1, rivals)))
                 found += [add(f"recall@{k}", direction, (rank < k).astype(float)) for k in DEPTHS]
@@ -80,11 +80,11 @@ def _measured(
     return metric, subset, direction, *bootstrap_mean(values, groups, draws), len(values)
 
 
-def _encoded(clip: Clip, pairs: Pairs) -> tuple[Tensor, Tensor]:
+def encoded(clip: Clip, pairs: Pairs) -> tuple[Tensor, Tensor]:
     return clip.encode_images(pairs.images), clip.encode_texts(pairs.captions)
 
 
-def _same(pairs: Pairs, others: Pairs) -> np.ndarray:
+def same_pairs(pairs: Pairs, others: Pairs) -> np.ndarray:
     """Which items are right answers for a pair: those with the same picture or caption."""
     captions = np.array([*pairs.captions, *others.captions], dtype=object)
     pictures = np.array([hash(frozenset(c)) for c in (*pairs.concepts, *others.concepts)])
@@ -92,7 +92,7 @@ def _same(pairs: Pairs, others: Pairs) -> np.ndarray:
     return (captions[:n, None] == captions[None]) | (pictures[:n, None] == pictures[None])
 
 
-def _nearest(original: Clip, asked: Pairs, kept: Pairs, most: int) -> Pairs:
+def nearest_of_kind(original: Clip, asked: Pairs, kept: Pairs, most: int) -> Pairs:
     """The retained pairs whose pictures are nearest to the requested ones, by the original."""
     near = original.encode_images(asked.images) @ original.encode_images(kept.images).T
     order = near.topk(min(NEAREST, len(kept)), dim=1).indices

@@ -214,7 +214,8 @@ class BaseExperiment(ABC, Generic[M]):
         Raises:
             UsageError: for an unknown test, or one for another kind of model.
         """
-        names = choose_tests(self.kind, tests, ["lira"] if shadows else [])
+        requests = "named" if self.task.named else "pictures"
+        names = choose_tests(self.kind, tests, ["lira"] if shadows else [], requests)
         options = self._test_options(names, shadows)
         models = {ORIGINAL: original or self.original, AUDITED: erased}
         oracles = 0 if original or self.train_spec is None else oracles

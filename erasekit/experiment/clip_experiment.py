@@ -100,11 +100,6 @@ class Experiment(BaseExperiment[Clip]):
         return evaluate(self.task, models, cost=cost, split=split, **given, **measuring)
 
     def _test_options(self, tests: Sequence[str], shadows: int) -> dict[str, dict[str, Any]]:
-        if not self.task.named:
-            raise UsageError(
-                "the audit needs concept names, and the pictures of this request have none: use "
-                "the scorecard"
-            )
         if "lira" not in tests:
             return {}
         if self.train_spec is None:

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from erasekit import __version__
-from erasekit.audit.attack_registry import attacks_of
+from erasekit.audit.attack_registry import untried
 from erasekit.audit.audit_result import Audit
 from erasekit.certificate.certificate_page import verdict
 from erasekit.certificate.verification import verify
@@ -201,7 +201,7 @@ def _limits(card: Scorecard, audit: Audit | None, certificate: dict[str, Any] | 
         limits.append("It was not audited: no attack was tried on it.")
     else:
         ran = set(audit.verdicts)
-        if left := [test.title for test in attacks_of("clip").values() if test.name not in ran]:
+        if left := [test.title for test in untried("clip", ran)]:
             limits.append(f"Not tried on it: {'; '.join(left)}.")
         if len(audit.oracles) < 2:
             limits.append(

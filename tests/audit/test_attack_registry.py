@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 from support import fingerprint
 
-from erasekit.audit.attack_registry import TESTS, check_names
+from erasekit.audit.attack_registry import (
+    TESTS,
+    attacks_of,
+    check_names,
+    choose_tests,
+    untried,
+)
 from erasekit.audit.base import AuditTest, Measure
 from erasekit.errors import UsageError
 
@@ -18,7 +24,7 @@ from erasekit.errors import UsageError
 def test_names_are_the_registrys_and_each_test_is_complete():
     assert " ".join(TESTS) == (
         "prompt_leaks language_leaks composition_leaks domain_shift compression relearning "
-        "probes one_picture realignment membership lira over_forgetting downstream "
+        "probes one_picture realignment membership lira over_forgetting downstream picture_leaks "
         "answer_wordings answer_probes answer_relearning"
     )
     for name, test in TESTS.items():
@@ -134,3 +140,19 @@ def test_the_split_is_the_one_asked_for(audit_test, models, tiny_experiment):
     assert numbers(on_test.measures) != numbers(on_validation.measures)
     with pytest.raises(UsageError, match="unknown split 'trian'"):
         audit_test.run(pair, tiny_experiment.task, split="trian", draws=DRAWS)
+
+
+def test_a_request_for_pictures_has_tests_of_its_own():
+    assert choose_tests("clip", requests="pictures") == ["picture_leaks"]
+    assert "picture_leaks" not in choose_tests("clip")
+    with pytest.raises(UsageError, match="picture_leaks needs a request for single pictures"):
+        choose_tests("clip", ["picture_leaks"])
+    with pytest.raises(UsageError, match=r"probes needs names.*: choose from picture_leaks"):
+        choose_tests("clip", ["probes"], requests="pictures")
+
+
+def test_untried_are_the_tests_of_the_same_kind_and_request():
+    of_names = {test.name for test in untried("clip", ["probes"])}
+    assert of_names == set(attacks_of("clip", "named")) - {"probes"}
+    assert untried("clip", ["picture_leaks"]) == []
+    assert {test.name for test in untried("clip", [])} == set(attacks_of("clip"))

@@ -169,8 +169,8 @@ def test_what_a_folder_cannot_do_yet_is_said(own_parameters, group) -> None:
         _ = experiment.oracle
     unnamed = {**own_parameters, "forget": "word=picture"}
     experiment = Experiment(make_settings("smoke", **unnamed), progress=False)
-    with pytest.raises(UsageError, match="the audit needs concept names"):
-        experiment.audit(experiment.original)
+    with pytest.raises(UsageError, match="probes needs names, and this request has only pictures"):
+        experiment.audit(experiment.original, tests=["probes"])
 
 
 def test_an_experiment_changes_nothing_global() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from erasekit.audit.attack_registry import TESTS
+from erasekit.audit.attack_registry import TESTS, untried
 from erasekit.audit.audit_result import Audit, AuditRow
 from erasekit.audit.verdict import AS_THE_ORACLE, LESS, MORE
 from erasekit.evaluate.scorecard import Scorecard
@@ -108,8 +108,9 @@ def _audited(audit: Audit, pictures: Sequence[Path]) -> dict[str, Any]:
 
 def _untried(audit: Audit) -> str:
     """Name the tests of this kind of model that did not run, and what they would have asked."""
-    kinds = {TESTS[found.name].kind for found in audit.tests if found.name in TESTS}
-    others = [t for n, t in TESTS.items() if t.kind in kinds and n not in audit.verdicts]
+    ran = audit.verdicts
+    kinds = {TESTS[name].kind for name in ran if name in TESTS}
+    others = [test for kind in sorted(kinds) for test in untried(kind, ran)]
     return "; ".join(f"{test.title} ({test.question})" for test in others)
 
 
