@@ -19,6 +19,7 @@ from erasekit.data.folder.writer import TABLE
 from erasekit.data.worlds import SPLITS
 from erasekit.experiment.kinds import load
 from erasekit.files import read_json, write_bytes, write_text
+from erasekit.frames import records, where
 from erasekit.runs.manifest import REQUEST
 from erasekit.runs.near_misses import KINDS
 from erasekit.runs.pages.headline import headline
@@ -26,6 +27,7 @@ from erasekit.settings import Settings, make_settings
 from erasekit.tutorial.stand_ins import GROUP, stand_in
 
 if TYPE_CHECKING:
+    from erasekit.audit.audit_result import Audit
     from erasekit.evaluate.scorecard import Scorecard
     from erasekit.experiment.clip_experiment import Experiment
     from erasekit.models.clip import Clip
@@ -167,6 +169,15 @@ def criteria_table(certificate: Mapping[str, Any]) -> pd.DataFrame:
         for criterion in certificate["criteria"]
     ]
     return pd.DataFrame(lines, index=[criterion["id"] for criterion in certificate["criteria"]])
+
+
+def leaks_table(audit: Audit) -> pd.DataFrame:
+    """A line for each form in which an audit tried the pictures of a request, a column a model."""
+    found = where(audit.frame(), test="picture_leaks")
+    labels = {"auc": "told from unseen pictures (AUC)"}
+    form = [labels.get(r.metric, f"matched, {r.condition}") for r in records(found)]
+    table = found.assign(form=form).pivot(index="form", columns="model", values="value")
+    return table.loc[list(dict.fromkeys(form)), list(dict.fromkeys(found["model"]))]
 
 
 def with_mistakes(folder: Path) -> Path:

@@ -255,6 +255,7 @@ def your_own_data(v: Values) -> None:
     assert v["similarity_forget_oracle"] < v["similarity_forget_original"] - 0.05, "it remembers"
     assert v["similarity_forget_erased"] < v["similarity_forget_original"]
     assert v["against_oracle"] in ("About as the oracle.", "Forgot more than the oracle.")
+    assert {0 <= v[f"mapped_{model}"] <= 1 for model in ("original", "erased", "oracle")} == {True}
 
 
 def reproduce_cliperase(v: Values) -> None:
