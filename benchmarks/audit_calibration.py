@@ -36,7 +36,7 @@ from scipy import stats
 from erasekit.audit.attack_registry import TESTS, choose_tests
 from erasekit.audit.base import Estimate, Result
 from erasekit.audit.judging import gather, is_judged, judge_measures, noise_key, report_on
-from erasekit.audit.names import AUDITED, ORIGINAL, oracle_name
+from erasekit.audit.names import AUDITED, ORACLE, ORIGINAL, oracle_name
 from erasekit.audit.seed_noise import Calibration, measure_noise
 from erasekit.audit.suite import broken_models
 from erasekit.audit.verdict import LESS, MORE
@@ -208,7 +208,7 @@ def _audited(task: Measured, base: Calibration, model: str, oracles: Sequence[in
         oracle_name(own): oracle_name(place) for place, own in enumerate(oracles)
     }
     broken = {names.get(who, who) for who in task.broken}
-    verdicts, values = {}, []
+    tests, values = [], []
     for name, result in task.results.items():
         kept = [
             _renamed(measure, names.get(measure.model, measure.model))
@@ -217,7 +217,8 @@ def _audited(task: Measured, base: Calibration, model: str, oracles: Sequence[in
         ]
         own = Result(kept)
         rows = judge_measures(TESTS[name], own, broken, tests=len(task.results), calibration=base)
-        verdicts[name] = report_on(AUDITED, TESTS[name], own, rows).verdict
+        if report_on(AUDITED, TESTS[name], own, rows).verdict in (LESS, MORE):
+            tests.append(name)
         values += [
             f"{name}/{row.metric}/{row.condition}"
             for row in rows
@@ -228,8 +229,8 @@ def _audited(task: Measured, base: Calibration, model: str, oracles: Sequence[in
         "group": task.group,
         "model": model,
         "oracles": list(oracles),
-        "verdicts": verdicts,
-        "accused": values,
+        "accused": tests,
+        **({"values": values} if model.startswith(ORACLE) else {}),
     }
 
 
@@ -282,7 +283,7 @@ def report(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     ]
     own = records["other group"]
     innocent = [record for record in own if record["model"].startswith("oracle")]
-    tests = list(innocent[0]["verdicts"])
+    tests = choose_tests("clip", None)
     lines += [
         f"**By test** ({len(innocent)} audits of oracles; first table's calibration):",
         "",
@@ -291,7 +292,7 @@ def report(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
             [
                 [
                     TESTS[test].title.lower(),
-                    str(sum(record["verdicts"][test] in (LESS, MORE) for record in innocent)),
+                    str(sum(test in record["accused"] for record in innocent)),
                     *(_found(own, guilty, test) for guilty in _SHORT),
                 ]
                 for test in tests
@@ -314,7 +315,7 @@ _SHORT = {
 
 def _found(records: Sequence[Mapping[str, Any]], guilty: str, test: str) -> str:
     own = [record for record in records if record["model"] == guilty]
-    share = sum(record["verdicts"][test] in (LESS, MORE) for record in own) / len(own)
+    share = sum(test in record["accused"] for record in own) / len(own)
     return f"{100 * share:.0f} %"
 
 

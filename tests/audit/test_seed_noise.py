@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from erasekit.audit.attack_registry import TESTS
+from erasekit.audit.attack_registry import TESTS, attacks_of
 from erasekit.audit.base import Estimate, estimate_mean
 from erasekit.audit.seed_noise import (
     CONCEPTS_WORTH,
@@ -118,7 +118,7 @@ def test_the_committed_calibration_knows_every_test():
     known = committed()
     named = {name.split("/")[0] for name in known.metrics}
     # "lira" trains models of its own, and is made on request only.
-    asked = {name for name, test in TESTS.items() if test.kind == "clip" and not test.opt_in}
+    asked = {name for name, test in attacks_of("clip", "named").items() if not test.opt_in}
     assert named == asked
     for name in known.metrics:
         test, metric, *_ = name.split("/")

@@ -12,7 +12,7 @@ import pytest
 
 from erasekit.audit.base import Estimate, Measure, Result
 from erasekit.audit.seed_noise import committed
-from erasekit.audit.verdict import FALSE_ACCUSATION, LESS
+from erasekit.audit.verdict import FALSE_ACCUSATION
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -56,8 +56,7 @@ def test_every_oracle_and_every_guilty_model_is_audited_by_three_oracles(script,
             assert record["model"] not in own
             accused.append(bool(record["accused"]))
         else:
-            assert record["verdicts"] == {"one_picture": LESS}
-            assert len(record["accused"]) == 3
+            assert record["accused"] == ["one_picture"]
     assert len(accused) == len(tasks) * script.ORACLES
     assert np.mean(accused) <= FALSE_ACCUSATION
 
