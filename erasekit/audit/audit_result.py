@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from erasekit.audit.names import AUDITED, ORACLE, ORIGINAL
-from erasekit.audit.verdict import VERDICTS
+from erasekit.audit.verdict import CANNOT_TELL, LESS, MORE, VERDICTS
 from erasekit.checks import read_record
 from erasekit.errors import RunError
 from erasekit.files import write_json
@@ -127,6 +127,28 @@ class Audit:
         """All verdicts in one line."""
         count = {word: list(self.verdicts.values()).count(word) for word in VERDICTS}
         return "; ".join(f"{word} in {n} of {len(self.tests)}" for word, n in count.items() if n)
+
+    @property
+    def conclusion(self) -> str:
+        """What the audit found, in one sentence."""
+        if len(self.oracles) < 2:
+            return "Without two oracles or more, no verdict can be given."
+        titles = {
+            word: ", ".join(t.title.lower() for t in self.tests if t.verdict == word)
+            for word in VERDICTS
+        }
+        found = [
+            f"{amount} in {titles[word]}"
+            for word, amount in ((LESS, "too little is forgotten"), (MORE, "too much"))
+            if titles[word]
+        ]
+        if found:
+            return f"It is not as models that never saw the forgotten: {'; '.join(found)}."
+        blind = list(self.verdicts.values()).count(CANNOT_TELL)
+        return (
+            "No test tells it from models that never saw the forgotten; "
+            f"{blind} of {len(self.tests)} could not tell."
+        )
 
     @property
     def reference(self) -> str:

@@ -110,4 +110,4 @@ def audit(
 def _audited(found: Any) -> str:
     width = max(len(report.title) for report in found.tests)
     lines = [f"{r.title:<{width}}  {r.verdict} ({r.reason})" for r in found.tests]
-    return "\n".join([*lines, f"In all: {found.verdict}."])
+    return "\n".join([*lines, f"In all: {found.verdict}.", found.conclusion])

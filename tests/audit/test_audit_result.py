@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from erasekit.audit.audit_result import Audit
+from erasekit.audit.audit_result import Audit, TestReport
+from erasekit.audit.verdict import AS_THE_ORACLE, CANNOT_TELL, LESS, MORE
 from erasekit.errors import RunError
 
 
@@ -44,3 +45,19 @@ def test_a_value_that_is_not_there_cannot_be_asked_for(small: Audit):
         small.report("probes")
     with pytest.raises(RunError, match="has no nothing"):
         small.value("prompt_leaks", "nothing", "")
+
+
+def test_the_conclusion_names_what_was_found_in_one_sentence():
+    def said(oracles: int = 3, **verdicts: str) -> str:
+        tests = [
+            TestReport(name, name.upper(), "Is it?", "nobody", word, "so", "", [], 1.0)
+            for name, word in verdicts.items()
+        ]
+        return Audit({}, {}, [{}] * oracles, {}, tests, []).conclusion
+
+    assert said(a=LESS, b=MORE, c=LESS, d=CANNOT_TELL) == (
+        "It is not as models that never saw the forgotten: too little is forgotten in a, c; "
+        "too much in b."
+    )
+    assert said(a=AS_THE_ORACLE, b=CANNOT_TELL).endswith("; 1 of 2 could not tell.")
+    assert said(1, a=CANNOT_TELL) == "Without two oracles or more, no verdict can be given."

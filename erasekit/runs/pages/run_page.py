@@ -97,7 +97,9 @@ def _audited(audit: Audit, pictures: Sequence[Path]) -> dict[str, Any]:
             }
         )
     return {
+        "conclusion": audit.conclusion,
         "verdict": audit.verdict,
+        "tried": len(audit.tests),
         "oracles": len(audit.oracles),
         "gap": "gap" if audit.oracles else "gap to the original",
         "tests": tests,
