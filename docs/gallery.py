@@ -42,12 +42,20 @@ _FIGURE = re.compile(
 
 
 def make(run: Path) -> list[str]:
-    """Write the gallery from executed notebooks; names of the pictures that were not there."""
+    """Write the gallery from executed notebooks; names of the pictures that were not there.
+
+    Pictures of notebooks that were not run stay as they are.
+    """
+    known = HOME / "gallery.json"
+    before = {one["name"]: one for one in read_json(known)} if known.is_file() else {}
     kept: list[dict[str, Any]] = []
     missing = []
     for notebook, title in SHOWN:
         name = f"{notebook.split('_')[0]}_{title}"
         path = run / f"{notebook}.ipynb"
+        if not path.is_file() and name in before:
+            kept.append(before[name])
+            continue
         found = figures(path).get(name) if path.is_file() else None
         if found is None:
             missing.append(name)

@@ -57,6 +57,16 @@ def test_pictures_and_captions_are_taken_and_what_is_missing_is_named(run: Path)
     assert "has changed since" not in page
 
 
+def test_pictures_of_notebooks_that_were_not_run_stay(run: Path, monkeypatch) -> None:
+    executed(run / "04_retention.ipynb", "a('04_retention')", "04_loss")
+    assert gallery.make(run) == []
+    before = (gallery.HOME / "gallery.json").read_text()
+    (run / "03_forgetting.ipynb").unlink()
+    assert gallery.make(run) == []
+    assert (gallery.HOME / "gallery.json").read_text() == before
+    assert "![a < b](03_loss.png)" in (gallery.HOME / "README.md").read_text(encoding="utf-8")
+
+
 def test_a_picture_is_old_when_the_code_of_its_notebook_has_changed(run: Path) -> None:
     gallery.make(run)
     path = gallery.DOCS.parent / "notebooks" / "03_forgetting.ipynb"
