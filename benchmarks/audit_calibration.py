@@ -6,9 +6,8 @@
 
 `measure` runs the audit's tests on eight oracles of each of six tasks (three in the default
 profile, three in the smoke profile), and on the models of known_models.py. `--only smoke/fruit`
-measures one task; two such processes may run side by side. What was measured lies in
-build/audit_calibration, a file for each task and test, and is reused while the test's code is
-the same.
+measures one task; two such processes may run side by side. What was measured lies beside the cached
+models, a file for each task and test, and is reused while the test's code is the same.
 
 `fit` measures how far oracles of different seeds lie apart. `report` audits every oracle as if
 it were an erased model, against three others, and every guilty model against three oracles.
@@ -40,10 +39,11 @@ from erasekit.audit.names import AUDITED, ORACLE, ORIGINAL, oracle_name
 from erasekit.audit.seed_noise import Calibration, measure_noise
 from erasekit.audit.suite import broken_models
 from erasekit.audit.verdict import LESS, MORE
+from erasekit.cache import cache_root
 from erasekit.fingerprint import fingerprint
 
 ROOT = Path(__file__).resolve().parent.parent
-MEASURED = ROOT / "build" / "audit_calibration"
+MEASURED = cache_root() / "audit_calibration"
 CALIBRATION = ROOT / "erasekit" / "audit" / "calibration.json"
 RECORDS = Path(__file__).with_suffix(".json")
 RATES = ROOT / "docs" / "explanation" / "audit_rates.md"
