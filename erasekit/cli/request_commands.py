@@ -205,6 +205,9 @@ def run(
         typer.echo(f"{made.id} is made for {', '.join(made.batch)}: verify it next")
     elif not failed:
         typer.echo("no request is approved: nothing to do")
+    if opened.book.apart:
+        waiting = ", ".join(sorted(opened.book.apart))
+        typer.echo(f"tried alone by the next run, since a version of several failed: {waiting}")
     if failed:
         raise UsageError(_failures(failed))
 

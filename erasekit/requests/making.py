@@ -39,7 +39,9 @@ def run_requests(
 ) -> tuple[Version | None, dict[str, str]]:
     """Make one version for the approved requests, or go on with one that was interrupted.
 
-    A request that cannot be carried out fails alone, and the others go on.
+    A request that cannot be carried out fails alone, and the others go on. If a version of several
+    requests fails, each of them gets a version of its own: the first here, the others by the
+    next calls.
 
     Args:
         only: names of requests; by default all that are approved.
@@ -55,34 +57,69 @@ def run_requests(
     failed: dict[str, str] = {}
     with registry.working():
         registry.refresh()
-        started = registry.book.staged(STARTED)
-        if started is None:
-            batch = list(dict.fromkeys(only)) or [r.id for r in registry.book.in_state(APPROVED)]
-            if not batch:
-                return None, {}
-            registry.book.check(_started(registry.book, batch))
-            failed = impossible(registry, batch)
-            for name, why in failed.items():
-                entry = {"what": "impossible", "request": name, "why": why}
-                registry.add(lambda _, entry=entry: entry)
-            batch = [name for name in batch if name not in failed]
-            if not batch:
-                return None, failed
-            name = registry.add(lambda book: _started(book, batch))["version"]
-            started = registry.book.version(name)
-        elif only:
+        if (started := registry.book.staged(STARTED)) and only:
             raise UsageError(f"{started.id} was interrupted: `erasekit requests run` finishes it")
-        try:
-            _erase(registry, started, progress)
-        except ErasekitError as error:
-            if not isinstance(error.__cause__, OSError):  # trying again would not help
-                failed = {"what": "fail", "version": started.id, "why": str(error)}
-                registry.add(lambda _: failed)
-            raise
+        while True:
+            apart = set(registry.book.apart)
+            if started is None:
+                started, given_up = _start(registry, only)
+                failed |= given_up
+            if started is None:
+                return None, failed
+            why = _failure(registry, started, progress)
+            if why is None:
+                break
+            several = len(started.batch) > 1
+            entry = {"what": "split" if several else "fail", "version": started.id, "why": str(why)}
+            registry.add(lambda _, entry=entry: entry)
+            if not several:
+                if not apart.intersection(started.batch):
+                    raise why
+                failed[started.batch[0]] = str(why)
+            started, only = None, ()
         digest = sha256_file(registry.run_folder(started.id) / MANIFEST)
         made = {"what": "made", "version": started.id, "manifest_sha256": digest}
         registry.add(lambda _: made)
     return registry.book.version(started.id), failed
+
+
+def _start(registry: Registry, only: Sequence[str]) -> tuple[Version | None, dict[str, str]]:
+    """Begin the next version; None without a possible request. And why the impossible ones are."""
+    batch = list(dict.fromkeys(only)) or _next(registry.book)
+    if not batch:
+        return None, {}
+    registry.book.check(_started(registry.book, batch))
+    failed = impossible(registry, batch)
+    for name, why in failed.items():
+        entry = {"what": "impossible", "request": name, "why": why}
+        registry.add(lambda _, entry=entry: entry)
+    batch = [name for name in batch if name not in failed]
+    if not batch:
+        return None, failed
+    name = registry.add(lambda book: _started(book, batch))["version"]
+    return registry.book.version(name), failed
+
+
+def _next(book: Book) -> list[str]:
+    """The approved requests, or the first of those that are to be tried alone."""
+    approved = [request.id for request in book.in_state(APPROVED)]
+    apart = [name for name in approved if name in book.apart]
+    return apart[:1] or approved
+
+
+def _failure(registry: Registry, version: Version, progress: bool) -> ErasekitError | None:
+    """Erase; return why the version cannot be made, or None.
+
+    Raises:
+        RunError: when the disk or the machine fails, so that trying again may help.
+    """
+    try:
+        _erase(registry, version, progress)
+    except ErasekitError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
+        return error
+    return None
 
 
 def verify_version(registry: Registry, *, progress: bool = True) -> tuple[Version, dict]:

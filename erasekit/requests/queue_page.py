@@ -38,6 +38,7 @@ _SAID = {
     "made": "erased",
     "verify": "verified: the policy is met",
     "fail": "failed",
+    "split": "failed together: each request is tried alone",
     "promote": "promoted",
     "rollback": "rolled back",
 }

@@ -33,6 +33,7 @@ TRANSITIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "impossible": ((APPROVED,), FAILED),
     "verify": ((PROCESSING, VERIFIED), VERIFIED),
     "fail": ((PROCESSING, VERIFIED), FAILED),
+    "split": ((PROCESSING,), APPROVED),
     "live": ((VERIFIED, ROLLED_BACK, LIVE), LIVE),
     "rollback": ((LIVE,), ROLLED_BACK),
 }
@@ -96,6 +97,8 @@ class Book:
     def __init__(self, entries: Iterable[Mapping[str, Any]] = ()) -> None:
         self.requests: dict[str, Request] = {}
         self.versions: dict[str, Version] = {}
+        #: Requests whose version failed with others in it: each is tried alone.
+        self.apart: set[str] = set()
         #: Versions that were made live and not rolled back; the last one is live.
         self.lives: list[str] = []
         #: Hash of the policy in force; empty while it is the one of `init`.
@@ -198,6 +201,7 @@ class Book:
         if entry["version"] != f"v{len(self.versions)}" or not entry["batch"]:
             raise UsageError(f"{entry['version']} is not the next version, or has no requests")
         touched = self._all("run", entry["batch"])
+        self.apart -= set(entry["batch"])
         self.versions[entry["version"]] = Version(
             entry["version"], entry["at"], tuple(entry["batch"]), tuple(entry["requests"])
         )
@@ -226,6 +230,16 @@ class Book:
             version = self._waiting(entry)
         version.stage = FAILED
         return self._all("fail", version.batch)
+
+    def _split(self, entry: Mapping[str, Any]) -> list[Request]:
+        """A version of several requests failed: which of them is to blame, the next ones tell."""
+        version = self._in_stage(entry, STARTED, mend="only what is being made is split")
+        if len(version.batch) < 2:
+            raise UsageError(f"{version.id} is for one request: there is nothing to split")
+        touched = self._all("split", version.batch)
+        version.stage = FAILED
+        self.apart |= set(version.batch)
+        return touched
 
     def _promote(self, entry: Mapping[str, Any]) -> list[Request]:
         version = self._in_stage(
@@ -302,6 +316,7 @@ _ENTRIES: dict[str, Callable[[Book, Mapping[str, Any]], list[Request]]] = {
     "made": Book._made,
     "verify": Book._verify,
     "fail": Book._fail,
+    "split": Book._split,
     "promote": Book._promote,
     "rollback": Book._rollback,
 }

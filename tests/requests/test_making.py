@@ -104,6 +104,63 @@ def test_what_cannot_be_carried_out_has_failed(
     assert registry.log.entries[-1]["why"] == "nothing is left to retain"
 
 
+def failing(monkeypatch: pytest.MonkeyPatch, culprit: str, real) -> None:
+    """Erasing fails whenever one thing is among the forgotten."""
+
+    def erase(settings, *given, **more):
+        if culprit in settings.forget:
+            raise RunError("step 7: the loss is not finite")
+        return real(settings, *given, **more)
+
+    monkeypatch.setattr(making, "run_erase", erase)
+
+
+@pytest.mark.parametrize("culprit", ["fruit", "banana"])
+def test_of_several_requests_only_the_one_that_makes_erasing_fail_has_failed(
+    tmp_path: Path, erasings: list[str], monkeypatch: pytest.MonkeyPatch, culprit: str
+) -> None:
+    registry = approved_registry(tmp_path)
+    names = {"fruit": "r1", "banana": file_and_approve(registry, "banana")}
+    failing(monkeypatch, culprit, making.run_erase)
+    version, failed = run_requests(registry)
+    good = next(rule for rule in names if rule != culprit)
+    assert version is not None
+    assert (version.batch, erasings) == ((names[good],), [good])
+    verify_version(registry)
+    assert registry.book.requests[names[good]].state == "verified"
+    if culprit == "fruit":  # the first one: it failed before the other was made
+        assert failed == {"r1": "step 7: the loss is not finite"}
+    else:  # the next call comes to it, with the one in force beside it
+        assert failed == {} and registry.book.requests["r2"].state == "approved"
+        again, failed = run_requests(registry)
+        assert (again, failed) == (None, {"r2": "step 7: the loss is not finite"})
+    assert registry.book.requests[names[culprit]].state == "failed"
+    assert said(registry)["split"] == said(registry)["fail"] == 1
+    assert run_requests(registry) == (None, {})
+
+
+def test_a_run_killed_after_a_split_goes_on_with_one_request(
+    tmp_path: Path, erasings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = approved_registry(tmp_path)
+    file_and_approve(registry, "banana")
+    add = Registry.add
+
+    def killed(self, decide):
+        done = add(self, decide)
+        if done["what"] == "split":
+            raise KeyboardInterrupt
+        return done
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        failing(patch, "banana", making.run_erase)
+        patch.setattr(Registry, "add", killed)
+        run_requests(registry)
+    version, _ = run_requests(Registry(registry.folder))
+    assert version is not None
+    assert version.batch == ("r1",)
+
+
 def test_verified_by_the_policy_and_signed(tmp_path: Path, erasings: list[str]) -> None:
     registry = approved_registry(tmp_path)
     with pytest.raises(UsageError, match="no version waits"):

@@ -138,6 +138,11 @@ REFUSED = {
         entry("impossible", request="r1"),
         "r1 is received: impossible takes a request that is approved",
     ),
+    "split what is for one request": (
+        [*approved(1), entry("run", version="v1", batch=["r1"], requests=["r1"])],
+        entry("split", version="v1"),
+        "v1 is for one request: there is nothing to split",
+    ),
     "a gap in the numbers": ([], filed(2), "r2 is not the next request"),
     "a request that begins approved": ([], filed(1, state="approved"), "cannot begin as approved"),
 }
@@ -231,17 +236,20 @@ class Commands(RuleBasedStateMachine):
                 self.states[n] = "processing"
 
     @rule(
-        what=st.sampled_from(["made", "made", "verify", "verify", "fail"]),
+        what=st.sampled_from(["made", "made", "verify", "verify", "fail", "split"]),
         n=st.none() | st.integers(0, 3),
     )
     def advance(self, what: str, n: int | None) -> None:
         """With the version that waits, or any other."""
         last = f"v{len(self.forgets) - 1}"
-        version = f"v{n}" if n is not None else (what != "made" and self.waits()) or last
+        made = what in ("made", "split")
+        version = f"v{n}" if n is not None else (not made and self.waits()) or last
         stage = self.stages.get(version)
         can = stage is not None and version == self.waits()
-        if what == "made":
+        if made:
             can = stage == "started"
+            if what == "split":
+                can = can and len(self.batches[version]) > 1
         elif what == "fail":
             can = can or stage == "started"
         if not self.says(can, entry(what, version=version)):
@@ -251,11 +259,12 @@ class Commands(RuleBasedStateMachine):
                 self.stages[name] = "retired" if other == "candidate" else other
             self.stages[version] = "candidate"
         elif what != "verify":
-            self.stages[version] = {"made": "made", "fail": "failed"}[what]
+            self.stages[version] = "made" if what == "made" else "failed"
         if what != "made":
             self.compared[version] = self.policy
+            after = {"verify": "verified", "fail": "failed", "split": "approved"}[what]
             for r in self.batches[version]:
-                self.states[r] = "verified" if what == "verify" else "failed"
+                self.states[r] = after
 
     @rule(n=st.integers(0, 3))
     def give_up(self, n: int) -> None:
