@@ -17,6 +17,7 @@ from erasekit.audit.attacks.compression import (
     quantise,
 )
 from erasekit.audit.base import is_oracle
+from erasekit.audit.seed_noise import committed
 from erasekit.audit.verdict import CANNOT_TELL, judge
 from erasekit.evaluate.naming import trained_singles
 from erasekit.models.zero_shot import concept_features
@@ -163,6 +164,8 @@ def test_where_the_original_only_guesses_nothing_can_be_told(models, tiny_experi
             own.estimate,
             [found["oracle", "top1", condition].estimate] * 2,
             TEST.metric("top1").sense,
+            metric="compression/top1",
+            calibration=committed(),
             chance=own.chance,
             original=found["original", "top1", condition].estimate,
         )
