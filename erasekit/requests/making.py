@@ -116,7 +116,10 @@ def _failure(registry: Registry, version: Version, progress: bool) -> ErasekitEr
     try:
         _erase(registry, version, progress)
     except ErasekitError as error:
-        if isinstance(error.__cause__, OSError):
+        # A damaged picture is an OSError too, but of Pillow's making: it has no error number, and
+        # trying again would not help.
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno is not None:
             raise
         return error
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import signal
@@ -13,6 +14,7 @@ from unittest.mock import Mock
 
 import pytest
 import yaml
+from PIL import Image
 from support_certificate import write_keys, write_policy
 from support_killed import MOMENTS
 from support_requests import KEPT, approved_registry, file_and_approve
@@ -79,7 +81,7 @@ def test_a_full_disk_leaves_the_request_to_be_tried_again(
     registry = approved_registry(tmp_path)
 
     def full(*_: object, **__: object) -> None:
-        raise RunError("cannot write: No space left on device") from OSError()
+        raise RunError("cannot write: No space left on device") from OSError(errno.ENOSPC, "full")
 
     with monkeypatch.context() as patch, pytest.raises(RunError):
         patch.setattr(making, "run_erase", full)
@@ -159,6 +161,29 @@ def test_a_run_killed_after_a_split_goes_on_with_one_request(
     version, _ = run_requests(Registry(registry.folder))
     assert version is not None
     assert version.batch == ("r1",)
+
+
+def test_a_damaged_picture_fails_its_request_and_does_not_block_the_others(
+    tmp_path: Path, erasings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = approved_registry(tmp_path)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG no picture")
+
+    def read(*_: object, **__: object) -> None:
+        try:
+            Image.open(broken).load()
+        except OSError as error:
+            raise RunError("broken.png: the picture cannot be read") from error
+
+    with monkeypatch.context() as patch, pytest.raises(RunError, match="cannot be read"):
+        patch.setattr(making, "run_erase", read)
+        run_requests(registry)
+    assert registry.book.requests["r1"].state == "failed"
+    name = file_and_approve(registry, "banana")
+    version, _ = run_requests(registry)
+    assert version is not None
+    assert version.batch == (name,)
 
 
 def test_verified_by_the_policy_and_signed(tmp_path: Path, erasings: list[str]) -> None:
