@@ -205,8 +205,7 @@ def run(
         typer.echo(f"{made.id} is made for {', '.join(made.batch)}: verify it next")
     elif not failed:
         typer.echo("no request is approved: nothing to do")
-    if opened.book.apart:
-        waiting = ", ".join(sorted(opened.book.apart))
+    if waiting := ", ".join(sorted(opened.book.apart)):
         typer.echo(f"tried alone by the next run, since a version of several failed: {waiting}")
     if failed:
         raise UsageError(_failures(failed))
@@ -339,9 +338,7 @@ def policy(
 
 def page(
     registry: Folder,
-    out: Annotated[
-        Path | None, typer.Option(help="The file. [default: requests.html in the registry]")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The file; by default in the registry.")] = None,
 ) -> None:
     """Write a page with the queue, the evidence of each request, and the live model's history."""
     from erasekit.requests.queue_page import write_queue
@@ -388,13 +385,12 @@ def _failures(failed: Mapping[str, str]) -> str:
 
 def _say_verified(version: Version, found: dict[str, Any]) -> bool:
     """Tell how a version was verified, and return whether the policy is met."""
-    from erasekit.certificate.certificate_page import line_of_text
-    from erasekit.certificate.certificate_page import verdict as said
+    from erasekit.certificate.certificate_page import line_of_text, verdict
 
     for criterion in found["criteria"]:
         if criterion["result"] != "met":
             typer.echo(line_of_text(criterion))
-    typer.echo(f"{version.id} is {version.stage}. {said(found)}")
+    typer.echo(f"{version.id} is {version.stage}. {verdict(found)}")
     return found["result"] == "met"
 
 
